@@ -1,0 +1,53 @@
+"""Your production media in dev and QA, without copying the bucket and without ever being able to write to it.
+
+The public names, loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .backends.local import LocalBackend as LocalBackend
+    from .backends.memory import MemoryBackend as MemoryBackend
+    from .backends.s3 import S3Backend as S3Backend
+    from .core.errors import BackendUnavailable as BackendUnavailable
+    from .core.errors import ConfigError as ConfigError
+    from .core.errors import ContentChanged as ContentChanged
+    from .core.errors import InvalidKey as InvalidKey
+    from .core.errors import MediaError as MediaError
+    from .core.errors import NameTaken as NameTaken
+    from .core.errors import NotServable as NotServable
+    from .core.errors import NoURL as NoURL
+    from .stack.stack import MediaStack as MediaStack
+
+_HOME = {
+    "BackendUnavailable": ".core.errors",
+    "ConfigError": ".core.errors",
+    "ContentChanged": ".core.errors",
+    "InvalidKey": ".core.errors",
+    "LocalBackend": ".backends.local",
+    "MediaError": ".core.errors",
+    "MediaStack": ".stack.stack",
+    "MemoryBackend": ".backends.memory",
+    "NameTaken": ".core.errors",
+    "NoURL": ".core.errors",
+    "NotServable": ".core.errors",
+    "S3Backend": ".backends.s3",
+}
+
+__all__ = [*_HOME]
+__version__ = "0.1.0.dev0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -1,0 +1,155 @@
+"""The ASGI entrance: one loop over a plan's parts. What is sent is decided in ``core/plan.py``, not here.
+
+A small file that is in the page cache is opened, read and sent on the event loop: a thread would cost more than that.
+What may wait goes to a thread of the stack's pools, and the loop awaits it. asyncio only (uvicorn, granian, hypercorn,
+daphne), not trio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar, Unpack
+
+from .config import Spec
+from .core.model import CONDITIONAL_HEADERS, Pass
+from .service import Options, Reply, make_service, without_app
+from .stack.stack import MediaStack
+from .stack.steps import Pool, Steps
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+T = TypeVar("T")
+
+_HEADERS = {name.encode(): name for name in CONDITIONAL_HEADERS}
+
+
+class MediaMiddleware:
+    """Wraps an ASGI app: GET and HEAD below ``prefix`` are answered from ``backends``, the rest is the app's.
+
+    ``app`` None stands alone. ``backends`` is a ``MediaStack`` or a list of specs and backends; ``options`` are those
+    of ``mediamw.service.Options``. Raises ``ConfigError``.
+    """
+
+    def __init__(self, app: ASGIApp | None, backends: MediaStack | Sequence[Spec], **options: Unpack[Options]) -> None:
+        self.app = app
+        self.service = make_service(backends, options)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or pass on whatever else the server has: lifespan, websockets."""
+        if scope["type"] != "http":
+            if self.app is not None:
+                await self.app(scope, receive, send)
+            elif scope["type"] == "lifespan":
+                await _lifespan(receive, send)
+            return
+        service, method, path = self.service, scope["method"], _path(scope)
+        if service is not None and service.takes(method, path):
+            name = _decoded(path[len(service.prefix) :], scope)
+            reply = await _drive(service.respond(method, name, _conditional(scope["headers"]), inline=True))
+            if not isinstance(reply, Pass):
+                await _send(reply, receive, send, service.stack.disk)
+                return
+        if self.app is not None:
+            await self.app(scope, receive, send)
+        elif scope["type"] == "http":
+            await _send(without_app(method, path, service), receive, send, None)
+
+
+def _path(scope: Scope) -> str:
+    """Return the path below the mount point: ``path`` includes ``root_path`` where the server keeps to the standard."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path") or ""
+    if root and path.startswith(root) and (len(path) == len(root) or path[len(root)] == "/"):
+        return path[len(root) :]
+    return path
+
+
+def _decoded(name: str, scope: Scope) -> str | None:
+    """None if the path was not UTF-8: servers put U+FFFD in the place of such bytes, and then the raw path tells."""
+    if "\ufffd" not in name:
+        return name
+    from urllib.parse import unquote_to_bytes
+
+    try:
+        unquote_to_bytes(scope.get("raw_path") or b"%FF").decode()
+    except UnicodeError:
+        return None
+    return name
+
+
+def _conditional(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for raw, value in headers:
+        name = _HEADERS.get(raw)
+        if name is not None:
+            text = value.decode("latin-1")
+            found[name] = f"{found[name]}, {text}" if name in found else text
+    return found
+
+
+async def _drive(steps: Steps[T]) -> T:
+    """Run ``steps`` to their end; what they wait for is awaited."""
+    try:
+        wait = next(steps)
+        while True:
+            try:
+                # shield: if this client leaves, others may wait for the same answer.
+                value = await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(wait.future)), wait.seconds)
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the steps
+                wait = steps.throw(error)
+            else:
+                wait = steps.send(value)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+async def _send(reply: Reply, receive: Receive, send: Send, disk: Pool | None) -> None:
+    headers = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in reply.plan.headers]
+    start = {"type": "http.response.start", "status": reply.plan.status, "headers": headers}
+    if reply.data is not None or disk is None:
+        await send(start)
+        await send({"type": "http.response.body", "body": reply.data or b""})
+        return
+    gone = asyncio.ensure_future(_disconnected(receive))
+    reading: Future[bytes] | None = None
+    pieces = reply.stream()
+    try:
+        await send(start)
+        while not gone.done():
+            reading = disk.submit(next, pieces, b"")
+            piece = await asyncio.wrap_future(reading)
+            if not piece:
+                await send({"type": "http.response.body", "body": b""})
+                return
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    except OSError:
+        # What a server raises from send once the client is gone (ASGI 2.4): nobody is there to be told.
+        if not gone.done():
+            raise
+    finally:
+        gone.cancel()
+        if reading is None or reading.done():
+            reply.close()
+        else:  # cancelled while a thread reads: it must not find its descriptor closed, or another's
+            reading.add_done_callback(lambda _: reply.close())
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Return when the client has left; uvicorn tells nobody who only sends."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Stand in for the app that is not there."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,148 @@
+"""What S3Backend needs of AWS's own library, and asks it seldom: credentials, the region, hosts, and listing.
+
+botocore is imported here, inside the functions that need it: a backend with explicit keys and a plain host never does
+before it lists. Nothing of the environment reaches a backend that it did not ask for: endpoints set by
+``AWS_ENDPOINT_URL*`` or in profile files are ignored always (they would turn production into a test server), and
+``AWS_PROFILE`` and the keys in the environment by those with explicit keys or a profile.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import BackendUnavailable, ConfigError
+from .sigv4 import Credentials
+
+if TYPE_CHECKING:
+    import botocore.session
+
+# Regions of the partition "aws", whose hosts are known without asking: one form, no exceptions.
+_PLAIN_REGION = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-(?!gov-|iso)[a-z]+-[0-9]")
+_PLAIN_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+# Names with a meaning of their own get their hosts from botocore's rules: S3 Express, access point aliases, Outposts.
+_SPECIAL_SUFFIXES = ("--x-s3", "-s3alias", "--ol-s3", "--xa-s3")
+
+
+def plain_host(bucket: str, region: str, style: str) -> tuple[str, str] | None:
+    """Return (origin, path before the key) on AWS if no rule but the common one applies, else None."""
+    if not _PLAIN_REGION.fullmatch(region) or not _PLAIN_BUCKET.fullmatch(bucket) or bucket.endswith(_SPECIAL_SUFFIXES):
+        return None
+    if style == "path":
+        return f"https://s3.{region}.amazonaws.com", f"/{bucket}/"
+    return f"https://{bucket}.s3.{region}.amazonaws.com", "/"
+
+
+class AWSAccount:
+    """The session of one backend: where its credentials and its region come from. Threads may share it."""
+
+    def __init__(
+        self,
+        backend: str,
+        *,
+        profile: str | None,
+        static: Credentials | None,
+        region: str | None,
+        endpoint: str | None,
+    ) -> None:
+        self._backend = backend
+        self._profile = profile
+        self._static = static
+        self._region = region
+        self._endpoint = endpoint
+        self._lock = threading.Lock()
+        self._session: botocore.session.Session | None = None
+        self._source: Any = None  # botocore's credentials object, which renews itself
+
+    def credentials(self) -> Credentials:
+        """Return the credentials as they are now, renewing them if they near their end. May wait for a network."""
+        if self._static is not None:
+            return self._static
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            with self._lock:
+                if self._source is None:
+                    self._source = self._open_session().get_credentials()
+            if self._source is None:
+                raise BackendUnavailable(
+                    "no AWS credentials found: give profile=NAME, or keys, or set AWS_ACCESS_KEY_ID and "
+                    "AWS_SECRET_ACCESS_KEY, or run where there is a role",
+                    backend=self._backend,
+                )
+            frozen = self._source.get_frozen_credentials()
+        except BotoCoreError as error:
+            raise BackendUnavailable(f"AWS credentials: {error}", backend=self._backend) from None
+        # botocore keeps the expiry to itself; permanent credentials have none.
+        expiry = getattr(self._source, "_expiry_time", None)
+        expires = None if expiry is None else expiry.timestamp()
+        return Credentials(frozen.access_key, frozen.secret_key, frozen.token, expires)
+
+    def region(self) -> str:
+        """Return the region: the given one, else the profile's or the environment's, else us-east-1, as AWS has it."""
+        if self._region is None and self._static is None:
+            with self._lock:
+                return self._open_session().get_config_variable("region") or "us-east-1"
+        return self._region or "us-east-1"
+
+    def host(self, bucket: str, style: str) -> tuple[str, str]:
+        """Return (origin, path before the key) by botocore's endpoint rules: China, dotted names, special buckets."""
+        from urllib.parse import urlsplit
+
+        from botocore.exceptions import BotoCoreError
+
+        if style == "auto":
+            style = "path" if "." in bucket else "virtual"  # a dotted name fits no wildcard certificate
+        try:
+            client = self._client(style, Credentials("unused", "unused"))
+            url = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
+        except (BotoCoreError, ValueError) as error:
+            raise ConfigError(f"no host for bucket {bucket!r}: {error}", backend=self._backend) from None
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.netloc}", parts.path[: -len("k")]
+
+    def read_only_client(self, style: str) -> Any:
+        """Return a botocore client whose every operation but Head, Get and List is refused before it leaves."""
+        client = self._client("path" if style == "auto" and self._endpoint else style, self.credentials())
+        client.meta.events.register_first("before-parameter-build.s3", _refuse_writes)
+        return client
+
+    def _client(self, style: str, credentials: Credentials) -> Any:
+        from botocore.config import Config
+
+        config = Config(
+            signature_version="s3v4",
+            s3={"addressing_style": style, "us_east_1_regional_endpoint": "regional"},
+            ignore_configured_endpoint_urls=True,
+            connect_timeout=2,
+            read_timeout=5,
+            retries={"total_max_attempts": 2, "mode": "standard"},
+        )
+        region = self.region()
+        with self._lock:
+            return self._open_session().create_client(
+                "s3",
+                region_name=region,
+                endpoint_url=self._endpoint,
+                aws_access_key_id=credentials.access_key_id,
+                aws_secret_access_key=credentials.secret_access_key,
+                aws_session_token=credentials.session_token,
+                config=config,
+            )
+
+    def _open_session(self) -> botocore.session.Session:
+        if self._session is None:
+            import botocore.session
+
+            if self._static is not None:
+                # No profile, not even the environment's: (config name, variable, default, conversion) all empty.
+                self._session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+            else:
+                self._session = botocore.session.Session(profile=self._profile)
+        return self._session
+
+
+def _refuse_writes(model: Any, **_: Any) -> None:
+    if not model.name.startswith(("Head", "Get", "List")):
+        raise PermissionError(f"{model.name} is not a read: this client only heads, gets and lists")

@@ -1,0 +1,154 @@
+"""What a backend is: a name and one method, ``open``. More ability is a capability, asked for by ``isinstance``.
+
+The three answers of ``open`` are never mixed: a ``Handle`` or ``Remote`` (it is here), ``None`` (it is not), or
+``BackendUnavailable`` (one cannot tell). ``NotServable`` says that the name is taken by what may not be read.
+``mediamw.testing.conformance`` holds every backend to what stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Final, NamedTuple, Protocol, runtime_checkable
+
+from ..core.keys import Key
+from ..core.model import Handle, Meta
+
+CHUNK_BYTES: Final = 1024 * 1024
+"""The size of the pieces in which a large local file is read (measured: 256 KiB is slower)."""
+
+Content = bytes | BinaryIO | Iterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """The backend has the key, elsewhere: what is known of it, and no open file."""
+
+    meta: Meta
+
+
+class Later:
+    """The answer of ``open_now`` that needs a disk or a network. There is one, ``LATER``."""
+
+    def __repr__(self) -> str:
+        return "LATER"
+
+
+LATER: Final = Later()
+
+
+class SignedURL(NamedTuple):
+    """A URL that a client can fetch until ``expires`` (seconds since 1970; None if for good)."""
+
+    url: str
+    expires: float | None
+
+    def __repr__(self) -> str:
+        return f"SignedURL({self.url.partition('?')[0]!r}, expires={self.expires})"
+
+
+class Entry(NamedTuple):
+    """A file of a listing, or a folder: its key ends in ``/`` and it has no ``meta``."""
+
+    key: str
+    meta: Meta | None
+    backend: str
+
+    @property
+    def is_folder(self) -> bool:
+        """True for a folder."""
+        return self.meta is None
+
+
+class Backend(Protocol):
+    """One place where files live."""
+
+    @property
+    def name(self) -> str:
+        """The name in headers, logs and listings; one backend of a stack has it."""
+
+    def open(self, key: Key) -> Handle | Remote | None:
+        """Open ``key``; None if it is not here. Raises ``BackendUnavailable`` or ``NotServable``."""
+
+
+@runtime_checkable
+class OpensNow(Protocol):
+    """Can answer most keys without waiting, so that an event loop may ask it directly."""
+
+    def open_now(self, key: Key) -> Handle | Remote | Later | None:
+        """Like ``open``, but ``LATER`` where that would wait for a disk or a network."""
+
+
+@runtime_checkable
+class Signs(Protocol):
+    """Can make a URL with which a client fetches a file from the origin itself."""
+
+    def can_sign(self, now: float) -> bool:
+        """True if ``sign`` has what it needs; if not, call ``prepare``. ``now`` in seconds since 1970."""
+
+    def prepare(self) -> None:
+        """Fetch what ``sign`` needs (credentials, the host). May wait. Raises ``BackendUnavailable``."""
+
+    def sign(self, key: Key, method: str, now: float) -> SignedURL:
+        """Make the URL for ``method`` (GET or HEAD). Never waits; asks nobody whether the key exists."""
+
+
+@runtime_checkable
+class ReadsRanges(Protocol):
+    """Can read a part of a remote file."""
+
+    def read_range(self, key: Key, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
+        """Yield the bytes from ``start`` to ``stop`` of the version that has ``etag``.
+
+        Raises ``ContentChanged`` if it is another version by now or the bytes end early, ``BackendUnavailable``.
+        """
+
+
+@runtime_checkable
+class Lists(Protocol):
+    """Can list its keys."""
+
+    def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
+        """Yield the files whose key starts with ``prefix``, sorted by key (code points, as UTF-8 bytes sort).
+
+        Without ``recursive`` what lies deeper than the next ``/`` is one folder entry. Raises ``BackendUnavailable``.
+        """
+
+
+@runtime_checkable
+class Puts(Protocol):
+    """Takes new files."""
+
+    def put(self, key: Key, data: Content) -> None:
+        """Store ``data`` under a name that nobody has yet: whole, or not at all. Raises ``NameTaken``."""
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """Holds something between calls: connections, descriptors."""
+
+    def close(self) -> None:
+        """Give it back. The backend may be used again and then opens what it needs."""
+
+
+def pieces(data: Content) -> Iterator[bytes]:
+    """Return the bytes of ``data`` piece by piece, whatever it is. A file is read from where it stands."""
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return iter((bytes(data),))
+    read = getattr(data, "read", None)
+    if read is not None:
+        return iter(lambda: read(CHUNK_BYTES), b"")
+    return iter(data)
+
+
+def keys_below(keys: Iterable[str], prefix: str, *, recursive: bool) -> Iterator[str]:
+    """Reduce sorted ``keys`` to a listing of ``prefix``: files as they are, deeper ones as one folder with a ``/``."""
+    last = ""
+    for key in keys:
+        if not key.startswith(prefix):
+            continue
+        slash = -1 if recursive else key.find("/", len(prefix))
+        name = key if slash < 0 else key[: slash + 1]
+        if name != last:
+            yield name
+            last = name

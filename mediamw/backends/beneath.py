@@ -1,0 +1,299 @@
+"""Opening by descriptor beneath a root: what is opened lies below the root, whoever swaps links in the meantime.
+
+Three ways, best first: ``openat2`` with RESOLVE_BENEATH (Linux 5.6; one call), component by component with O_NOFOLLOW
+(macOS, older kernels, containers whose seccomp filter forbids openat2), and by real path (Windows, which has no
+directory descriptors; there a race with a swapped link is possible). A link that these refuse is looked at again: one
+whose target lies below the root, or below a directory that ``follow`` lists, is followed, again by descriptor.
+Opening never waits for the other end of a FIFO (O_NONBLOCK) and takes no terminal (O_NOCTTY).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+import time
+from collections.abc import Callable
+
+FILE_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_NOINHERIT", 0)
+)
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+DIRECTORY_FLAGS = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_PATH", 0) | getattr(os, "O_CLOEXEC", 0)
+HAS_DIR_FD = os.open in os.supports_dir_fd and _NOFOLLOW != 0
+
+_NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH, _CACHED = 0x02, 0x04, 0x08, 0x20
+_OPENAT2 = 437  # the same number on every architecture
+_ROOT_CHECK_SECONDS = 1.0
+
+Openat2 = Callable[[int, str, int, int], int]
+
+
+def _load_openat2() -> Openat2 | None:
+    """Return openat2(dir_fd, path, flags, resolve) -> descriptor, or None where there is no such call."""
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    class OpenHow(ctypes.Structure):
+        _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+    syscall = ctypes.CDLL(None, use_errno=True).syscall
+    syscall.restype = ctypes.c_long
+    syscall.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t)
+    size = ctypes.sizeof(OpenHow)
+    hows: dict[tuple[int, int], OpenHow] = {}  # a handful, filled once; the kernel only reads them
+
+    def openat2(dir_fd: int, path: str, flags: int, resolve: int) -> int:
+        how = hows.get((flags, resolve))
+        if how is None:
+            how = hows[flags, resolve] = OpenHow(flags, 0, resolve)
+        fd: int = syscall(_OPENAT2, dir_fd, os.fsencode(path), ctypes.addressof(how), size)
+        if fd < 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), path)
+        return fd
+
+    try:
+        os.close(openat2(-100, ".", DIRECTORY_FLAGS, _BENEATH))  # -100: AT_FDCWD
+    except OSError:
+        return None  # ENOSYS: an older kernel; EPERM: a seccomp filter. Settled once.
+    return openat2
+
+
+_openat2 = _load_openat2()
+
+
+class _Directory:
+    """An open directory; closed when the last user lets go, so that no thread sees its number used for another."""
+
+    __slots__ = ("fd", "identity")
+
+    def __init__(self, path: str) -> None:
+        self.fd = os.open(path, DIRECTORY_FLAGS)
+        found = os.fstat(self.fd)
+        self.identity = (found.st_dev, found.st_ino)
+
+    def __del__(self) -> None:
+        if hasattr(self, "fd"):
+            os.close(self.fd)
+
+
+class Folder:
+    """An open directory in which names are made and listed: by descriptor, or by path where there are none."""
+
+    def __init__(self, fd: int | None, path: str) -> None:
+        self.fd = fd
+        self._path = path
+
+    def __enter__(self) -> Folder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.fd is not None:
+            os.close(self.fd)
+
+    def at(self, name: str) -> str:
+        """Return what to give to the calls of ``os``, together with ``dir_fd=folder.fd``."""
+        return os.path.join(self._path, name)
+
+    def scan(self) -> list[tuple[str, os.stat_result]]:
+        """Return the names in the directory with what they are, links not followed."""
+        fd = None if self.fd is None else os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
+        found = []
+        try:
+            with os.scandir(self._path if fd is None else fd) as entries:
+                for entry in entries:
+                    with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                        found.append((entry.name, entry.stat(follow_symlinks=False)))
+        finally:
+            if fd is not None:
+                os.close(fd)
+        return found
+
+    def sync(self) -> None:
+        """Have the disk keep the names that were made here. Windows has no such call."""
+        if self.fd is not None:
+            fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+
+class LinkRefused(OSError):
+    """The name is a link, or lies behind one, that leads where nobody allowed it to lead."""
+
+
+class Root:
+    """A directory beneath which files are opened. It may be missing, appear, be removed, renamed and made again."""
+
+    def __init__(self, path: str, follow: tuple[str, ...] = ()) -> None:
+        self.path = path
+        self._follow = follow
+        self._directory: _Directory | None = None
+        self._checked = 0.0
+
+    def open_file(self, key: str) -> int:
+        """Open ``key`` for reading. Raises ``OSError``: ENOENT or ENOTDIR if missing, ``LinkRefused``, and others."""
+        try:
+            return self._open(key, 0)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR) and self._moved():
+                return self._open(key, 0)
+            raise
+
+    def open_file_now(self, key: str) -> int | None:
+        """Like ``open_file``, but None where the answer would have to wait for the disk."""
+        if _openat2 is None:
+            return self.open_file(key)
+        try:
+            return _openat2(self._current().fd, key, FILE_FLAGS, _BENEATH | _NO_MAGICLINKS | _CACHED)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                if self._moved():
+                    return None
+                raise
+            # EAGAIN: not in the dentry cache; EINVAL: a kernel before 5.12; EXDEV, ELOOP: a link to look at.
+            return None
+
+    def open_folder(self, folder: str, *, create: bool = False) -> Folder:
+        """Open a directory beneath the root ("" is the root itself), making what is missing if ``create``."""
+        if create:
+            os.makedirs(self.path, exist_ok=True)
+        names = folder.split("/") if folder else []
+        if not HAS_DIR_FD:
+            path = self.path
+            for depth, name in enumerate(names, 1):
+                path = os.path.join(path, name)
+                if create:
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(path)
+                self._target("/".join(names[:depth]))
+            os.scandir(path).close()  # NotADirectoryError if it is a file
+            return Folder(None, path)
+        fd = os.open(self.path, DIRECTORY_FLAGS)
+        try:
+            for depth, name in enumerate(names, 1):
+                if create:
+                    with contextlib.suppress(FileExistsError):  # opening tells what it is
+                        os.mkdir(name, dir_fd=fd)
+                deeper = self._open_one(fd, name, "/".join(names[:depth]))
+                os.close(fd)
+                fd = deeper
+        except BaseException:
+            os.close(fd)
+            raise
+        return Folder(fd, "")
+
+    def _open_one(self, fd: int, name: str, folder: str) -> int:
+        try:
+            return os.open(name, DIRECTORY_FLAGS | _NOFOLLOW, dir_fd=fd)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                return self._open_linked(folder, DIRECTORY_FLAGS)
+            raise
+
+    def close(self) -> None:
+        """Let go of the directory; the next call opens it again."""
+        self._directory = None
+
+    def _current(self) -> _Directory:
+        now = time.monotonic()
+        if self._directory is None or now - self._checked > _ROOT_CHECK_SECONDS:
+            self._moved()
+        directory = self._directory
+        if directory is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
+        return directory
+
+    def _moved(self) -> bool:
+        """Look whether the path is still the directory that is open; if not, open it anew and return True."""
+        self._checked = time.monotonic()
+        directory = self._directory
+        try:
+            found = os.stat(self.path)
+            if directory is not None and directory.identity == (found.st_dev, found.st_ino):
+                return False
+            self._directory = _Directory(self.path)
+        except FileNotFoundError:
+            self._directory = None
+            return directory is not None
+        return True
+
+    def _open(self, key: str, resolve: int) -> int:
+        if not HAS_DIR_FD:
+            return self._open_linked(key, FILE_FLAGS)
+        directory = self._current()
+        try:
+            if _openat2 is not None:
+                for _ in range(8):  # EAGAIN: a rename went on somewhere while the kernel resolved ".." of a link
+                    try:
+                        return _openat2(directory.fd, key, FILE_FLAGS, _BENEATH | _NO_MAGICLINKS | resolve)
+                    except OSError as error:
+                        if error.errno != errno.EAGAIN:
+                            raise
+            return _walk(directory.fd, key, FILE_FLAGS)
+        except OSError as error:
+            # EXDEV: a link out of the root, or an absolute one. The walk knows a link as ELOOP, or as ENOTDIR.
+            if error.errno in (errno.EXDEV, errno.ELOOP) or (error.errno == errno.ENOTDIR and _openat2 is None):
+                return self._open_linked(key, FILE_FLAGS)
+            raise
+
+    def _open_linked(self, key: str, flags: int) -> int:
+        """Follow the links of ``key`` to where they end, and open that by descriptor if it may be followed there."""
+        base, path = self._target(key)
+        return _open_below(base, path, flags)
+
+    def _target(self, key: str) -> tuple[str, str]:
+        """Return where the links of ``key`` lead: a real directory that is allowed, and a path below it."""
+        try:
+            target = os.path.realpath(os.path.join(self.path, key), strict=True)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise LinkRefused(errno.ELOOP, "a link that leads to itself", key) from None
+            raise
+        for allowed in (self.path, *self._follow):
+            base = os.path.realpath(allowed)
+            if target == base:
+                return base, "."
+            if target.startswith(base.rstrip(os.sep) + os.sep):
+                return base, os.path.relpath(target, base)
+        raise LinkRefused(errno.EXDEV, "a link that leads out of the root (see follow_links_to)", key)
+
+
+def _open_below(base: str, path: str, flags: int) -> int:
+    """Open a path that holds no links; one that was swapped in since is refused."""
+    if not HAS_DIR_FD:
+        return os.open(os.path.join(base, path), flags)
+    directory = _Directory(base)
+    try:
+        if _openat2 is not None:
+            return _openat2(directory.fd, path, flags, _BENEATH | _NO_MAGICLINKS | _NO_SYMLINKS)
+        return _walk(directory.fd, path, flags)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EXDEV):
+            raise LinkRefused(error.errno, "a link that changed while it was followed", path) from None
+        raise
+
+
+def _walk(fd: int, path: str, flags: int) -> int:
+    """Open ``path`` below ``fd`` component by component, following no link."""
+    *folders, name = path.split("/")
+    current = fd
+    try:
+        for folder in folders:
+            deeper = os.open(folder, DIRECTORY_FLAGS | _NOFOLLOW, dir_fd=current)
+            if current != fd:
+                os.close(current)
+            current = deeper
+        return os.open(name, flags | _NOFOLLOW, dir_fd=current)
+    finally:
+        if current != fd:
+            os.close(current)

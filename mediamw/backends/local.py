@@ -1,0 +1,226 @@
+"""LocalBackend: a directory. Reading beneath its root, whatever lies there; putting new files is in local_put.py.
+
+What an ``OSError`` means, so that no answer of the kernel becomes a traceback:
+
+- missing (ask the next backend): ENOENT, ENOTDIR, EISDIR and folders, ENAMETOOLONG, EINVAL and EILSEQ (a name that
+  this file system cannot hold);
+- not servable (404, nobody else is asked): a link that leads out, EACCES, EPERM, and whatever is not a regular file;
+- unavailable (503): everything else, such as EMFILE, EIO, ESTALE.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+
+from ..core.errors import BackendUnavailable, ConfigError, MediaError, NotServable
+from ..core.keys import STATE_FOLDER, Key, refusal, windows_refusal
+from ..core.model import Meta
+from . import local_put
+from .base import CHUNK_BYTES, LATER, Content, Entry, Later
+from .beneath import LinkRefused, Root
+
+_MISSING = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ))
+_NOT_SERVABLE = frozenset((errno.EACCES, errno.EPERM, errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP, errno.ELOOP))
+_RWF_NOWAIT = getattr(os, "RWF_NOWAIT", 0)
+
+
+class LocalHandle:
+    """An open file of the disk. ``fileno`` is at offset 0 and stays there: all reads say where."""
+
+    __slots__ = ("_fd", "meta")
+
+    def __init__(self, fd: int, meta: Meta) -> None:
+        self._fd = fd
+        self.meta = meta
+
+    def fileno(self) -> int:
+        """Return the descriptor, for servers that send files themselves."""
+        return self._fd
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        """Yield the bytes of a slice; ends early if the file has become shorter."""
+        while start < stop:
+            data = _read_at(self._fd, min(CHUNK_BYTES, stop - start), start)
+            if not data:
+                return
+            start += len(data)
+            yield data
+
+    def read_now(self, start: int, stop: int) -> bytes | None:
+        """Return the bytes of a slice if that needs no wait for the disk, else None. Short if the file is shorter."""
+        if not _RWF_NOWAIT:
+            return _read_at(self._fd, stop - start, start)
+        buffer = bytearray(stop - start)
+        try:
+            count = os.preadv(self._fd, (buffer,), start, _RWF_NOWAIT)
+        except OSError as error:
+            if error.errno == errno.EAGAIN:
+                return None
+            if error.errno == errno.EOPNOTSUPP:  # overlayfs and tmpfs cannot tell; they are warm as a rule
+                return _read_at(self._fd, stop - start, start)
+            raise
+        # Fewer bytes: the rest is not in the page cache, or the file ends here. The slow way knows which.
+        return bytes(buffer) if count == len(buffer) else None
+
+    def close(self) -> None:
+        """Close the file."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+if hasattr(os, "pread"):
+    _read_at = os.pread
+else:  # Windows
+
+    def _read_at(fd: int, length: int, offset: int) -> bytes:
+        os.lseek(fd, offset, os.SEEK_SET)  # a handle has one user: nobody moves the offset in between
+        return os.read(fd, length)
+
+
+class LocalBackend:
+    """A directory, made when the first file is put into it; missing or empty, it has no files.
+
+    ``root`` may be relative (to where the process is now), a link, and end in ``/``. Links inside it are followed if
+    they end below the root or below one of the directories ``follow_links_to``. Raises ``ConfigError``.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        name: str = "local",
+        follow_links_to: Sequence[str | os.PathLike[str]] = (),
+    ) -> None:
+        if isinstance(follow_links_to, (str, os.PathLike)):
+            raise ConfigError("follow_links_to takes a list of directories", backend=name)
+        path = os.fspath(root)
+        if not path:
+            raise ConfigError("the directory's path is empty", backend=name)
+        self.name = name
+        self.root = os.path.abspath(os.path.expanduser(path))
+        if os.path.lexists(self.root) and not os.path.isdir(self.root):
+            raise ConfigError(f"{self.root} is not a directory: name the directory of the media", backend=name)
+        follow = tuple(os.path.abspath(os.path.expanduser(os.fspath(folder))) for folder in follow_links_to)
+        self._beneath = Root(self.root, follow)
+
+    def __repr__(self) -> str:
+        return f"LocalBackend({self.root!r}, name={self.name!r})"
+
+    def open(self, key: Key) -> LocalHandle | None:
+        """Open a regular file beneath the root; None if there is none. Errors as at the top of this file."""
+        if os.name == "nt" and windows_refusal(key) is not None:
+            return None
+        try:
+            return self._held(self._beneath.open_file(key), key)
+        except OSError as error:
+            self._raise_unless_missing(error, key)
+            return None
+
+    def open_now(self, key: Key) -> LocalHandle | Later | None:
+        """Like ``open``, but ``LATER`` if the disk would have to be waited for."""
+        if os.name == "nt":
+            return LATER
+        try:
+            fd = self._beneath.open_file_now(key)
+            return LATER if fd is None else self._held(fd, key)
+        except OSError as error:
+            self._raise_unless_missing(error, key)
+            return None
+
+    def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
+        """Yield entries sorted by key. Links to folders are shown and not descended into; unservable files are not."""
+        folder = prefix.rpartition("/")[0]
+        if not folder or refusal(folder) is None:
+            yield from self._list(folder, prefix, recursive)
+
+    def put(self, key: Key, data: Content) -> None:
+        """Store a new file: synced to disk, then published whole under its name. Raises ``NameTaken``."""
+        if os.name == "nt" and (reason := windows_refusal(key)) is not None:
+            raise NotServable(f"Windows has no such name: {reason}", backend=self.name, key=key, operation="put")
+        local_put.put(self._beneath, self.name, key, data)
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        self._beneath.close()
+
+    def _held(self, fd: int, key: Key) -> LocalHandle | None:
+        try:
+            found = os.fstat(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        if not stat.S_ISREG(found.st_mode):
+            os.close(fd)
+            if stat.S_ISDIR(found.st_mode):
+                return None
+            raise NotServable("not a regular file", backend=self.name, key=key, operation="open")
+        return LocalHandle(fd, _meta(found))
+
+    def _raise_unless_missing(self, error: OSError, key: Key) -> None:
+        if isinstance(error, LinkRefused) or error.errno in _NOT_SERVABLE:
+            reason = f"{error.strerror} ({os.path.join(self.root, key)})"
+            raise NotServable(reason, backend=self.name, key=key, operation="open") from error
+        if error.errno not in _MISSING:
+            raise self._unavailable(error, key, "open") from error
+
+    def _unavailable(self, error: OSError, key: str, operation: str) -> MediaError:
+        return BackendUnavailable(f"{error.strerror} ({self.root})", backend=self.name, key=key, operation=operation)
+
+    def _list(self, folder: str, prefix: str, recursive: bool) -> Iterator[Entry]:
+        try:
+            with self._beneath.open_folder(folder) as opened:
+                found = opened.scan()
+        except OSError as error:
+            if isinstance(error, LinkRefused) or error.errno in _MISSING:
+                return
+            raise self._unavailable(error, folder, "list") from error
+        names = []
+        for name, status in found:
+            key = f"{folder}/{name}" if folder else name
+            if refusal(key) is None and key != STATE_FOLDER:
+                linked_folder = stat.S_ISLNK(status.st_mode) and self._is_folder(key)
+                names.append((key + "/" if stat.S_ISDIR(status.st_mode) or linked_folder else key, status))
+        for key, status in sorted(names, key=lambda pair: pair[0]):
+            if key.endswith("/") and recursive:
+                # Below the folder that is asked for everything counts; on the way there only what leads on.
+                if not stat.S_ISLNK(status.st_mode) and (key.startswith(prefix) or prefix.startswith(key)):
+                    yield from self._list(key[:-1], prefix, recursive)
+            elif key.startswith(prefix):
+                meta = None if key.endswith("/") else self._listed(Key(key), status)
+                if meta is not None or key.endswith("/"):
+                    yield Entry(key, meta, self.name)
+
+    def _is_folder(self, key: str) -> bool:
+        try:
+            with self._beneath.open_folder(key):
+                return True
+        except OSError:  # a file, dangling, or leading out: not a folder that can be listed
+            return False
+
+    def _listed(self, key: Key, status: os.stat_result) -> Meta | None:
+        """Return the meta of what would be served under this name, None if nothing would."""
+        if stat.S_ISREG(status.st_mode):
+            return _meta(status)
+        if not stat.S_ISLNK(status.st_mode):
+            return None
+        try:
+            handle = self.open(key)
+        except NotServable:
+            return None
+        if handle is None:
+            return None
+        handle.close()
+        return handle.meta
+
+
+def _meta(found: os.stat_result) -> Meta:
+    """A strong ETag from what was opened: a file replaced has another inode, one written in place another time."""
+    etag = f'"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}"'
+    return Meta(found.st_size, found.st_mtime_ns, etag)

@@ -1,0 +1,149 @@
+"""Pooled HTTP to an origin that can send GET and HEAD, and nothing else. Whoever holds one cannot write.
+
+Redirects are not followed and bodies are not decoded: what the origin says is what the caller sees. A request that
+failed on a connection which the origin had closed meanwhile is sent once more; every other failure, time-outs among
+them, is ``BackendUnavailable`` at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlsplit
+
+from ..core.errors import BackendUnavailable, ContentChanged
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse, HTTPConnectionPool
+
+CONNECT_SECONDS = 2.0
+READ_SECONDS = 5.0
+_CONNECTIONS = 16
+_PIECE_BYTES = 64 * 1024
+
+
+class OriginHTTP:
+    """The connections of one backend to one origin (``scheme://host[:port]``)."""
+
+    def __init__(self, origin: str, backend: str) -> None:
+        self.origin = origin
+        self._backend = backend
+        self._lock = threading.Lock()
+        self._pool: HTTPConnectionPool | None = None
+
+    def head(self, url: str) -> tuple[int, Mapping[str, str]]:
+        """Send HEAD; return the status and the headers (any case of name finds them)."""
+        response = self._send("HEAD", url, {})
+        response.drain_conn()
+        return response.status, response.headers
+
+    def get_range(self, url: str, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
+        """Send GET for the bytes from ``start`` to ``stop`` of the version ``etag`` and yield exactly these.
+
+        Raises ``ContentChanged`` if there is another version, none any more, or fewer bytes.
+        """
+        headers = {"Range": f"bytes={start}-{stop - 1}"}
+        if etag is not None:
+            headers["If-Match"] = etag
+        response = self._send("GET", url, headers)
+        try:
+            skip = self._offset(response, start, stop, etag)
+            yield from self._body(response, skip, stop - start)
+        finally:
+            response.close()
+            response.release_conn()
+
+    def close(self) -> None:
+        """Close the connections; the next request opens new ones."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+
+    def _send(self, method: str, url: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
+        if method not in ("GET", "HEAD"):
+            raise ValueError(f"{method} is a write, or no HTTP method at all: only GET and HEAD are ever sent")
+        from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
+
+        pool = self._connections()
+        target = url[len(self.origin) :]
+        # Identity: a proxy on the way must not re-code what is read by offset.
+        all_headers = {"Accept-Encoding": "identity", "User-Agent": "mediamw", **headers}
+        for last in (False, True):
+            try:
+                return pool.urlopen(
+                    method,
+                    target,
+                    headers=all_headers,
+                    redirect=False,
+                    retries=False,
+                    preload_content=False,
+                    decode_content=False,
+                )
+            except ProtocolError as error:
+                if last:
+                    self._fail(error)
+            except ReadTimeoutError as error:
+                self._fail(error, f"no answer within {READ_SECONDS:g} s")
+            except HTTPError as error:
+                self._fail(error)
+        raise AssertionError("unreachable")
+
+    def _connections(self) -> HTTPConnectionPool:
+        with self._lock:
+            if self._pool is None:
+                import urllib3
+
+                parts = urlsplit(self.origin)
+                timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
+                kind = urllib3.HTTPSConnectionPool if parts.scheme == "https" else urllib3.HTTPConnectionPool
+                # block=False: the number of threads bounds the requests; more connections are closed after use.
+                self._pool = kind(parts.hostname or "", parts.port, timeout=timeout, maxsize=_CONNECTIONS, block=False)
+            return self._pool
+
+    def _fail(self, error: Exception, reason: str = "") -> NoReturn:
+        # Not str(error): urllib3 puts the path into some of its messages, and that holds the signature.
+        text = reason or type(error).__name__
+        raise BackendUnavailable(f"{self.origin} could not be reached: {text}", backend=self._backend) from None
+
+    def _offset(self, response: BaseHTTPResponse, start: int, stop: int, etag: str | None) -> int:
+        """Return how many bytes of the body stand before ``start``; raise what the status means otherwise."""
+        status = response.status
+        if status == 206 or (status == 200 and "Content-Range" in response.headers):  # some servers say 200 to a range
+            if not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+                raise BackendUnavailable("the origin sent another range than it was asked for", backend=self._backend)
+            self._check_version(response, etag)
+            return 0
+        if status == 200:  # Range ignored, as RFC 9110, 14.2 allows
+            self._check_version(response, etag)
+            return start
+        if status in (404, 410, 412, 416):
+            raise ContentChanged(f"the file changed while it was read (status {status})", backend=self._backend)
+        raise BackendUnavailable(f"the origin answered {status} to GET", backend=self._backend)
+
+    def _check_version(self, response: BaseHTTPResponse, etag: str | None) -> None:
+        """If-Match is the origin's to keep; some ignore it, but they do say which version they send."""
+        sent = response.headers.get("ETag")
+        if etag is not None and sent is not None and sent != etag:
+            raise ContentChanged("the file changed while it was read (another ETag)", backend=self._backend)
+
+    def _body(self, response: BaseHTTPResponse, skip: int, length: int) -> Iterator[bytes]:
+        from urllib3.exceptions import HTTPError
+
+        rest = length
+        while rest:
+            try:
+                data = response.read(_PIECE_BYTES)
+            except HTTPError as error:
+                self._fail(error, "the body broke off")
+            if not data:
+                raise ContentChanged(f"the body ended {rest} bytes early", backend=self._backend)
+            if skip:
+                dropped = min(skip, len(data))
+                skip -= dropped
+                data = data[dropped:]
+            data = data[:rest]
+            rest -= len(data)
+            if data:
+                yield data

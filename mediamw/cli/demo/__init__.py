@@ -1,0 +1,1 @@
+"""The `mediamw demo` command: an estate agent's site whose media are mostly in production."""

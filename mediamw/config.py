@@ -1,0 +1,212 @@
+"""Floor 3: from what people write to what runs. Specs to backends, options to a policy; each fault names its setting.
+
+A spec is ``[name=]where``: a path, ``s3://bucket[/location][?option=value&...]``, or ``memory:``. Options of ``s3://``:
+``region``, ``profile``, ``endpoint``, ``style`` and ``location``. Secrets never stand in a spec, since specs end up in
+process lists, shell histories and logs. A name is made of ASCII letters, digits, ``-`` and ``_``; a path that looks
+like one with ``=`` in it is written with ``./`` before it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from .backends.base import Backend
+from .core.errors import ConfigError
+from .core.media_types import guess, is_media_type
+from .core.plan import OnMiss, Placeholder, Policy
+from .stack.stack import MediaStack
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+MAX_PLACEHOLDER_BYTES = 1024 * 1024
+S3_OPTIONS = ("endpoint", "location", "profile", "region", "style")
+_NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+_SECRET = re.compile(r"secret|token|password|passwd|access.?key|credential", re.IGNORECASE)
+
+Spec = str | PathLike[str] | Backend
+
+
+def build_stack(specs: Sequence[Spec], *, base_url: str | None = None) -> MediaStack:
+    """Make the stack of ``specs``, first to last; backends that are made already may stand among them.
+
+    Unnamed ones are called ``local``, ``s3``, ``memory``; a second one of a kind ``s3_2``. Raises ``ConfigError``.
+    """
+    if isinstance(specs, (str, bytes, PathLike)):
+        raise ConfigError("backends: give a list, such as ['./media', 's3://acme-media'], not one string")
+    taken = {spec.name for spec in specs if not isinstance(spec, (str, PathLike))}
+    taken |= {name for spec in specs if isinstance(spec, str) and (name := _split_name(spec)[0])}
+    backends: list[Backend] = []
+    for spec in specs:
+        if not isinstance(spec, (str, PathLike)):
+            backends.append(spec)
+            continue
+        name, where = _split_name(spec) if isinstance(spec, str) else ("", os.fspath(spec))
+        if not name:
+            name = _free_name(_kind(where), taken)
+            taken.add(name)
+        backends.append(_backend(where, name))
+    return MediaStack(backends, base_url=base_url)
+
+
+def _split_name(spec: str) -> tuple[str, str]:
+    match = _NAMED.fullmatch(spec)
+    return (match[1], match[2]) if match else ("", spec)
+
+
+def _kind(where: str) -> str:
+    match = _SCHEME.match(where)
+    return match[1].lower() if match else "local"
+
+
+def _free_name(kind: str, taken: set[str]) -> str:
+    if kind not in taken:
+        return kind
+    return next(name for number in range(2, len(taken) + 3) if (name := f"{kind}_{number}") not in taken)
+
+
+def _backend(where: str, name: str) -> Backend:
+    kind = _kind(where)
+    if kind == "local":
+        from .backends.local import LocalBackend
+
+        if not where:
+            raise ConfigError(f"backends: {name!r} has no path behind its name", backend=name)
+        return LocalBackend(where, name=name)
+    if kind == "memory":
+        from .backends.memory import MemoryBackend
+
+        if where.partition(":")[2]:
+            raise ConfigError("backends: memory: takes nothing behind the colon", backend=name)
+        return MemoryBackend(name=name)
+    if kind == "s3":
+        return _s3(where, name)
+    raise ConfigError(
+        f"backends: {kind}: is no kind of backend known here; there are s3://bucket, memory:, and paths "
+        f"(a path that looks like this is written with ./ before it)",
+        backend=name,
+    )
+
+
+def _s3(where: str, name: str) -> Backend:
+    from .backends.s3 import S3Backend
+
+    form = "give s3://bucket[/location][?region=...&profile=...]"
+    if not where[3:].startswith("//"):
+        raise ConfigError(f"backends: s3: without //; {form}", backend=name)
+    try:
+        parts = urlsplit(where)
+    except ValueError:
+        raise ConfigError(f"backends: not a usable spec; {form}", backend=name) from None
+    if "@" in parts.netloc:
+        # The text is not repeated: what stands before the @ is probably a secret.
+        raise ConfigError("backends: keys do not belong into a spec; use profile=NAME or the environment", backend=name)
+    if parts.fragment:
+        raise ConfigError("backends: '#' has no meaning in a spec", backend=name)
+    options = _options(parts.query, name)
+    location = parts.path.strip("/")
+    if location and "location" in options:
+        raise ConfigError("backends: the location stands twice, in the path and as an option", backend=name)
+    options.setdefault("location", location)
+    return S3Backend(parts.netloc, name=name, **options)
+
+
+def _options(query: str, name: str) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True) if query else []
+    except ValueError:
+        raise ConfigError("backends: options are written option=value, with & between them", backend=name) from None
+    for option, value in pairs:
+        if option not in S3_OPTIONS:
+            if _SECRET.search(option):
+                raise ConfigError(
+                    f"backends: {option} does not belong into a spec; use profile=NAME or the environment", backend=name
+                )
+            close = difflib.get_close_matches(option, S3_OPTIONS, 1, 0.5)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(S3_OPTIONS)}"
+            raise ConfigError(f"backends: unknown option {option!r}; {hint}", backend=name)
+        if option in options:
+            raise ConfigError(f"backends: option {option} stands twice", backend=name)
+        if not value:
+            raise ConfigError(f"backends: option {option} has no value", backend=name)
+        options[option] = value
+    return options
+
+
+def build_policy(
+    *,
+    on_miss: Literal["app", "404", "placeholder"] = "app",
+    debug: bool = False,
+    max_age: int | None = None,
+    redirect_max_age: int | None = None,
+    media_types: Mapping[str, str] | None = None,
+    placeholder: str | PathLike[str] | None = None,
+    add_headers: Callable[[str, int], Mapping[str, str]] | None = None,
+) -> Policy:
+    """Check the options of a middleware and make its policy. Raises ``ConfigError`` that names the option."""
+    return Policy(
+        on_miss=_on_miss(on_miss),
+        max_age=_age("max_age", max_age),
+        redirect_max_age=_age("redirect_max_age", redirect_max_age),
+        debug=debug,
+        media_types=_types(media_types or {}),
+        placeholder=Placeholder() if placeholder is None else _placeholder(placeholder),
+        add_headers=add_headers,
+    )
+
+
+def check_prefix(prefix: str) -> str:
+    """Return ``prefix`` if it can be one: ASCII, ``/`` at both ends, no empty or dot segment."""
+    segments = prefix.strip("/").split("/")
+    if not (prefix.startswith("/") and prefix.endswith("/") and len(prefix) > 2):
+        raise ConfigError(f"prefix: {prefix!r} must start and end with '/', such as /media/")
+    if not prefix.isascii() or not prefix.isprintable() or set(prefix) & set("\\%?# "):
+        raise ConfigError(f"prefix: {prefix!r} holds characters that a URL path has to quote")
+    if prefix != "/" + "/".join(segments) + "/" or any(segment in ("", ".", "..") for segment in segments):
+        raise ConfigError(f"prefix: {prefix!r} holds an empty or a dot segment")
+    return prefix
+
+
+def _on_miss(value: OnMiss) -> OnMiss:
+    if value not in ("app", "404", "placeholder"):
+        raise ConfigError(f"on_miss: {value!r} is none of 'app', '404', 'placeholder'")
+    return value
+
+
+def _age(option: str, seconds: int | None) -> int | None:
+    if seconds is not None and (not isinstance(seconds, int) or isinstance(seconds, bool) or seconds < 0):
+        raise ConfigError(f"{option}: {seconds!r} is not a whole number of seconds, 0 or more")
+    return seconds
+
+
+def _types(media_types: Mapping[str, str]) -> dict[str, str]:
+    checked = {}
+    for extension, media_type in media_types.items():
+        if not extension.startswith(".") or "." in extension[1:] or len(extension) < 2:
+            raise ConfigError(f"media_types: {extension!r} is not an extension such as '.usdz'")
+        if not is_media_type(media_type):
+            raise ConfigError(f"media_types: {media_type!r} for {extension} is not a media type such as 'model/usd'")
+        checked[extension.lower()] = media_type
+    return checked
+
+
+def _placeholder(path: str | PathLike[str]) -> Placeholder:
+    media_type = guess(os.fspath(path).replace(os.sep, "/"))[0]
+    if not media_type.startswith("image/"):
+        raise ConfigError(f"placeholder: {os.fspath(path)} is not an image by its extension")
+    try:
+        with open(path, "rb") as file:
+            body = file.read(MAX_PLACEHOLDER_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"placeholder: {error.strerror}: {os.fspath(path)}") from None
+    if len(body) > MAX_PLACEHOLDER_BYTES:
+        raise ConfigError(f"placeholder: {os.fspath(path)} has more than {MAX_PLACEHOLDER_BYTES} bytes")
+    return Placeholder(body, media_type)

@@ -1,0 +1,78 @@
+"""The errors of mediamw: one root, few leaves.
+
+Each names the backend, the key and the operation it speaks of, so that one line in a log is enough to act on. "Not
+found" is not among them: inside it is a value (``Missing``), and for callers of the storage API it is Python's own
+``FileNotFoundError``.
+"""
+
+from __future__ import annotations
+
+
+class MediaError(Exception):
+    """The root of all errors that mediamw raises on purpose.
+
+    ``reason`` says what is wrong and the way out; ``backend``, ``key`` and ``operation`` say where, empty if unknown.
+    """
+
+    def __init__(self, reason: str, *, backend: str = "", key: str = "", operation: str = "") -> None:
+        super().__init__(reason, backend, key, operation)
+        self.reason = reason
+        self.backend = backend
+        self.key = key
+        self.operation = operation
+
+    def __str__(self) -> str:
+        where = " ".join(
+            part
+            for part in (
+                f"backend {self.backend!r}" if self.backend else "",
+                self.operation,
+                repr(self.key) if self.key else "",
+            )
+            if part
+        )
+        return f"{where}: {self.reason}" if where else self.reason
+
+
+class ConfigError(MediaError):
+    """A setting is wrong. Raised at construction, before the first request; the text names the setting and the fix."""
+
+
+class InvalidKey(MediaError, ValueError):
+    """The name can never be a key (``core/keys.py`` has the rules); ``reason`` says which rule it breaks."""
+
+
+class NotServable(MediaError):
+    """Something has this name in a backend, but it is not a file that may be read.
+
+    A FIFO, a socket, a device, a link that leads out of the root, a file without read permission. Clients see 404;
+    no other backend and not the wrapped app is asked, since they might serve what was refused here.
+    """
+
+
+class BackendUnavailable(MediaError):
+    """The backend cannot tell whether it has the key, or cannot give its bytes. Never cached, never a 404.
+
+    ``retry_after`` is the number of seconds after which asking again makes sense.
+    """
+
+    def __init__(
+        self, reason: str, *, backend: str = "", key: str = "", operation: str = "", retry_after: int = 10
+    ) -> None:
+        super().__init__(reason, backend=backend, key=key, operation=operation)
+        self.retry_after = retry_after
+
+
+class ContentChanged(BackendUnavailable):
+    """The file changed while it was read: it ended early, or no longer has the ETag it was opened with."""
+
+
+class NameTaken(MediaError, FileExistsError):
+    """A new file was to be made under a name that exists, or that a folder has (``a`` beside ``a/b``)."""
+
+    # OSError's __str__ would win otherwise and show a bare tuple.
+    __str__ = MediaError.__str__
+
+
+class NoURL(MediaError):
+    """Nobody can make a URL for this key: no backend signs it and the stack has no ``base_url``."""

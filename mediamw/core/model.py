@@ -1,0 +1,145 @@
+"""The values that travel between the floors: what a client asked, what the stack found, what HTTP answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
+
+from .keys import Key
+
+CONDITIONAL_HEADERS: Final = (
+    "range",
+    "if-none-match",
+    "if-modified-since",
+    "if-range",
+    "if-match",
+    "if-unmodified-since",
+)
+"""The request headers that ``decide`` reads, all of them: a middleware hands over these and no others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A GET or HEAD for a key.
+
+    ``headers`` holds those of ``CONDITIONAL_HEADERS`` that came: lower-case names, repeated lines joined with ``, ``.
+    """
+
+    method: str
+    key: Key
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What is known of a file without reading it.
+
+    ``size`` in bytes; ``mtime_ns`` in nanoseconds since 1970, None if unknown; ``etag`` with its quotes, as HTTP sends
+    it, None if there is none; ``content_type`` None if only the name tells; ``content_encoding`` such as ``gzip``.
+    """
+
+    size: int
+    mtime_ns: int | None = None
+    etag: str | None = None
+    content_type: str | None = None
+    content_encoding: str | None = None
+
+
+class Slice(NamedTuple):
+    """The bytes from ``start`` up to, not including, ``stop`` of the file that is held."""
+
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What HTTP says. ``body``: literal bytes and slices of the held file, which the middlewares send as they stand."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: tuple[bytes | Slice, ...] = ()
+
+
+class Handle(Protocol):
+    """An open file: its bytes cannot be swapped for another file's while it is held."""
+
+    @property
+    def meta(self) -> Meta:
+        """What was true of the file when it was opened."""
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        """Yield the bytes of a slice in pieces of at most 1 MiB. Ends early only if the file has become shorter."""
+
+    def close(self) -> None:
+        """Give back what the handle holds. May be called twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A backend has the key and its bytes can be read through ``handle``, which the receiver closes."""
+
+    backend: str
+    handle: Handle
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """A backend has the key; clients fetch it at ``url`` until ``expires`` (seconds since 1970; None: for good)."""
+
+    backend: str
+    url: str = field(repr=False)  # a presigned URL is a secret for as long as it lives
+    expires: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """A whiteout hides the key: whatever the lowers have, here it was deleted."""
+
+    backend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Every backend was asked, and none has the key."""
+
+
+Found = Held | Redirect | Hidden | Missing
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The request is answered with 404 by us, whoever else might have the key: ``reason`` is for the log."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Nobody has the key, and somebody cannot tell. ``retry_after`` in seconds."""
+
+    reason: str
+    retry_after: int = 10
+
+
+Outcome = Found | Refused | Unavailable
+
+
+class Pass:
+    """The request is the wrapped app's. There is one, ``PASS``."""
+
+    def __repr__(self) -> str:
+        return "PASS"
+
+
+PASS: Final = Pass()
+
+
+class Timing(NamedTuple):
+    """One backend's answer to one look-up, for ``Server-Timing``: ``seconds`` it took, whether it was remembered."""
+
+    backend: str
+    answer: str
+    seconds: float
+    cached: bool = False

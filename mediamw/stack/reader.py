@@ -1,0 +1,114 @@
+"""Files as Python has them: read-only, seekable, buffered, over a handle or over ranged reads of a remote file."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..backends.base import ReadsRanges
+from ..core.keys import Key
+from ..core.model import Handle, Meta
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+BUFFER_BYTES = 64 * 1024
+_MAX_WINDOW_BYTES = 8 * 1024 * 1024
+
+
+class _Reader(io.RawIOBase):
+    """What both readers share: a position in a file whose size does not change."""
+
+    def __init__(self, name: str, meta: Meta) -> None:
+        self.name = name
+        self.meta = meta
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.meta.size}
+        if whence not in base:
+            raise ValueError(f"whence is 0, 1 or 2, not {whence}")
+        if base[whence] + offset < 0:
+            raise ValueError(f"seek to {base[whence] + offset}, before the start of the file")
+        self._position = base[whence] + offset
+        return self._position
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        stop = min(self._position + len(view), self.meta.size)
+        data = self._some(self._position, stop) if self._position < stop else b""
+        view[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def _some(self, start: int, stop: int) -> bytes:
+        """Return at least one of the bytes from ``start`` to ``stop``, or none if the file ended early."""
+        raise NotImplementedError(f"{type(self).__name__} has to say how it reads")
+
+
+class HandleReader(_Reader):
+    """Reads an open handle, which it closes with itself."""
+
+    def __init__(self, key: Key, handle: Handle) -> None:
+        super().__init__(key, handle.meta)
+        self._handle = handle
+
+    def close(self) -> None:
+        if not self.closed:
+            self._handle.close()
+        super().close()
+
+    def _some(self, start: int, stop: int) -> bytes:
+        return next(self._handle.chunks(start, stop), b"")
+
+
+class RemoteReader(_Reader):
+    """Reads a remote file by ranges of one version: 64 KiB, twice as much each time one follows on the other, 8 MiB."""
+
+    def __init__(self, key: Key, backend: ReadsRanges, meta: Meta) -> None:
+        super().__init__(key, meta)
+        self._key = key
+        self._backend = backend
+        self._pieces: Iterator[bytes] = iter(())  # of the request that is going on
+        self._rest = b""  # of its last piece
+        self._at = -1  # where the rest starts in the file
+        self._stop = 0  # where the request ends
+        self._window = BUFFER_BYTES
+
+    def close(self) -> None:
+        self._end_request()
+        super().close()
+
+    def _some(self, start: int, stop: int) -> bytes:
+        if start != self._at or (not self._rest and start >= self._stop):
+            self._request(start, stop)
+        while not self._rest:
+            self._rest = next(self._pieces)  # never empty before the range is whole: read_range raises instead
+        data = self._rest[: stop - start]
+        self._rest = self._rest[len(data) :]
+        self._at = start + len(data)
+        return data
+
+    def _request(self, start: int, stop: int) -> None:
+        self._end_request()
+        self._window = min(self._window * 2, _MAX_WINDOW_BYTES) if start == self._at else BUFFER_BYTES
+        self._stop = min(max(start + self._window, stop), self.meta.size)
+        self._pieces = self._backend.read_range(self._key, start, self._stop, self.meta.etag)
+        self._at = start
+
+    def _end_request(self) -> None:
+        close = getattr(self._pieces, "close", None)  # a generator's: gives its connection back
+        if close is not None:
+            close()
+        self._pieces, self._rest = iter(()), b""

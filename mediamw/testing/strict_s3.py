@@ -1,0 +1,564 @@
+"""``StrictS3``: an S3 server for tests and the demo, in this process, that refuses what S3 refuses.
+
+moto keeps the buckets and speaks S3, but it checks no signature, no expiry and no method of a presigned URL: with moto
+alone a test cannot tell a right URL from a wrong one. So a guard stands before it. Every request over HTTP is verified
+(``sigv4_check``), authorized by the rules of its key, recorded, and only then given to moto.
+
+    with StrictS3(keys={"AKID": "secret"}, read_only_keys={"AKRO": "secret2"}) as s3:
+        s3.create_bucket("prod")
+        s3.put("prod", "a/b c.jpg", b"...", content_type="image/jpeg")
+        ...  # the program under test talks to s3.endpoint
+        assert s3.writes == []
+
+Rules:
+
+1. Errors are S3's: an XML document with Code and Message (Amazon S3 API Reference, "Error responses"); a HEAD has none.
+2. Unsigned requests are refused, except reads of objects in ``public_buckets``. OPTIONS needs no signature, in S3
+   neither; a bucket without a CORS configuration answers it 403 and sends no CORS headers (images need none).
+3. A read-only key may GET and HEAD, nothing else. A key without ListBucket may not list, and gets 403 for a missing
+   object where others get 404.
+4. The helper methods (``put``, ``delete``, ``objects``) go to moto's memory: they are not calls and need no key.
+5. Each instance has its own account and its own buckets; two may each have a bucket "prod". moto is still one per
+   process: a ``mock_aws`` block resets it, and takes the objects of every running StrictS3 along.
+6. Nothing is read from ``AWS_*`` variables or ``~/.aws``. Signatures follow ``clock``; the dates of objects are real.
+7. What is served is moto's: a Range of one part is 206, one of several parts is 200 with the whole body.
+"""
+
+import itertools
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
+from io import BytesIO
+from socketserver import TCPServer
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote, unquote
+
+from mediamw.testing.sigv4_check import AuthKind, Claim, HttpRequest, S3Error, read_claim, verify
+
+Answer = tuple[int, list[tuple[str, str]], bytes]
+
+READS = ("GET", "HEAD")
+MAX_BODY_BYTES = 256 * 1024 * 1024  # moto holds every object in memory
+# Parts of an object that "anybody may read the object" does not cover.
+OBJECT_SUBRESOURCES = frozenset({"acl", "attributes", "legal-hold", "retention", "tagging", "torrent", "uploadId"})
+SECRET_PARAMETERS = frozenset({"x-amz-signature", "x-amz-security-token", "signature"})
+_accounts = itertools.count(900_000_000_001)  # moto keeps its data apart by account
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request that came over HTTP, and the status it got."""
+
+    method: str
+    bucket: str  # "" for the service itself
+    key: str  # decoded; "" for the bucket itself
+    query: dict[str, str] = field(hash=False)  # decoded; of a repeated parameter the first
+    headers: dict[str, str] = field(hash=False)  # lower-case names
+    access_key_id: str | None  # as claimed; None if unsigned or unreadable
+    status: int
+    auth: AuthKind
+
+    def __repr__(self) -> str:
+        """Without headers, signature and token: test reports are kept and passed around."""
+        query = {name: "***" if name.lower() in SECRET_PARAMETERS else value for name, value in self.query.items()}
+        who = f"access_key_id={self.access_key_id!r}, auth={self.auth!r}"
+        return f"Call({self.method} {self.bucket!r} {self.key!r} -> {self.status}, {who}, {query=})"
+
+
+class StrictS3:
+    """An S3 endpoint on 127.0.0.1. Use it as a context manager, or ``start()`` and ``close()`` it.
+
+    ``keys``, ``read_only_keys``: access key id -> secret. ``no_list_keys``: ids among them without ListBucket.
+    ``session_tokens``: id -> the token that its requests must carry. ``region``: the endpoint's, where all buckets live
+    but those named in ``regions`` (bucket -> region). ``public_buckets``: whose objects anybody may read.
+    ``port``: 0 lets the system choose. ``clock``: seconds since the epoch, what expiry is judged by.
+    ``virtual_host_suffix``: ``Host: BUCKET.s3.localhost:PORT`` is virtual-hosted style, any other host path style.
+
+    Raises ValueError for contradicting arguments; ``start`` raises OSError if the port is taken and ModuleNotFoundError
+    if the ``demo`` extra is not installed.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: Mapping[str, str],
+        read_only_keys: Mapping[str, str] | None = None,
+        no_list_keys: Collection[str] = (),
+        session_tokens: Mapping[str, str] | None = None,
+        region: str = "us-east-1",
+        regions: Mapping[str, str] | None = None,
+        public_buckets: Collection[str] = (),
+        port: int = 0,
+        clock: Callable[[], float] = time.time,
+        virtual_host_suffix: str = "s3.localhost",
+    ) -> None:
+        self._read_only = frozenset(read_only_keys or {})
+        self._secrets = {**keys, **(read_only_keys or {})}
+        self._no_list = frozenset(no_list_keys)
+        self._tokens = dict(session_tokens or {})
+        if both := self._read_only.intersection(keys):
+            raise ValueError(f"in keys and in read_only_keys: {sorted(both)}")
+        if unknown := (self._no_list | set(self._tokens)).difference(self._secrets):
+            raise ValueError(f"neither in keys nor in read_only_keys: {sorted(unknown)}")
+        self.region = region
+        self._regions = dict(regions or {})
+        self._public = frozenset(public_buckets)
+        self._port = port
+        self._clock = clock
+        self._virtual_suffix = f".{virtual_host_suffix}"
+        self._account = str(next(_accounts))
+        self._request_ids = itertools.count(1)
+        self._lock = threading.Lock()  # guards _calls and the making of buckets
+        self._calls: list[Call] = []
+        self._server: _Server | None = None
+        self._app: Any = None  # moto's Flask application
+        self._s3: Any = None  # moto's S3Backend of our account
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def start(self) -> Self:
+        """Serve until ``close``. A closed instance can be started again, empty."""
+        _require_moto()
+        from moto.moto_server.werkzeug_app import create_backend_app
+        from moto.s3.models import s3_backends
+
+        if self._server is not None:
+            raise RuntimeError("StrictS3 is running already")
+        self._server = _Server(self._port, self._answer)
+        self._app = create_backend_app("s3")
+        self._app.debug = False  # an error inside moto is a 500 and a log line, not a dropped connection
+        self._app.after_request_funcs.clear()  # moto adds "Access-Control-Allow-Origin: *" to everything; S3 does not
+        self._s3 = s3_backends[self._account]["aws"]
+        self._server.start()
+        return self
+
+    def close(self) -> None:
+        """Stop serving, cut kept-alive connections, free the port and forget the buckets. Harmless when not running."""
+        if self._server is None:
+            return
+        self._server.stop()
+        self._server = None
+        from moto.iam.models import iam_backends
+        from moto.s3.models import s3_backends
+
+        for bucket in self._s3.buckets.values():
+            versions = itertools.chain.from_iterable(made for _, made in bucket.keys.lists())
+            for made in itertools.chain(versions, bucket.multiparts.values()):
+                if hasattr(made, "dispose"):  # closes its temporary file; a delete marker has none
+                    made.dispose()
+        # Not S3Backend.reset(): that disposes of the objects of all accounts.
+        s3_backends.pop(self._account, None)
+        iam_backends.pop(self._account, None)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def port(self) -> int:
+        """The TCP port served. RuntimeError when not running."""
+        if self._server is None:
+            raise RuntimeError("StrictS3 is not running: use it in a with block, or call start()")
+        return self._server.server_port
+
+    @property
+    def endpoint(self) -> str:
+        """``http://127.0.0.1:PORT``, for path style."""
+        return f"http://127.0.0.1:{self.port}"
+
+    # -- what was asked --------------------------------------------------------------------------------------------
+
+    @property
+    def calls(self) -> list[Call]:
+        """Every call so far, oldest first, refused ones too: a copy."""
+        with self._lock:
+            return list(self._calls)
+
+    @property
+    def writes(self) -> list[Call]:
+        """The calls that meant to change something: all but GET, HEAD and OPTIONS, refused ones too."""
+        return [call for call in self.calls if call.method not in (*READS, "OPTIONS")]
+
+    @property
+    def gets(self) -> list[Call]:
+        return [call for call in self.calls if call.method == "GET"]
+
+    @property
+    def heads(self) -> list[Call]:
+        return [call for call in self.calls if call.method == "HEAD"]
+
+    def clear_calls(self) -> None:
+        with self._lock:
+            self._calls.clear()
+
+    # -- straight to moto's memory ---------------------------------------------------------------------------------
+
+    def create_bucket(self, bucket: str) -> None:
+        """Make an empty bucket in its region (``regions``). Raises ValueError if it is there, or for a bad name."""
+        from moto.s3.exceptions import S3ClientError
+
+        with self._lock:
+            if bucket in self._s3.buckets:
+                raise ValueError(f"bucket {bucket!r} exists")
+            try:
+                self._s3.create_bucket(bucket, self._region_of(bucket))
+            except S3ClientError as error:
+                raise ValueError(f"cannot create bucket {bucket!r}: {error.message}") from error
+            self._unshare(bucket)
+
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        data: bytes,
+        *,
+        content_type: str = "binary/octet-stream",
+        headers: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> str:
+        """Write an object and return its ETag in its quotes.
+
+        ``headers`` are those S3 stores (Cache-Control, Content-Encoding, ...), ``metadata`` becomes ``x-amz-meta-*``.
+        Raises LookupError for an unknown bucket, ValueError for a header that S3 would not store.
+        """
+        from moto.s3.utils import metadata_from_headers
+
+        self._bucket(bucket)
+        sent = {**(headers or {}), **{f"x-amz-meta-{name}": text for name, text in (metadata or {}).items()}}
+        stored = metadata_from_headers({"Content-Type": content_type, **sent})
+        if lost := [name for name in sent if name not in stored]:
+            raise ValueError(f"S3 does not store {lost}")
+        made = self._s3.put_object(bucket, key, data)
+        made.set_metadata(stored)
+        return str(made.etag)
+
+    def delete(self, bucket: str, key: str) -> bool:
+        """Remove an object. False if it was not there; LookupError for an unknown bucket."""
+        self._bucket(bucket)
+        return bool(self._s3.delete_object(bucket, key)[0])
+
+    def objects(self, bucket: str) -> dict[str, bytes]:
+        """Key -> content of all that is in the bucket now. LookupError for an unknown bucket."""
+        newest = ((key, versions[-1]) for key, versions in self._bucket(bucket).keys.lists())
+        return {key: made.value for key, made in newest if hasattr(made, "value")}  # a delete marker has none
+
+    # -- the guard -------------------------------------------------------------------------------------------------
+
+    def _answer(self, request: HttpRequest) -> Answer:
+        """Verify, authorize, ask moto, record."""
+        bucket, raw_key = self._address(request)
+        key = unquote(raw_key)
+        claim: Claim | None = None
+        try:
+            # A browser asks OPTIONS for the URL that was signed for its GET: no signature is looked at.
+            claim = None if request.method == "OPTIONS" else read_claim(request)
+            if claim is not None:
+                self._verify(claim, request, bucket)
+            self._authorize(claim, request, bucket, key)
+            status, headers, body = self._ask_moto(request, bucket, raw_key)
+            if (
+                status == 404
+                and request.method in READS
+                and key
+                and bucket in self._s3.buckets
+                and self._unlisting(claim)
+            ):
+                raise _denied()  # who may not list may not learn what is missing
+        except S3Error as error:
+            request_id = f"{next(self._request_ids):016X}"
+            body = error.xml(request_id)  # which the handler drops for a HEAD
+            headers = [("Content-Type", "application/xml"), ("x-amz-request-id", request_id), *error.headers.items()]
+            status = error.status
+        headers.append(("Date", formatdate(self._clock(), usegmt=True)))
+        call = Call(
+            request.method,
+            bucket,
+            key,
+            dict(request.parameters),
+            dict(request.header_map),
+            claim.access_key_id if claim else None,
+            status,
+            request.auth,
+        )
+        with self._lock:
+            self._calls.append(call)
+        return status, headers, body
+
+    def _address(self, request: HttpRequest) -> tuple[str, str]:
+        """The bucket, and the key as it stands in the target."""
+        path = request.raw_path.removeprefix("/")
+        host = request.header_map.get("host", "").rpartition(":")[0] or request.header_map.get("host", "")
+        if host.endswith(self._virtual_suffix):
+            return host.removesuffix(self._virtual_suffix), path
+        bucket, _, raw_key = path.partition("/")
+        return unquote(bucket), raw_key
+
+    def _verify(self, claim: Claim, request: HttpRequest, bucket: str) -> None:
+        secret = self._secrets.get(claim.access_key_id)
+        if secret is None:
+            message = "The AWS Access Key Id you provided does not exist in our records."
+            raise S3Error(403, "InvalidAccessKeyId", message, details={"AWSAccessKeyId": claim.access_key_id})
+        home = self._region_of(bucket)
+        if claim.region not in (home, self.region):
+            wrong = f"the region '{claim.region}' is wrong; expecting '{home}'"
+            code, message = {
+                "header": ("AuthorizationHeaderMalformed", f"The authorization header is malformed; {wrong}"),
+                "query": (
+                    "AuthorizationQueryParametersError",
+                    f"Error parsing the X-Amz-Credential parameter; {wrong}",
+                ),
+            }[claim.auth]
+            raise S3Error(400, code, message, details={"Region": home}, headers={"x-amz-bucket-region": home})
+        token = self._tokens.get(claim.access_key_id, "")
+        verify(claim, request, secret=secret, token=token, now=self._clock())
+        if claim.region != home:
+            # Signed for this endpoint's region, but the bucket lives elsewhere.
+            message = "The bucket you are attempting to access must be addressed using the specified endpoint."
+            details = {"Endpoint": f"s3.{home}.amazonaws.com", "Bucket": bucket}
+            raise S3Error(301, "PermanentRedirect", message, details=details, headers={"x-amz-bucket-region": home})
+
+    def _authorize(self, claim: Claim | None, request: HttpRequest, bucket: str, key: str) -> None:
+        method, sent = request.method, request.parameters
+        if method == "OPTIONS":
+            if bucket not in self._s3.buckets or not self._s3.buckets[bucket].cors:
+                raise S3Error(403, "AccessForbidden", "CORSResponse: CORS is not enabled for this bucket.")
+        elif claim is None:
+            if bucket not in self._public or method not in READS or not key or OBJECT_SUBRESOURCES.intersection(sent):
+                raise _denied()
+            if any(name.startswith("response-") for name in sent):
+                message = "Request specific response headers cannot be used for anonymous GET requests."
+                raise S3Error(400, "InvalidRequest", message)
+        elif (method not in READS and claim.access_key_id in self._read_only) or (not key and self._unlisting(claim)):
+            raise _denied()
+
+    def _unlisting(self, claim: Claim | None) -> bool:
+        return claim is None or claim.access_key_id in self._no_list
+
+    def _ask_moto(self, request: HttpRequest, bucket: str, raw_key: str) -> Answer:
+        # moto would make a bucket anew that it has been told to keep out of its shared namespace.
+        making = request.method == "PUT" and not raw_key and not set(request.parameters) - {"x-id"}
+        if making and bucket in self._s3.buckets:
+            message = "Your previous request to create the named bucket succeeded and you already own it."
+            raise S3Error(409, "BucketAlreadyOwnedByYou", message, details={"BucketName": bucket})
+        started: list[tuple[int, list[tuple[str, str]]]] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], *_: object) -> None:
+            started.append((int(status[:3]), list(headers)))
+
+        environ = _environ(request, f"/{quote(bucket)}/{raw_key}" if bucket else "/", self.port, self._account)
+        parts: Iterable[bytes] = self._app(environ, start_response)
+        body = b"".join(parts)
+        if making:
+            self._unshare(bucket)
+        status, headers = started[-1]
+        return status, [(name, value) for name, value in headers if name.lower() != "date"], body
+
+    def _region_of(self, bucket: str) -> str:
+        return self._regions.get(bucket, self.region)
+
+    def _bucket(self, bucket: str) -> Any:
+        if self._server is None:
+            raise RuntimeError("StrictS3 is not running: use it in a with block, or call start()")
+        if bucket not in self._s3.buckets:
+            raise LookupError(f"no bucket {bucket!r}: create_bucket({bucket!r}) first")
+        return self._s3.buckets[bucket]
+
+    def _unshare(self, bucket: str) -> None:
+        """Take the name out of moto's list of all accounts' buckets, so that instances do not see each other's."""
+        from moto.s3.models import s3_backends
+
+        if s3_backends.bucket_accounts.get(bucket) == ("aws", self._account):
+            del s3_backends.bucket_accounts[bucket]
+
+
+def _denied() -> S3Error:
+    return S3Error(403, "AccessDenied", "Access Denied")
+
+
+def _require_moto() -> None:
+    missing = [name for name in ("moto", "flask", "flask_cors") if find_spec(name) is None]
+    if missing:
+        raise ModuleNotFoundError(f"StrictS3 needs {', '.join(missing)}: pip install 'mediamw[demo]'", name=missing[0])
+    if "MOTO_ACCOUNT_ID" in os.environ:
+        raise RuntimeError(
+            "MOTO_ACCOUNT_ID is set: it would put the buckets of every StrictS3 into one account; unset it"
+        )
+
+
+def _environ(request: HttpRequest, path: str, port: int, account: str) -> dict[str, Any]:
+    """The WSGI environment for moto: path style whatever the client used, in our account."""
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote(path, "latin-1"),
+        "QUERY_STRING": request.raw_query,
+        "RAW_URI": f"{path}?{request.raw_query}",
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": str(port),
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": BytesIO(request.body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    spelling: dict[str, str] = {}
+    for name, value in request.header_map.items():
+        variable = "HTTP_" + name.upper().replace("-", "_")
+        if "_" not in name:
+            environ[variable] = value
+        elif name.startswith("x-amz-meta-") and variable not in environ:
+            environ[variable] = value  # WSGI cannot tell "_" from "-"; moto reads the spelling from aside
+            spelling[variable] = name
+    environ["moto.preserved_header_names"] = spelling
+    environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE", "")
+    environ["CONTENT_LENGTH"] = str(len(request.body))
+    environ.pop("HTTP_CONTENT_LENGTH", None)
+    environ.pop("HTTP_TRANSFER_ENCODING", None)  # the body is whole by now
+    environ["HTTP_HOST"] = f"127.0.0.1:{port}"
+    environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
+    # moto guesses at the rights of what has no Authorization header; those were settled here.
+    environ.setdefault("HTTP_AUTHORIZATION", "AWS4-HMAC-SHA256 Credential=guard/20000101/us-east-1/s3/aws4_request")
+    return environ
+
+
+class _Server(ThreadingHTTPServer):
+    """HTTP/1.1 with kept-alive connections, a thread for each.
+
+    Not werkzeug's: that closes every connection after one answer, 10 ms late.
+    """
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, port: int, answer: Callable[[HttpRequest], Answer]) -> None:
+        self.answer = answer
+        self._lock = threading.Lock()
+        self._live: dict[threading.Thread, socket.socket] = {}
+        self._stopping = False
+        try:
+            super().__init__(("127.0.0.1", port), _Handler)
+        except OSError as error:
+            raise OSError(error.errno, f"StrictS3 cannot listen on 127.0.0.1:{port}: {error.strerror}") from error
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), name="StrictS3", daemon=True)
+
+    def server_bind(self) -> None:
+        TCPServer.server_bind(self)  # HTTPServer's asks DNS for the host's name
+        self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.shutdown()
+        self._thread.join()
+        with self._lock:
+            self._stopping = True
+            live = dict(self._live)
+        for connection in live.values():
+            with suppress(OSError):  # the client was faster
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in live:
+            thread.join(timeout=5)
+        self.server_close()
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            if not self._stopping:
+                self._live[threading.current_thread()] = request
+        if self._stopping:
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._lock:
+                del self._live[threading.current_thread()]
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):  # clients hang up as they like
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """From the wire to HttpRequest, and the answer back."""
+
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # header and body are two writes
+
+    def _serve(self) -> None:
+        body = self._read_body()
+        if body is None:
+            self.close_connection = True
+            return
+        # Not self.path: http.server folds leading slashes, and they are signed.
+        target = self.requestline.split()[1]
+        if not target.startswith("/"):
+            self.send_error(400)
+            return
+        status, headers, content = self.server.answer(
+            HttpRequest(self.command, target, tuple(self.headers.items()), body)
+        )
+        self.send_response_only(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        if (
+            self.command != "HEAD"
+            and status not in (204, 304)
+            and "content-length" not in {n.lower() for n, _ in headers}
+        ):
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = do_OPTIONS = _serve
+
+    def _read_body(self) -> bytes | None:
+        """The whole body; None, after an error answer if one can be given, when there is no telling where it ends."""
+        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+            return self._read_chunks()
+        length = self.headers.get("Content-Length", "0")
+        if not (length.isascii() and length.isdigit()) or int(length) > MAX_BODY_BYTES:
+            self.send_error(400, explain=f"Content-Length must be a number up to {MAX_BODY_BYTES}")
+            return None
+        body = self.rfile.read(int(length))
+        return body if len(body) == int(length) else None
+
+    def _read_chunks(self) -> bytes | None:
+        body = b""
+        while True:
+            size = self.rfile.readline(100).partition(b";")[0].strip()
+            try:
+                length = int(size, 16)
+            except ValueError:
+                length = -1
+            if not 0 <= length <= MAX_BODY_BYTES - len(body):
+                self.send_error(400, explain="bad chunk, or body too large")
+                return None
+            if length == 0:
+                break
+            body += self.rfile.read(length)
+            self.rfile.readline(3)
+        while self.rfile.readline(1000).strip():
+            pass  # trailers
+        return body
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet: what came is in StrictS3.calls."""

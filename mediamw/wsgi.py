@@ -1,0 +1,138 @@
+"""The WSGI entrance: one loop over a plan's parts. What is sent is decided in ``core/plan.py``, not here."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Unpack, cast
+
+from .config import Spec
+from .core.errors import ContentChanged
+from .core.model import CONDITIONAL_HEADERS, Pass, Slice
+from .service import Options, Reply, make_service, without_app
+from .stack.stack import MediaStack
+from .stack.steps import run
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_ENVIRON_HEADERS = tuple(("HTTP_" + name.upper().replace("-", "_"), name) for name in CONDITIONAL_HEADERS)
+_SEND_BYTES = 256 * 1024
+
+
+class MediaMiddleware:
+    """Wraps a WSGI app: GET and HEAD below ``prefix`` are answered from ``backends``, the rest is the app's.
+
+    ``app`` None stands alone. ``backends`` is a ``MediaStack`` or a list of specs and backends; ``options`` are those
+    of ``mediamw.service.Options``. Raises ``ConfigError``.
+    """
+
+    def __init__(
+        self, app: WSGIApplication | None, backends: MediaStack | Sequence[Spec], **options: Unpack[Options]
+    ) -> None:
+        self.app = app
+        self.service = make_service(backends, options)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        service, method, path = self.service, environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+        if service is not None and service.takes(method, path):
+            headers = {name: environ[variable] for variable, name in _ENVIRON_HEADERS if variable in environ}
+            reply = run(service.respond(method, _decoded(path[len(service.prefix) :]), headers))
+            if not isinstance(reply, Pass):
+                return _send(reply, environ, start_response)
+        app = self.app
+        if app is None:
+            return _send(without_app(method, path, service), environ, start_response)
+        return app(environ, start_response)
+
+
+def _decoded(path: str) -> str | None:
+    """PEP 3333 gives the path's bytes as Latin-1; None if they are not UTF-8."""
+    if path.isascii():
+        return path
+    try:
+        return path.encode("latin-1").decode()
+    except UnicodeError:
+        return None
+
+
+def _send(reply: Reply, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    start_response(reply.status_line, list(reply.plan.headers))
+    if reply.data is not None:
+        return [reply.data] if reply.data else []
+    wrapper: Any = environ.get("wsgi.file_wrapper")
+    file = _sendable(reply) if wrapper is not None else None
+    if file is not None:
+        return cast("Iterable[bytes]", wrapper(file, _SEND_BYTES))
+    return _Body(reply)
+
+
+class _Body:
+    """The body of a large reply; the server calls ``close`` whether or not it was read to its end (PEP 3333)."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self._pieces = reply.stream()
+
+    def __iter__(self) -> _Body:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._pieces)
+
+    def close(self) -> None:
+        self._reply.close()
+
+
+def _sendable(reply: Reply) -> io.RawIOBase | None:
+    """Return a file for ``wsgi.file_wrapper`` if the body is one slice that runs to the end of a file of the disk.
+
+    A server may send a wrapped file to its end whatever was promised, so a range that stops before is never wrapped.
+    """
+    body, handle = reply.plan.body, reply.handle
+    if len(body) != 1 or not isinstance(body[0], Slice) or handle is None or not hasattr(handle, "fileno"):
+        return None
+    return _Tail(reply, body[0]) if body[0].stop == handle.meta.size else None
+
+
+class _Tail(io.RawIOBase):
+    """The end of a file of the disk, for servers that read it or send its descriptor."""
+
+    def __init__(self, reply: Reply, part: Slice) -> None:
+        self._reply = reply
+        self._stop = part.stop
+        self._fd: int = cast("Any", reply.handle).fileno()
+        os.lseek(self._fd, part.start, os.SEEK_SET)
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return os.lseek(self._fd, offset, whence)
+
+    def tell(self) -> int:
+        return os.lseek(self._fd, 0, os.SEEK_CUR)
+
+    def read(self, size: int = -1, /) -> bytes:
+        left = self._stop - self.tell()
+        data = os.read(self._fd, left if size < 0 else min(size, left)) if left > 0 else b""
+        if left > 0 and size != 0 and not data:
+            raise ContentChanged(f"the file ended {left} bytes early while it was sent")
+        return data
+
+    def close(self) -> None:
+        """Close the file; raise if it has become shorter, so that a server which sent it itself breaks off too."""
+        if not self.closed:
+            shorter = self._stop - os.fstat(self._fd).st_size
+            self._reply.close()
+            super().close()
+            if shorter > 0:
+                raise ContentChanged(f"the file ended {shorter} bytes early while it was sent")
