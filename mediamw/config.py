@@ -41,18 +41,23 @@ def build_stack(specs: Sequence[Spec], *, base_url: str | None = None) -> MediaS
     """
     if isinstance(specs, (str, bytes, PathLike)):
         raise ConfigError("backends: give a list, such as ['./media', 's3://acme-media'], not one string")
-    taken = {spec.name for spec in specs if not isinstance(spec, (str, PathLike))}
+    # What is no backend either has no name here, and is refused by the stack.
+    taken = {str(getattr(spec, "name", "")) for spec in specs if not isinstance(spec, (str, PathLike))}
     taken |= {name for spec in specs if isinstance(spec, str) and (name := _split_name(spec)[0])}
     backends: list[Backend] = []
     for spec in specs:
         if not isinstance(spec, (str, PathLike)):
             backends.append(spec)
             continue
-        name, where = _split_name(spec) if isinstance(spec, str) else ("", os.fspath(spec))
+        if isinstance(spec, str):
+            name, where = _split_name(spec)
+            kind = _kind(where)
+        else:  # a path, whatever its text looks like
+            name, where, kind = "", os.fspath(spec), "local"
         if not name:
-            name = _free_name(_kind(where), taken)
+            name = _free_name(kind, taken)
             taken.add(name)
-        backends.append(_backend(where, name))
+        backends.append(_backend(kind, where, name))
     return MediaStack(backends, base_url=base_url)
 
 
@@ -72,14 +77,16 @@ def _free_name(kind: str, taken: set[str]) -> str:
     return next(name for number in range(2, len(taken) + 3) if (name := f"{kind}_{number}") not in taken)
 
 
-def _backend(where: str, name: str) -> Backend:
-    kind = _kind(where)
+def _backend(kind: str, where: str, name: str) -> Backend:
     if kind == "local":
         from .backends.local import LocalBackend
 
         if not where:
             raise ConfigError(f"backends: {name!r} has no path behind its name", backend=name)
-        return LocalBackend(where, name=name)
+        try:
+            return LocalBackend(where, name=name)
+        except ValueError:  # NUL, or half a surrogate pair; ConfigError is none
+            raise ConfigError(f"backends: {where!r} is not a possible path", backend=name) from None
     if kind == "memory":
         from .backends.memory import MemoryBackend
 
@@ -152,6 +159,8 @@ def build_policy(
     add_headers: Callable[[str, int], Mapping[str, str]] | None = None,
 ) -> Policy:
     """Check the options of a middleware and make its policy. Raises ``ConfigError`` that names the option."""
+    if add_headers is not None and not callable(add_headers):
+        raise ConfigError("add_headers: it is a function of key and status that returns a mapping")
     return Policy(
         on_miss=_on_miss(on_miss),
         max_age=_age("max_age", max_age),
@@ -168,7 +177,7 @@ def check_prefix(prefix: str) -> str:
     segments = prefix.strip("/").split("/")
     if not (prefix.startswith("/") and prefix.endswith("/") and len(prefix) > 2):
         raise ConfigError(f"prefix: {prefix!r} must start and end with '/', such as /media/")
-    if not prefix.isascii() or not prefix.isprintable() or set(prefix) & set("\\%?# "):
+    if not prefix.isascii() or not prefix.isprintable() or set(prefix) & set('\\%?# "<>^`{|}'):
         raise ConfigError(f"prefix: {prefix!r} holds characters that a URL path has to quote")
     if prefix != "/" + "/".join(segments) + "/" or any(segment in ("", ".", "..") for segment in segments):
         raise ConfigError(f"prefix: {prefix!r} holds an empty or a dot segment")
@@ -205,8 +214,9 @@ def _placeholder(path: str | PathLike[str]) -> Placeholder:
     try:
         with open(path, "rb") as file:
             body = file.read(MAX_PLACEHOLDER_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"placeholder: {error.strerror}: {os.fspath(path)}") from None
+    except (OSError, ValueError) as error:  # ValueError: NUL in the path
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"placeholder: {reason}: {os.fspath(path)}") from None
     if len(body) > MAX_PLACEHOLDER_BYTES:
         raise ConfigError(f"placeholder: {os.fspath(path)} has more than {MAX_PLACEHOLDER_BYTES} bytes")
     return Placeholder(body, media_type)

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import os
 import re
 import socket
 import subprocess
@@ -27,7 +28,7 @@ from botocore.config import Config  # noqa: E402
 from botocore.credentials import Credentials  # noqa: E402
 from botocore.exceptions import BotoCoreError, ClientError  # noqa: E402
 
-from mediamw.testing import strict_s3  # noqa: E402
+from mediamw.testing import moto_side  # noqa: E402
 from mediamw.testing.sigv4_check import HttpRequest, S3Error, read_claim, verify  # noqa: E402
 from mediamw.testing.strict_s3 import StrictS3  # noqa: E402
 
@@ -74,7 +75,7 @@ class Reply:
 
 @pytest.fixture(autouse=True)
 def no_ambient_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    for name in list(strict_s3.os.environ):
+    for name in list(os.environ):
         if name.startswith("AWS_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
@@ -822,7 +823,7 @@ def test_a_taken_port_is_named() -> None:
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(strict_s3, "find_spec", lambda name: None if name == "flask" else object())
+    monkeypatch.setattr(moto_side, "find_spec", lambda name: None if name == "flask" else object())
     with pytest.raises(ModuleNotFoundError, match=r"flask: pip install 'mediamw\[demo\]'"):
         StrictS3(keys={}).start()
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import BackendUnavailable, ConfigError
+from ..core.errors import BackendUnavailable
 from .sigv4 import Credentials
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 _PLAIN_REGION = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-(?!gov-|iso)[a-z]+-[0-9]")
 _PLAIN_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 # Names with a meaning of their own get their hosts from botocore's rules: S3 Express, access point aliases, Outposts.
-_SPECIAL_SUFFIXES = ("--x-s3", "-s3alias", "--ol-s3", "--xa-s3")
+_SPECIAL_SUFFIXES = ("--x-s3", "--xa-s3", "-s3alias", "--ol-s3", "--op-s3")
+_ENDPOINT = re.compile(
+    r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?((?:/[a-z0-9._~-]+)*)/*", re.IGNORECASE
+)
 
 
 def plain_host(bucket: str, region: str, style: str) -> tuple[str, str] | None:
@@ -32,6 +36,24 @@ def plain_host(bucket: str, region: str, style: str) -> tuple[str, str] | None:
     if style == "path":
         return f"https://s3.{region}.amazonaws.com", f"/{bucket}/"
     return f"https://{bucket}.s3.{region}.amazonaws.com", "/"
+
+
+def endpoint_host(bucket: str, endpoint: str, style: str) -> tuple[str, str] | None:
+    """Return (origin, path before the key) at ``endpoint``; None if that is not the URL of a server.
+
+    The origin is what clients send in Host, since that is signed: lower case, no port that goes without saying.
+    """
+    match = _ENDPOINT.fullmatch(endpoint)
+    if match is None or not {".", ".."}.isdisjoint(match[4].split("/")):
+        return None
+    scheme, host, port = match[1].lower(), match[2].lower(), int(match[3] or 0)
+    if match[3] and not 0 < port < 65536:
+        return None
+    if port and port != {"http": 80, "https": 443}[scheme]:
+        host = f"{host}:{port}"
+    if style == "virtual":
+        return f"{scheme}://{bucket}.{host}", f"{match[4]}/"
+    return f"{scheme}://{host}", f"{match[4]}/{bucket}/"
 
 
 class AWSAccount:
@@ -59,32 +81,40 @@ class AWSAccount:
         """Return the credentials as they are now, renewing them if they near their end. May wait for a network."""
         if self._static is not None:
             return self._static
-        from botocore.exceptions import BotoCoreError
+        from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            with self._lock:
+            with self._lock:  # all of it, so that keys and expiry are of one credential
                 if self._source is None:
                     self._source = self._open_session().get_credentials()
-            if self._source is None:
-                raise BackendUnavailable(
-                    "no AWS credentials found: give profile=NAME, or keys, or set AWS_ACCESS_KEY_ID and "
-                    "AWS_SECRET_ACCESS_KEY, or run where there is a role",
-                    backend=self._backend,
-                )
-            frozen = self._source.get_frozen_credentials()
-        except BotoCoreError as error:
+                frozen = None if self._source is None else self._source.get_frozen_credentials()
+                # botocore keeps the expiry to itself; permanent credentials have none.
+                expiry = getattr(self._source, "_expiry_time", None)
+        except (BotoCoreError, ClientError, RuntimeError) as error:  # RuntimeError: renewed, and still expired
             raise BackendUnavailable(f"AWS credentials: {error}", backend=self._backend) from None
-        # botocore keeps the expiry to itself; permanent credentials have none.
-        expiry = getattr(self._source, "_expiry_time", None)
+        if frozen is None:
+            raise BackendUnavailable(
+                "no AWS credentials found: give profile=NAME, or keys, or set AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, or run where there is a role",
+                backend=self._backend,
+            )
         expires = None if expiry is None else expiry.timestamp()
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token, expires)
 
     def region(self) -> str:
-        """Return the region: the given one, else the profile's or the environment's, else us-east-1, as AWS has it."""
-        if self._region is None and self._static is None:
+        """Return the region: the given one, else the given profile's or (on the chain) botocore's, else us-east-1."""
+        if self._region is not None or self._static is not None:
+            return self._region or "us-east-1"
+        from botocore.exceptions import BotoCoreError
+
+        try:
             with self._lock:
-                return self._open_session().get_config_variable("region") or "us-east-1"
-        return self._region or "us-east-1"
+                session = self._open_session()
+                if self._profile is not None:  # AWS_DEFAULT_REGION would win over it
+                    return session.get_scoped_config().get("region") or "us-east-1"
+                return session.get_config_variable("region") or "us-east-1"
+        except BotoCoreError as error:
+            raise BackendUnavailable(f"AWS configuration: {error}", backend=self._backend) from None
 
     def host(self, bucket: str, style: str) -> tuple[str, str]:
         """Return (origin, path before the key) by botocore's endpoint rules: China, dotted names, special buckets."""
@@ -95,10 +125,10 @@ class AWSAccount:
         if style == "auto":
             style = "path" if "." in bucket else "virtual"  # a dotted name fits no wildcard certificate
         try:
-            client = self._client(style, Credentials("unused", "unused"))
-            url = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
+            with closing(self._client(style, Credentials("unused", "unused"))) as client:
+                url = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
         except (BotoCoreError, ValueError) as error:
-            raise ConfigError(f"no host for bucket {bucket!r}: {error}", backend=self._backend) from None
+            raise BackendUnavailable(f"no host for bucket {bucket!r}: {error}", backend=self._backend) from None
         parts = urlsplit(url)
         return f"{parts.scheme}://{parts.netloc}", parts.path[: -len("k")]
 
@@ -113,7 +143,14 @@ class AWSAccount:
 
         config = Config(
             signature_version="s3v4",
-            s3={"addressing_style": style, "us_east_1_regional_endpoint": "regional"},
+            # Spelled out, so that neither AWS_USE_DUALSTACK_ENDPOINT and its like nor a profile has a say.
+            s3={
+                "addressing_style": style,
+                "us_east_1_regional_endpoint": "regional",
+                "use_accelerate_endpoint": False,
+            },
+            use_dualstack_endpoint=False,
+            use_fips_endpoint=False,
             ignore_configured_endpoint_urls=True,
             connect_timeout=2,
             read_timeout=5,
@@ -140,9 +177,11 @@ class AWSAccount:
                 self._session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
             else:
                 self._session = botocore.session.Session(profile=self._profile)
+            # Not for S3 alone: a role is assumed at STS, whose endpoint is AWS's too.
+            self._session.set_config_variable("ignore_configured_endpoint_urls", True)
         return self._session
 
 
 def _refuse_writes(model: Any, **_: Any) -> None:
-    if not model.name.startswith(("Head", "Get", "List")):
+    if not model.name.startswith(("Head", "Get", "List")) or model.http["method"] not in ("GET", "HEAD"):
         raise PermissionError(f"{model.name} is not a read: this client only heads, gets and lists")

@@ -123,6 +123,9 @@ class Folder:
             fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
             try:
                 os.fsync(fd)
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # some network and FUSE disks have no such call
+                    raise
             finally:
                 os.close(fd)
 
@@ -142,31 +145,33 @@ class Root:
 
     def open_file(self, key: str) -> int:
         """Open ``key`` for reading. Raises ``OSError``: ENOENT or ENOTDIR if missing, ``LinkRefused``, and others."""
+        if not HAS_DIR_FD:
+            return self._open_linked(key, FILE_FLAGS)
+        directory = self._current()
         try:
-            return self._open(key, 0)
+            return self._open(directory, key)
         except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTDIR) and self._moved():
-                return self._open(key, 0)
-            raise
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR) or self._renewed() is directory:
+                raise
+            return self._open(self._current(), key)
 
     def open_file_now(self, key: str) -> int | None:
         """Like ``open_file``, but None where the answer would have to wait for the disk."""
         if _openat2 is None:
             return self.open_file(key)
+        directory = self._current()  # held by name: another thread may renew it, and its descriptor must stay open
         try:
-            return _openat2(self._current().fd, key, FILE_FLAGS, _BENEATH | _NO_MAGICLINKS | _CACHED)
+            return _openat2(directory.fd, key, FILE_FLAGS, _BENEATH | _NO_MAGICLINKS | _CACHED)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
-                if self._moved():
+                if self._renewed() is not directory:
                     return None
                 raise
             # EAGAIN: not in the dentry cache; EINVAL: a kernel before 5.12; EXDEV, ELOOP: a link to look at.
             return None
 
     def open_folder(self, folder: str, *, create: bool = False) -> Folder:
-        """Open a directory beneath the root ("" is the root itself), making what is missing if ``create``."""
-        if create:
-            os.makedirs(self.path, exist_ok=True)
+        """Open a directory beneath the root ("" is the root itself), making what is missing below it if ``create``."""
         names = folder.split("/") if folder else []
         if not HAS_DIR_FD:
             path = self.path
@@ -175,7 +180,8 @@ class Root:
                 if create:
                     with contextlib.suppress(FileExistsError):
                         os.mkdir(path)
-                self._target("/".join(names[:depth]))
+                    self._target("/".join(names[:depth]))  # before something is made on its other side
+            self._target(folder)
             os.scandir(path).close()  # NotADirectoryError if it is a file
             return Folder(None, path)
         fd = os.open(self.path, DIRECTORY_FLAGS)
@@ -205,39 +211,36 @@ class Root:
         self._directory = None
 
     def _current(self) -> _Directory:
-        now = time.monotonic()
-        if self._directory is None or now - self._checked > _ROOT_CHECK_SECONDS:
-            self._moved()
         directory = self._directory
+        if directory is None or time.monotonic() - self._checked > _ROOT_CHECK_SECONDS:
+            directory = self._renewed()
         if directory is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
         return directory
 
-    def _moved(self) -> bool:
-        """Look whether the path is still the directory that is open; if not, open it anew and return True."""
+    def _renewed(self) -> _Directory | None:
+        """Return the directory that the path names now: the open one if it is still that, None if it is missing."""
         self._checked = time.monotonic()
         directory = self._directory
         try:
             found = os.stat(self.path)
-            if directory is not None and directory.identity == (found.st_dev, found.st_ino):
-                return False
-            self._directory = _Directory(self.path)
-        except FileNotFoundError:
-            self._directory = None
-            return directory is not None
-        return True
+            if directory is None or directory.identity != (found.st_dev, found.st_ino):
+                directory = self._directory = _Directory(self.path)
+        except OSError as error:
+            self._directory = None  # the old one must not be served in the place of what cannot be opened
+            if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                return None
+            raise
+        return directory
 
-    def _open(self, key: str, resolve: int) -> int:
-        if not HAS_DIR_FD:
-            return self._open_linked(key, FILE_FLAGS)
-        directory = self._current()
+    def _open(self, directory: _Directory, key: str) -> int:
         try:
             if _openat2 is not None:
                 for _ in range(8):  # EAGAIN: a rename went on somewhere while the kernel resolved ".." of a link
                     try:
-                        return _openat2(directory.fd, key, FILE_FLAGS, _BENEATH | _NO_MAGICLINKS | resolve)
+                        return _openat2(directory.fd, key, FILE_FLAGS, _BENEATH | _NO_MAGICLINKS)
                     except OSError as error:
-                        if error.errno != errno.EAGAIN:
+                        if error.errno not in (errno.EAGAIN, errno.EINTR):
                             raise
             return _walk(directory.fd, key, FILE_FLAGS)
         except OSError as error:
@@ -253,11 +256,14 @@ class Root:
 
     def _target(self, key: str) -> tuple[str, str]:
         """Return where the links of ``key`` lead: a real directory that is allowed, and a path below it."""
+        path = os.path.join(self.path, key)
         try:
-            target = os.path.realpath(os.path.join(self.path, key), strict=True)
+            target = os.path.realpath(path, strict=True)
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise LinkRefused(errno.ELOOP, "a link that leads to itself", key) from None
+            if os.path.exists(path):  # it opens, and yet has no name: a magic link, such as /proc/self/fd/0
+                raise LinkRefused(errno.EXDEV, "a link to what has no place in a directory", key) from None
             raise
         for allowed in (self.path, *self._follow):
             base = os.path.realpath(allowed)
@@ -278,7 +284,8 @@ def _open_below(base: str, path: str, flags: int) -> int:
             return _openat2(directory.fd, path, flags, _BENEATH | _NO_MAGICLINKS | _NO_SYMLINKS)
         return _walk(directory.fd, path, flags)
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.EXDEV):
+        # ENOTDIR is what the walk says of a link on the way; a file there would have shown when the links were followed.
+        if error.errno in (errno.ELOOP, errno.EXDEV) or (error.errno == errno.ENOTDIR and flags == FILE_FLAGS):
             raise LinkRefused(error.errno, "a link that changed while it was followed", path) from None
         raise
 

@@ -16,7 +16,7 @@ import stat
 from collections.abc import Iterator, Sequence
 
 from ..core.errors import BackendUnavailable, ConfigError, MediaError, NotServable
-from ..core.keys import STATE_FOLDER, Key, refusal, windows_refusal
+from ..core.keys import Key, refusal, windows_refusal
 from ..core.model import Meta
 from . import local_put
 from .base import CHUNK_BYTES, LATER, Content, Entry, Later
@@ -43,7 +43,10 @@ class LocalHandle:
     def chunks(self, start: int, stop: int) -> Iterator[bytes]:
         """Yield the bytes of a slice; ends early if the file has become shorter."""
         while start < stop:
-            data = _read_at(self._fd, min(CHUNK_BYTES, stop - start), start)
+            try:
+                data = _read_at(self._fd, min(CHUNK_BYTES, stop - start), start)
+            except OSError as error:  # EIO; ESTALE, of a network disk
+                raise BackendUnavailable(f"{error.strerror}, while a file was read", operation="read") from error
             if not data:
                 return
             start += len(data)
@@ -51,18 +54,15 @@ class LocalHandle:
 
     def read_now(self, start: int, stop: int) -> bytes | None:
         """Return the bytes of a slice if that needs no wait for the disk, else None. Short if the file is shorter."""
-        if not _RWF_NOWAIT:
-            return _read_at(self._fd, stop - start, start)
         buffer = bytearray(stop - start)
         try:
+            if not _RWF_NOWAIT:
+                return _read_at(self._fd, stop - start, start)
             count = os.preadv(self._fd, (buffer,), start, _RWF_NOWAIT)
         except OSError as error:
-            if error.errno == errno.EAGAIN:
-                return None
-            if error.errno == errno.EOPNOTSUPP:  # overlayfs and tmpfs cannot tell; they are warm as a rule
-                return _read_at(self._fd, stop - start, start)
-            raise
-        # Fewer bytes: the rest is not in the page cache, or the file ends here. The slow way knows which.
+            # overlayfs and tmpfs cannot tell; they are warm as a rule
+            return b"".join(self.chunks(start, stop)) if error.errno == errno.EOPNOTSUPP else None
+        # Fewer bytes, or an error: not in the page cache, or the file ends here. The slow way knows which.
         return bytes(buffer) if count == len(buffer) else None
 
     def close(self) -> None:
@@ -135,7 +135,7 @@ class LocalBackend:
             return None
 
     def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
-        """Yield entries sorted by key. Links to folders are shown and not descended into; unservable files are not."""
+        """Yield entries sorted by key. Links to folders are shown, not descended into; FIFOs and the like are not."""
         folder = prefix.rpartition("/")[0]
         if not folder or refusal(folder) is None:
             yield from self._list(folder, prefix, recursive)
@@ -178,19 +178,19 @@ class LocalBackend:
             with self._beneath.open_folder(folder) as opened:
                 found = opened.scan()
         except OSError as error:
-            if isinstance(error, LinkRefused) or error.errno in _MISSING:
+            # A folder that may not be read is left out (lost+found of a volume); a root that may not is an error.
+            if isinstance(error, LinkRefused) or error.errno in _MISSING or (folder and error.errno in _NOT_SERVABLE):
                 return
             raise self._unavailable(error, folder, "list") from error
         names = []
         for name, status in found:
             key = f"{folder}/{name}" if folder else name
-            if refusal(key) is None and key != STATE_FOLDER:
+            if refusal(key) is None:
                 linked_folder = stat.S_ISLNK(status.st_mode) and self._is_folder(key)
                 names.append((key + "/" if stat.S_ISDIR(status.st_mode) or linked_folder else key, status))
         for key, status in sorted(names, key=lambda pair: pair[0]):
             if key.endswith("/") and recursive:
-                # Below the folder that is asked for everything counts; on the way there only what leads on.
-                if not stat.S_ISLNK(status.st_mode) and (key.startswith(prefix) or prefix.startswith(key)):
+                if not stat.S_ISLNK(status.st_mode) and key.startswith(prefix):
                     yield from self._list(key[:-1], prefix, recursive)
             elif key.startswith(prefix):
                 meta = None if key.endswith("/") else self._listed(Key(key), status)

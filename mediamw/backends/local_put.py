@@ -33,6 +33,12 @@ def put(root: Root, backend: str, key: Key, data: Content) -> None:
     permission). No part of the file stays behind then. What reading ``data`` raises goes through.
     """
     folder_name, _, name = key.rpartition("/")
+    try:
+        os.makedirs(root.path, exist_ok=True)
+    except OSError as error:  # a file in its place is no name that is taken
+        raise BackendUnavailable(
+            f"{error.strerror} ({root.path})", backend=backend, key=key, operation="put"
+        ) from error
     with contextlib.ExitStack() as opened:
         with _errors(root, backend, key):
             folder = opened.enter_context(root.open_folder(folder_name, create=True))
@@ -51,7 +57,7 @@ def put(root: Root, backend: str, key: Key, data: Content) -> None:
                 folder.sync()
         finally:
             os.close(fd)
-            os.unlink(temporaries.at(temporary), dir_fd=temporaries.fd)
+            _discard(temporaries, temporary)
 
 
 @contextlib.contextmanager
@@ -87,6 +93,12 @@ def _temporary(folder: Folder, prefix: str = "") -> tuple[str, int]:
     return name, os.open(folder.at(name), _CREATE, 0o666, dir_fd=folder.fd)
 
 
+def _discard(folder: Folder, temporary: str) -> None:
+    """Remove a temporary. If that fails the put is no less done, or failed: somebody removed the state, or will."""
+    with contextlib.suppress(OSError):
+        os.unlink(folder.at(temporary), dir_fd=folder.fd)
+
+
 def _publish(fd: int, temporaries: Folder, temporary: str, folder: Folder, name: str) -> None:
     try:
         _link(temporaries, temporary, folder, name)
@@ -102,7 +114,7 @@ def _publish(fd: int, temporaries: Folder, temporary: str, folder: Folder, name:
                 _take_and_fill(fd, folder, name)
             finally:
                 os.close(copy)
-                os.unlink(folder.at(neighbour), dir_fd=folder.fd)
+                _discard(folder, neighbour)
         elif error.errno in _NO_LINKS:
             _take_and_fill(fd, folder, name)
         else:
@@ -132,6 +144,6 @@ def _copy(source: int, target: int) -> None:
 
 
 def _write(fd: int, data: bytes) -> None:
-    rest = memoryview(data)
+    rest = memoryview(data).cast("B")
     while rest:
         rest = rest[os.write(fd, rest) :]

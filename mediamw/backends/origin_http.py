@@ -7,7 +7,9 @@ them, is ``BackendUnavailable`` at once.
 
 from __future__ import annotations
 
-import threading
+import logging
+import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
@@ -21,6 +23,7 @@ CONNECT_SECONDS = 2.0
 READ_SECONDS = 5.0
 _CONNECTIONS = 16
 _PIECE_BYTES = 64 * 1024
+_SECRET_PARAMETERS = re.compile(r"(X-Amz-(?:Signature|Security-Token)=)[^&\s]*")
 
 
 class OriginHTTP:
@@ -29,8 +32,9 @@ class OriginHTTP:
     def __init__(self, origin: str, backend: str) -> None:
         self.origin = origin
         self._backend = backend
-        self._lock = threading.Lock()
-        self._pool: HTTPConnectionPool | None = None
+        # By process: a forked child must not read its parent's answers from a shared socket. No lock, which a fork
+        # could leave held: setdefault is atomic.
+        self._pools: dict[int, HTTPConnectionPool] = {}
 
     def head(self, url: str) -> tuple[int, Mapping[str, str]]:
         """Send HEAD; return the status and the headers (any case of name finds them)."""
@@ -56,8 +60,7 @@ class OriginHTTP:
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""
-        with self._lock:
-            pool, self._pool = self._pool, None
+        pool = self._pools.pop(os.getpid(), None)
         if pool is not None:
             pool.close()
 
@@ -91,16 +94,18 @@ class OriginHTTP:
         raise AssertionError("unreachable")
 
     def _connections(self) -> HTTPConnectionPool:
-        with self._lock:
-            if self._pool is None:
-                import urllib3
+        pool = self._pools.get(os.getpid())
+        if pool is None:
+            import urllib3
 
-                parts = urlsplit(self.origin)
-                timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
-                kind = urllib3.HTTPSConnectionPool if parts.scheme == "https" else urllib3.HTTPConnectionPool
-                # block=False: the number of threads bounds the requests; more connections are closed after use.
-                self._pool = kind(parts.hostname or "", parts.port, timeout=timeout, maxsize=_CONNECTIONS, block=False)
-            return self._pool
+            _keep_signatures_out_of_logs()
+            parts = urlsplit(self.origin)
+            timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
+            kind = urllib3.HTTPSConnectionPool if parts.scheme == "https" else urllib3.HTTPConnectionPool
+            # block=False: the number of threads bounds the requests; more connections are closed after use.
+            new = kind(parts.hostname or "", parts.port, timeout=timeout, maxsize=_CONNECTIONS, block=False)
+            pool = self._pools.setdefault(os.getpid(), new)
+        return pool
 
     def _fail(self, error: Exception, reason: str = "") -> NoReturn:
         # Not str(error): urllib3 puts the path into some of its messages, and that holds the signature.
@@ -147,3 +152,17 @@ class OriginHTTP:
             rest -= len(data)
             if data:
                 yield data
+
+
+def _keep_signatures_out_of_logs() -> None:
+    """urllib3 logs every target at DEBUG, query and all, and with a malformed answer the URL as a warning."""
+    for name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
+        logging.getLogger(name).addFilter(_redact)  # adding it twice is adding it once
+
+
+def _redact(record: logging.LogRecord) -> bool:
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            _SECRET_PARAMETERS.sub(r"\1REDACTED", arg) if isinstance(arg, str) else arg for arg in record.args
+        )
+    return True

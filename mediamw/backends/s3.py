@@ -7,17 +7,18 @@ for a quarter of an hour, and the browser's cache works.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from ..core.errors import BackendUnavailable, ConfigError
 from ..core.http_dates import parse_http_date
 from ..core.keys import MAX_KEY_BYTES, Key, refusal
 from ..core.model import Meta
-from .aws import AWSAccount, plain_host
+from .aws import AWSAccount, endpoint_host, plain_host
 from .base import Entry, Remote, SignedURL
 from .origin_http import OriginHTTP
 from .sigv4 import MAX_LIFE_SECONDS, Credentials, Signer
@@ -32,6 +33,10 @@ LEAST_REST_SECONDS = 300
 
 # For the URLs that we ask ourselves and show nobody: a clock that is a quarter of an hour off still works, either way.
 _OWN_URL_LIFE_SECONDS = 900
+
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,254}")  # old buckets have capitals; ":" is of access points' ARNs
+_HOST_BUCKET = re.compile(r"[a-z0-9][a-z0-9.:-]*")
+_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 class S3Backend:
@@ -67,15 +72,14 @@ class S3Backend:
         self._style = style
         self._life, self._window = url_life, url_window
         self._missing_on_403 = missing_on_403
-        self._check(location, endpoint)
+        self._check(location, region, profile)
         static = self._static_credentials(access_key_id, secret_access_key, session_token, profile)
         self._account = AWSAccount(name, profile=profile, static=static, region=region, endpoint=endpoint)
-        self._endpoint = endpoint.rstrip("/") if endpoint else None
         self._prepare_lock = threading.Lock()
         self._signer: Signer | None = None
         self._http: OriginHTTP | None = None
         self._path = ""
-        host = self._known_host(region, static)
+        host = self._known_host(endpoint, region, static)
         if host is not None:
             self._set_host(host)
             if static is not None:
@@ -93,9 +97,9 @@ class S3Backend:
         signer, http = self._ready()
         url = self._presign(signer, http, object_key, "HEAD", int(time.time()), _OWN_URL_LIFE_SECONDS)
         status, headers = http.head(url)
-        if status == 200:
-            return Remote(_meta(headers))
-        if status == 404 or (status == 403 and self._missing_on_403):
+        if status == 200 and (meta := _meta(headers)) is not None:
+            return Remote(meta)
+        if status == 404 or (status == 403 and self._missing_on_403 and not _clock_is_off(headers)):
             return None
         raise BackendUnavailable(self._explain(status, headers), backend=self.name, key=key, operation="open")
 
@@ -121,18 +125,19 @@ class S3Backend:
 
     def sign(self, key: Key, method: str, now: float) -> SignedURL:
         """Return the presigned URL of ``key`` for ``method``; the same one for a whole window."""
-        if self._signer is None or self._http is None:
+        signer, http = self._signer, self._http
+        if signer is None or http is None:
             raise BackendUnavailable("sign was called before prepare", backend=self.name, key=key, operation="sign")
         start = int(now) - int(now) % self._window
         life = self._life
-        expires = self._signer.credentials.expires
+        expires = signer.credentials.expires
         if expires is not None:
             life = min(life, int(expires) - start)
             if start + life <= now:
                 raise BackendUnavailable(
                     "the AWS credentials have expired", backend=self.name, key=key, operation="sign"
                 )
-        url = self._presign(self._signer, self._http, self._object_key(key), method, start, life)
+        url = self._presign(signer, http, self._object_key(key), method, start, life)
         return SignedURL(url, start + life)
 
     def read_range(self, key: Key, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
@@ -144,22 +149,23 @@ class S3Backend:
     def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
         """Yield entries sorted by key, page by page. Objects whose names are no keys are left out."""
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
 
         start = f"{self.location}/" if self.location else ""
         arguments = {"Bucket": self.bucket, "Prefix": start + prefix}
         if not recursive:
             arguments["Delimiter"] = "/"
         try:
-            paginator = self._account.read_only_client(self._style).get_paginator("list_objects_v2")
-            for page in paginator.paginate(**arguments):
-                found = [
-                    *((item["Prefix"][len(start) :], None) for item in page.get("CommonPrefixes", ())),
-                    *((item["Key"][len(start) :], _listed(item)) for item in page.get("Contents", ())),
-                ]
-                for name, meta in sorted(found, key=lambda pair: pair[0]):
-                    if refusal(name.removesuffix("/") if meta is None else name) is None:
-                        yield Entry(name, meta, self.name)
-        except (BotoCoreError, ClientError) as error:
+            with closing(self._account.read_only_client(self._style)) as client:
+                for page in client.get_paginator("list_objects_v2").paginate(**arguments):
+                    found = [
+                        *((item["Prefix"][len(start) :], None) for item in page.get("CommonPrefixes", ())),
+                        *((item["Key"][len(start) :], _listed(item)) for item in page.get("Contents", ())),
+                    ]
+                    for name, meta in sorted(found, key=lambda pair: pair[0]):
+                        if refusal(name.removesuffix("/") if meta is None else name) is None:
+                            yield Entry(name, meta, self.name)
+        except (BotoCoreError, ClientError, ResponseParserError, ValueError) as error:
             raise BackendUnavailable(f"listing failed: {error}", backend=self.name, operation="list") from None
 
     def close(self) -> None:
@@ -184,26 +190,37 @@ class S3Backend:
         origin, self._path = host
         self._http = OriginHTTP(origin, self.name)
 
-    def _known_host(self, region: str | None, static: Credentials | None) -> tuple[str, str] | None:
+    def _known_host(
+        self, endpoint: str | None, region: str | None, static: Credentials | None
+    ) -> tuple[str, str] | None:
         """Return (origin, path before the key) if nobody has to be asked for it."""
-        if self._endpoint is None:
+        if endpoint is None:
             if region is None and static is None:
                 return None  # the profile or the environment may name a region
             return plain_host(self.bucket, region or "us-east-1", self._style)
-        parts = urlsplit(self._endpoint)
-        if self._style == "virtual":
-            return f"{parts.scheme}://{self.bucket}.{parts.netloc}", f"{parts.path}/"
-        return f"{parts.scheme}://{parts.netloc}", f"{parts.path}/{self.bucket}/"
+        host = endpoint_host(self.bucket, endpoint, self._style)
+        if host is None:  # not repeated: keys may stand in it
+            raise self._wrong("endpoint: give scheme, host, port and path alone, such as https://s3.example.com:9000")
+        return host
 
-    def _check(self, location: str, endpoint: str | None) -> None:
-        if not self.bucket or not all(char.isalnum() or char in ".-_:" for char in self.bucket):
+    def _check(self, location: str, region: str | None, profile: str | None) -> None:
+        if not _BUCKET.fullmatch(self.bucket):
             raise self._wrong(f"bucket {self.bucket!r}: give the bucket's name alone, such as acme-media")
+        if self.bucket.endswith(("--x-s3", "--xa-s3")):
+            raise self._wrong(f"bucket {self.bucket!r}: S3 Express needs sessions, which are not supported")
         if location.strip("/") and (reason := refusal(location.strip("/"))) is not None:
             raise self._wrong(f"location {location!r}: {reason}")
+        if region is not None and not _REGION.fullmatch(region):
+            raise self._wrong(f"region {region!r}: give a region's name, such as eu-west-1")
         if self._style not in ("auto", "virtual", "path"):
             raise self._wrong(f"style {self._style!r}: it is auto, virtual or path")
-        if endpoint is not None:
-            self._check_endpoint(endpoint)
+        if self._style == "virtual" and not _HOST_BUCKET.fullmatch(self.bucket):
+            raise self._wrong(f"style 'virtual': bucket {self.bucket!r} cannot stand in a host name, use path")
+        if profile == "":
+            raise self._wrong("profile is empty: give its name, or leave it out for botocore's chain")
+        for option, seconds in (("url_life", self._life), ("url_window", self._window)):
+            if type(seconds) is not int:
+                raise self._wrong(f"{option} {seconds!r}: give a whole number of seconds")
         if not 0 < self._window <= self._life - LEAST_REST_SECONDS:
             raise self._wrong(
                 f"url_window {self._window}: it is at least 1 second, and url_life ({self._life}) is at least "
@@ -211,21 +228,6 @@ class S3Backend:
             )
         if self._life > MAX_LIFE_SECONDS:
             raise self._wrong(f"url_life {self._life}: S3 allows at most {MAX_LIFE_SECONDS} seconds")
-
-    def _check_endpoint(self, endpoint: str) -> None:
-        try:
-            parts = urlsplit(endpoint)
-            port_is_fine = parts.port is None or parts.port > 0
-        except ValueError:
-            port_is_fine = False
-        if not port_is_fine or parts.scheme not in ("http", "https") or not parts.hostname or not endpoint.isascii():
-            raise self._wrong(
-                f"endpoint {parts.hostname or 'without a host'!r}: give a URL such as https://s3.example.com"
-            )
-        if parts.username is not None or parts.query or parts.fragment:
-            raise self._wrong(
-                f"endpoint {parts.hostname!r}: give scheme, host, port and path alone, no keys and no query"
-            )
 
     def _static_credentials(
         self, access_key_id: str | None, secret: str | None, token: str | None, profile: str | None
@@ -236,6 +238,10 @@ class S3Backend:
             return None
         if not access_key_id or not secret:
             raise self._wrong("access_key_id and secret_access_key belong together: one is missing")
+        given = {"access_key_id": access_key_id, "secret_access_key": secret, "session_token": token}
+        for option, value in given.items():
+            if value is not None and not re.fullmatch("[!-~]+", value):
+                raise self._wrong(f"{option} is empty, or holds white space or what else no key holds")
         if profile is not None:
             raise self._wrong("profile and access_key_id are two sources of credentials: give one of them")
         return Credentials(access_key_id, secret, token)
@@ -249,26 +255,39 @@ class S3Backend:
         signed_for = self._signer.region if self._signer is not None else ""
         if status in (301, 307, 400) and region and region != signed_for:
             return f"bucket {self.bucket} is in {region}, not in {signed_for}: set region={region}"
+        if status == 200:
+            return f"bucket {self.bucket} did not say how long the file is (no Content-Length)"
+        if status in (400, 403) and _clock_is_off(headers):
+            return f"bucket {self.bucket} answered {status}: this machine's clock is off, there it is {headers['Date']}"
+        if status == 400 and self._signer is not None and self._signer.credentials.session_token is not None:
+            return f"bucket {self.bucket} answered 400: the session token has expired, or it is not of this key"
         if status == 403:
             return (
                 f"bucket {self.bucket} answered 403: the key may not read there, or it may not list the bucket, in "
-                "which case S3 says 403 for every missing file (allow s3:ListBucket, or set missing_on_403), or this "
-                "machine's clock is wrong"
+                "which case S3 says 403 for every missing file (allow s3:ListBucket, or set missing_on_403)"
             )
         return f"bucket {self.bucket} answered {status} to HEAD"
 
 
-def _meta(headers: Mapping[str, str]) -> Meta:
-    """What a HEAD tells of an object."""
+def _meta(headers: Mapping[str, str]) -> Meta | None:
+    """What a HEAD tells of an object; None if it does not tell its length."""
     length = headers.get("Content-Length", "")
+    if not (length.isascii() and length.isdigit()):
+        return None
     modified = parse_http_date(headers.get("Last-Modified", ""), 0)
     return Meta(
-        size=int(length) if length.isascii() and length.isdigit() else 0,
+        size=int(length),
         mtime_ns=None if modified is None else modified * 1_000_000_000,
         etag=_etag(headers.get("ETag")),
         content_type=headers.get("Content-Type"),
         content_encoding=headers.get("Content-Encoding"),
     )
+
+
+def _clock_is_off(headers: Mapping[str, str]) -> bool:
+    """True if the origin's clock says that what was signed just now is long past, or yet to come."""
+    there = parse_http_date(headers.get("Date", ""), 0)
+    return there is not None and abs(there - time.time()) > _OWN_URL_LIFE_SECONDS
 
 
 def _listed(item: Mapping[str, Any]) -> Meta:

@@ -53,7 +53,8 @@ class Signer:
     ) -> str:
         """Return the URL of ``origin`` + ``path`` that ``method`` may use for ``life`` seconds from ``at``.
 
-        ``origin`` is ``scheme://host[:port]``, ``path`` starts with ``/`` and is not encoded yet, ``at`` is in seconds
+        ``origin`` is ``scheme://host[:port]`` as clients send it in Host: lower case, no port that goes without saying.
+        ``path`` starts with ``/`` and is not encoded yet, ``at`` is in seconds
         since 1970; ``query`` holds further parameters to sign, such as ``response-content-type``,
         but none that starts with ``X-Amz-``.
         """
@@ -67,18 +68,17 @@ class Signer:
         # Sorted by name, as the canonical query wants it: Security-Token stands before SignedHeaders there, and after
         # it in botocore's URL.
         token = self.credentials.session_token
-        canonical_token = url_token = ""
-        if token is not None:
-            canonical_token = url_token = f"&X-Amz-Security-Token={_encode(token)}"
+        token_part = "" if token is None else f"&X-Amz-Security-Token={_encode(token)}"
         headers = "&X-Amz-SignedHeaders=host"
         extra = [f"{_encode(name)}={_encode(value)}" for name, value in query]
-        canonical_query = "&".join(sorted([f"{auth}{canonical_token}{headers}", *extra]))
+        # By name, not by "name=value": "=" sorts after "-".
+        canonical_query = "&".join(sorted([f"{auth}{token_part}{headers}", *extra], key=_name))
         encoded_path = quote(path, safe="/~")
         host = origin.partition("://")[2]
         request = f"{method}\n{encoded_path}\n{canonical_query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"
         to_sign = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{sha256(request.encode()).hexdigest()}"
         signature = hmac.digest(self._key(day), to_sign.encode(), "sha256").hex()
-        url_query = "&".join([*extra, f"{auth}{headers}{url_token}&X-Amz-Signature={signature}"])
+        url_query = "&".join([*extra, f"{auth}{headers}{token_part}&X-Amz-Signature={signature}"])
         return f"{origin}{encoded_path}?{url_query}"
 
     def _key(self, day: str) -> bytes:
@@ -93,3 +93,7 @@ class Signer:
 
 def _encode(text: str) -> str:
     return quote(text, safe="-._~")
+
+
+def _name(pair: str) -> str:
+    return pair.partition("=")[0]

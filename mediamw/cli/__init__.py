@@ -1,0 +1,49 @@
+"""Floor 7: the command line, ``mediamw`` or ``python -m mediamw``.
+
+Exit status: 0 all is well, 1 what was asked for failed, 2 the command or a setting is wrong (and says which, and the
+way out).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+from ..core.errors import ConfigError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    args = build_parser().parse_args(argv)
+    try:
+        status: int = args.run(args)
+    except ConfigError as error:
+        print(f"mediamw: {error}", file=sys.stderr)
+        return 2
+    return status
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; ``args.run(args)`` runs the one that was given."""
+    from . import serve
+    from .demo import command as demo
+
+    parser = argparse.ArgumentParser(
+        prog="mediamw", description="Your production media in dev and QA, without copying the bucket."
+    )
+    parser.add_argument("--version", action="version", version=f"mediamw {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for module, name, text in (
+        (serve, "serve", "serve media from backends, alone or around an app"),
+        (demo, "demo", "a site with a production bucket of its own, to look at"),
+    ):
+        sub = commands.add_parser(name, help=text, description=module.__doc__, formatter_class=_Formatter)
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    """Keeps the lines of a module's text, and shows the defaults."""

@@ -51,11 +51,13 @@ def _rfc850(parts: list[str], clock: str, now: int) -> int | None:
     number = _digits(year, 2)
     if number is None:
         return None
-    this_year = date.fromordinal(_EPOCH_DAY + now // 86400).year
-    full = this_year - this_year % 100 + number
+    days, rest = divmod(now, 86400)
+    today = date.fromordinal(_EPOCH_DAY + days)
+    full = today.year - today.year % 100 + number
     # 5.6.7: a date that appears to be more than 50 years in the future is the most recent year in the past with
-    # the same last two digits.
-    if full > this_year + 50:
+    # the same last two digits. Both sides are digits of the same length, so text compares as time does.
+    limit = f"{today.year + 50:04}{today.month:02}{today.day:02}{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
+    if f"{full:04}{_MONTH_NUMBER.get(month, 0):02}{day}{clock}" > limit:
         full -= 100
     return _seconds(f"{full:04}", month, day, clock)
 

@@ -82,7 +82,7 @@ class DotfileRule:
         if allow:
             import pathspec  # not needed by those who give no pattern
 
-            self._matches = pathspec.PathSpec.from_lines("gitwildmatch", allow).match_file
+            self._matches = pathspec.GitIgnoreSpec.from_lines(allow).match_file
 
     def refuses(self, key: str) -> bool:
         """True if a segment of ``key`` starts with a dot and no pattern allows that segment."""

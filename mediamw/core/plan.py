@@ -7,11 +7,11 @@ clock. Both middlewares send its plan as it stands. ``docs/semantics.md`` has it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Final, Literal
 
-from .conditions import Verdict, evaluate, last_modified, range_applies
+from .conditions import Verdict, evaluate, is_entity_tag, last_modified, range_applies
 from .http_dates import format_http_date
 from .media_types import SANDBOX, guess, is_active, is_content_coding, is_media_type, with_charset
 from .model import PASS, Held, Hidden, Meta, Missing, Outcome, Pass, Plan, Redirect, Refused, Request, Slice, Timing
@@ -130,21 +130,19 @@ def _finished(request: Request, plan: Plan, policy: Policy, backend: str, timing
 
 
 def _held(request: Request, meta: Meta, policy: Policy, now: int) -> Plan:
+    if meta.etag is not None and not is_entity_tag(meta.etag):
+        meta = replace(meta, etag=None)  # what cannot stand in a header cannot be compared with one either
     content_type, encoding = _types(request.key, meta, policy)
     modified = last_modified(meta, now)
+    age = "no-cache" if policy.max_age is None else f"max-age={policy.max_age}"
+    common: Headers = [("Cache-Control", f"private, {age}"), ("X-Content-Type-Options", "nosniff")]
+    if is_active(content_type):
+        common.append(("Content-Security-Policy", SANDBOX))
     validators: Headers = []
     if meta.etag is not None:
         validators.append(("ETag", meta.etag))
     if modified is not None:
         validators.append(("Last-Modified", format_http_date(modified)))
-    age = "no-cache" if policy.max_age is None else f"max-age={policy.max_age}"
-    common: Headers = [
-        *validators,
-        ("Cache-Control", f"private, {age}"),
-        ("X-Content-Type-Options", "nosniff"),
-    ]
-    if is_active(content_type):
-        common.append(("Content-Security-Policy", SANDBOX))
 
     wanted: list[Slice] | Ranges = Ranges.IGNORED
     if request.headers:
@@ -152,7 +150,8 @@ def _held(request: Request, meta: Meta, policy: Policy, now: int) -> Plan:
         if verdict is Verdict.FAILED:
             return _error(412)
         if verdict is Verdict.NOT_MODIFIED:
-            return Plan(304, tuple(common))
+            # 15.4.5: one validator, and nothing that describes what the client has already.
+            return Plan(304, (*validators[:1], *common))
         wanted = _ranges(request, meta, now)
     if wanted is UNSATISFIABLE:
         return _error(416, ("Content-Range", f"bytes */{meta.size}"))
@@ -160,7 +159,7 @@ def _held(request: Request, meta: Meta, policy: Policy, now: int) -> Plan:
     described: Headers = [("Content-Type", content_type)]
     if encoding is not None:
         described.append(("Content-Encoding", encoding))
-    common.append(("Accept-Ranges", "bytes"))
+    common = [*validators, *common, ("Accept-Ranges", "bytes")]
     if isinstance(wanted, Ranges):
         body = (Slice(0, meta.size),) if meta.size else ()
         return Plan(200, (*described, ("Content-Length", str(meta.size)), *common), body)

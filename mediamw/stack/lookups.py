@@ -8,6 +8,7 @@ that another process writes shows at the next request.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -24,7 +25,9 @@ from .steps import Pool
 
 MAX_ANSWERS = 50_000
 MAX_BYTES = 16 * 1024 * 1024
-_OVERHEAD_BYTES = 300  # of one answer: the tuple, the Meta, the cache's own entry
+_OVERHEAD_BYTES = (
+    800  # of one answer beside its texts, measured: tuples, Meta, and what the cache keeps of evicted ones
+)
 
 
 class Unknown(Enum):
@@ -42,6 +45,16 @@ _Id = tuple[str, Key]
 class _Remembered(NamedTuple):
     answer: Remote | None
     size: int
+
+
+class _State:
+    """What belongs to one process: a forked child has no thread that would answer, and a lock may be held for good."""
+
+    def __init__(self, answers: TLRUCache[_Id, _Remembered]) -> None:
+        self.lock = threading.Lock()
+        self.answers = answers
+        self.flights: dict[_Id, Future[Answer]] = {}
+        self.backends: set[str] = set()  # the names of those that were asked
 
 
 class Lookups:
@@ -63,70 +76,74 @@ class Lookups:
         def expires(_id: _Id, value: _Remembered, now: float) -> float:
             return now + (missing_ttl if value.answer is None else found_ttl)
 
+        def new_state() -> _State:
+            return _State(
+                TLRUCache(max_bytes, ttu=expires, timer=clock, getsizeof=lambda value: max(value.size, least))
+            )
+
         self._pool = pool
-        self._least = least
-        self._lock = threading.Lock()
-        self._answers: TLRUCache[_Id, _Remembered] = TLRUCache(
-            max_bytes, ttu=expires, timer=clock, getsizeof=lambda value: max(value.size, least)
-        )
-        self._flights: dict[_Id, Future[Answer]] = {}
-        self._pid = os.getpid()
+        self._new_state = new_state
+        self._states: dict[int, _State] = {}  # by process; one assignment or setdefault, so no lock
 
     def __len__(self) -> int:
-        with self._lock:
-            return len(self._answers)
+        state = self._state()
+        with state.lock:
+            return len(state.answers)
 
     def known(self, backend: Backend, key: Key) -> Remote | Unknown | None:
         """Return what is remembered, or ``UNKNOWN``."""
-        self._check_fork()
-        with self._lock:
-            found = self._answers.get((backend.name, key))
+        state = self._state()
+        with state.lock:
+            found = state.answers.get((backend.name, key))
         return UNKNOWN if found is None else found.answer
 
     def ask(self, backend: Backend, key: Key) -> Future[Answer]:
         """Ask ``backend`` on the network pool, unless somebody is asking already; the future has the answer."""
-        self._check_fork()
+        state = self._state()
         identity = (backend.name, key)
-        with self._lock:
-            flight = self._flights.get(identity)
-            if flight is None:
-                flight = self._flights[identity] = self._pool.submit(backend.open, key)
-                first = True
-            else:
-                first = False
-        if first:  # outside the lock: a future that is done calls back at once
-            flight.add_done_callback(lambda done: self._landed(identity, done))
+        with state.lock:
+            found = state.answers.get(identity)
+            if found is not None:  # somebody's answer came after the caller looked
+                flight: Future[Answer] = Future()
+                flight.set_result(found.answer)
+                return flight
+            if identity in state.flights:
+                return state.flights[identity]
+            flight = state.flights[identity] = self._pool.submit(backend.open, key)
+            state.backends.add(backend.name)
+        # Outside the lock: a future that is done calls back at once.
+        flight.add_done_callback(lambda done: _landed(state, identity, done))
         return flight
 
     def forget(self, key: Key) -> None:
         """Drop what is remembered of ``key``, and do not remember what is being asked now."""
-        with self._lock:
-            for cached in [identity for identity in (*self._answers, *self._flights) if identity[1] == key]:
-                self._answers.pop(cached, None)
-                self._flights.pop(cached, None)
+        state = self._state()
+        with state.lock:
+            for backend in state.backends:
+                state.answers.pop((backend, key), None)
+                state.flights.pop((backend, key), None)
 
-    def _landed(self, identity: _Id, flight: Future[Answer]) -> None:
-        with self._lock:
-            if self._flights.get(identity) is not flight:
-                return  # forgotten meanwhile
-            del self._flights[identity]
-            if flight.cancelled() or flight.exception() is not None:
-                return
-            answer = flight.result()
-            if answer is None or isinstance(answer, Remote):
-                self._answers[identity] = _Remembered(answer, _bytes_of(identity, answer))
+    def _state(self) -> _State:
+        pid = os.getpid()
+        state = self._states.get(pid)
+        return state if state is not None else self._states.setdefault(pid, self._new_state())
 
-    def _check_fork(self) -> None:
-        """In a forked child the threads that would answer are gone, and one of them may have held the lock."""
-        if self._pid != os.getpid():
-            self._pid = os.getpid()
-            self._lock = threading.Lock()
-            self._flights = {}
+
+def _landed(state: _State, identity: _Id, flight: Future[Answer]) -> None:
+    with state.lock:
+        if state.flights.get(identity) is not flight:
+            return  # forgotten meanwhile
+        del state.flights[identity]
+        if flight.cancelled() or flight.exception() is not None:
+            return
+        answer = flight.result()
+        if answer is None or isinstance(answer, Remote):
+            state.answers[identity] = _Remembered(answer, _bytes_of(identity, answer))
 
 
 def _bytes_of(identity: _Id, answer: Remote | None) -> int:
-    """Estimate the memory of an answer, in bytes: up to 4 bytes a character."""
+    """Estimate the memory of an answer, in bytes."""
     texts: list[str | None] = [identity[1]]
     if answer is not None:
         texts += [answer.meta.etag, answer.meta.content_type, answer.meta.content_encoding]
-    return _OVERHEAD_BYTES + sum(4 * len(text) for text in texts if text is not None)
+    return _OVERHEAD_BYTES + sum(sys.getsizeof(text) for text in texts if text is not None)

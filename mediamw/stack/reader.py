@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..backends.base import ReadsRanges
+from ..core.errors import ContentChanged
 from ..core.keys import Key
 from ..core.model import Handle, Meta
 
@@ -33,9 +34,11 @@ class _Reader(io.RawIOBase):
         return True
 
     def tell(self) -> int:
+        self._check_open()
         return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._check_open()
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.meta.size}
         if whence not in base:
             raise ValueError(f"whence is 0, 1 or 2, not {whence}")
@@ -45,12 +48,17 @@ class _Reader(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: WriteableBuffer) -> int:
+        self._check_open()
         view = memoryview(buffer).cast("B")
         stop = min(self._position + len(view), self.meta.size)
         data = self._some(self._position, stop) if self._position < stop else b""
         view[: len(data)] = data
         self._position += len(data)
         return len(data)
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ValueError("I/O operation on closed file")
 
     def _some(self, start: int, stop: int) -> bytes:
         """Return at least one of the bytes from ``start`` to ``stop``, or none if the file ended early."""
@@ -94,10 +102,18 @@ class RemoteReader(_Reader):
         if start != self._at or (not self._rest and start >= self._stop):
             self._request(start, stop)
         while not self._rest:
-            self._rest = next(self._pieces)  # never empty before the range is whole: read_range raises instead
+            try:
+                self._rest = next(self._pieces)
+            except Exception as error:
+                self._at = -1  # whoever reads on after a failure asks anew
+                if isinstance(error, StopIteration):
+                    raise ContentChanged("the backend sent less than it was asked for", key=self._key) from None
+                raise
         data = self._rest[: stop - start]
         self._rest = self._rest[len(data) :]
         self._at = start + len(data)
+        if self._at >= self._stop:
+            self._end_request()
         return data
 
     def _request(self, start: int, stop: int) -> None:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
 from ..backends.base import LATER, Backend, Closes, Entry, Lists, OpensNow, ReadsRanges, Remote, Signs
-from ..core.errors import BackendUnavailable, ConfigError, ContentChanged, NoURL
+from ..core.errors import BackendUnavailable, ConfigError, ContentChanged, InvalidKey, NoURL
 from ..core.keys import Key, parse_key, refusal
 from ..core.model import Found, Handle, Held, Meta, Missing, Redirect, Timing
 from .lookups import UNKNOWN, Answer, Lookups
@@ -140,10 +140,10 @@ class MediaStack:
     def list(self, prefix: str = "", *, recursive: bool = False) -> Iterator[Entry]:
         """Yield what lies below ``prefix`` in any backend, sorted by key; of one key the topmost backend's entry.
 
-        Without ``recursive`` a folder is one entry whose key ends in ``/``. Raises ``BackendUnavailable``.
+        Without ``recursive`` a folder is one entry whose key ends in ``/``. Raises ``BackendUnavailable`` as it goes.
         """
         if prefix and (reason := refusal(prefix.removesuffix("/"))) is not None:
-            raise ConfigError(f"list: not a usable prefix: {reason}", key=prefix)
+            raise InvalidKey(f"not a usable prefix: {reason}", key=prefix, operation="list")
         return self._merged(prefix, recursive)
 
     def _merged(self, prefix: str, recursive: bool) -> Iterator[Entry]:

@@ -7,7 +7,6 @@ thread; ``asgi.py`` has the other driver, which awaits. The logic itself neither
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, ParamSpec, TypeVar
@@ -48,26 +47,20 @@ class Pool:
     def __init__(self, threads: int, name: str) -> None:
         self._threads = threads
         self._name = name
-        self._lock = threading.Lock()
-        self._executor: ThreadPoolExecutor | None = None
-        self._pid = 0
+        # By process. No lock, which a fork could leave held: setdefault is atomic, and a second executor harmless.
+        self._executors: dict[int, ThreadPoolExecutor] = {}
 
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have a thread of the pool call ``function``."""
-        executor = self._executor
-        if executor is None or self._pid != os.getpid():
-            executor = self._start()
+        pid = os.getpid()
+        executor = self._executors.get(pid)
+        if executor is None:
+            new = ThreadPoolExecutor(self._threads, thread_name_prefix=self._name)  # starts no thread yet
+            executor = self._executors.setdefault(pid, new)
         return executor.submit(function, *args, **kwargs)
 
     def close(self) -> None:
         """Let the threads end when they have done what was submitted."""
-        executor, self._executor = self._executor, None
-        if executor is not None and self._pid == os.getpid():
+        executor = self._executors.pop(os.getpid(), None)
+        if executor is not None:
             executor.shutdown(wait=False)
-
-    def _start(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._executor is None or self._pid != os.getpid():
-                self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix=self._name)
-                self._pid = os.getpid()
-            return self._executor

@@ -1,0 +1,38 @@
+"""What tests of programs, and of backends, use: an S3 that refuses what S3 refuses, and the suite for backends.
+
+The public names, loaded when they are first used: ``StrictS3`` needs the ``demo`` extra, ``check_backend`` nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .conformance import SAMPLE_FILES as SAMPLE_FILES
+    from .conformance import ConformanceError as ConformanceError
+    from .conformance import check_backend as check_backend
+    from .conformance import find_faults as find_faults
+    from .strict_s3 import StrictS3 as StrictS3
+
+_HOME = {
+    "SAMPLE_FILES": ".conformance",
+    "ConformanceError": ".conformance",
+    "StrictS3": ".strict_s3",
+    "check_backend": ".conformance",
+    "find_faults": ".conformance",
+}
+
+__all__ = [*_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

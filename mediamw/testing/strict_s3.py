@@ -25,29 +25,20 @@ Rules:
 """
 
 import itertools
-import os
-import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.util import find_spec
-from io import BytesIO
-from socketserver import TCPServer
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, unquote
 
-from mediamw.testing.sigv4_check import AuthKind, Claim, HttpRequest, S3Error, read_claim, verify
-
-Answer = tuple[int, list[tuple[str, str]], bytes]
+from .http_server import Answer, Server
+from .moto_side import moto_environ, require_moto
+from .sigv4_check import AuthKind, Claim, HttpRequest, S3Error, read_claim, verify
 
 READS = ("GET", "HEAD")
-MAX_BODY_BYTES = 256 * 1024 * 1024  # moto holds every object in memory
 # Parts of an object that "anybody may read the object" does not cover.
 OBJECT_SUBRESOURCES = frozenset({"acl", "attributes", "legal-hold", "retention", "tagging", "torrent", "uploadId"})
 SECRET_PARAMETERS = frozenset({"x-amz-signature", "x-amz-security-token", "signature"})
@@ -119,7 +110,7 @@ class StrictS3:
         self._request_ids = itertools.count(1)
         self._lock = threading.Lock()  # guards _calls and the making of buckets
         self._calls: list[Call] = []
-        self._server: _Server | None = None
+        self._server: Server | None = None
         self._app: Any = None  # moto's Flask application
         self._s3: Any = None  # moto's S3Backend of our account
 
@@ -127,13 +118,13 @@ class StrictS3:
 
     def start(self) -> Self:
         """Serve until ``close``. A closed instance can be started again, empty."""
-        _require_moto()
+        require_moto()
         from moto.moto_server.werkzeug_app import create_backend_app
         from moto.s3.models import s3_backends
 
         if self._server is not None:
             raise RuntimeError("StrictS3 is running already")
-        self._server = _Server(self._port, self._answer)
+        self._server = Server(self._port, self._answer)
         self._app = create_backend_app("s3")
         self._app.debug = False  # an error inside moto is a 500 and a log line, not a dropped connection
         self._app.after_request_funcs.clear()  # moto adds "Access-Control-Allow-Origin: *" to everything; S3 does not
@@ -358,7 +349,7 @@ class StrictS3:
         def start_response(status: str, headers: list[tuple[str, str]], *_: object) -> None:
             started.append((int(status[:3]), list(headers)))
 
-        environ = _environ(request, f"/{quote(bucket)}/{raw_key}" if bucket else "/", self.port, self._account)
+        environ = moto_environ(request, f"/{quote(bucket)}/{raw_key}" if bucket else "/", self.port, self._account)
         parts: Iterable[bytes] = self._app(environ, start_response)
         body = b"".join(parts)
         if making:
@@ -386,179 +377,3 @@ class StrictS3:
 
 def _denied() -> S3Error:
     return S3Error(403, "AccessDenied", "Access Denied")
-
-
-def _require_moto() -> None:
-    missing = [name for name in ("moto", "flask", "flask_cors") if find_spec(name) is None]
-    if missing:
-        raise ModuleNotFoundError(f"StrictS3 needs {', '.join(missing)}: pip install 'mediamw[demo]'", name=missing[0])
-    if "MOTO_ACCOUNT_ID" in os.environ:
-        raise RuntimeError(
-            "MOTO_ACCOUNT_ID is set: it would put the buckets of every StrictS3 into one account; unset it"
-        )
-
-
-def _environ(request: HttpRequest, path: str, port: int, account: str) -> dict[str, Any]:
-    """The WSGI environment for moto: path style whatever the client used, in our account."""
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": request.method,
-        "SCRIPT_NAME": "",
-        "PATH_INFO": unquote(path, "latin-1"),
-        "QUERY_STRING": request.raw_query,
-        "RAW_URI": f"{path}?{request.raw_query}",
-        "SERVER_NAME": "127.0.0.1",
-        "SERVER_PORT": str(port),
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
-        "wsgi.input": BytesIO(request.body),
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-    }
-    spelling: dict[str, str] = {}
-    for name, value in request.header_map.items():
-        variable = "HTTP_" + name.upper().replace("-", "_")
-        if "_" not in name:
-            environ[variable] = value
-        elif name.startswith("x-amz-meta-") and variable not in environ:
-            environ[variable] = value  # WSGI cannot tell "_" from "-"; moto reads the spelling from aside
-            spelling[variable] = name
-    environ["moto.preserved_header_names"] = spelling
-    environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE", "")
-    environ["CONTENT_LENGTH"] = str(len(request.body))
-    environ.pop("HTTP_CONTENT_LENGTH", None)
-    environ.pop("HTTP_TRANSFER_ENCODING", None)  # the body is whole by now
-    environ["HTTP_HOST"] = f"127.0.0.1:{port}"
-    environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
-    # moto guesses at the rights of what has no Authorization header; those were settled here.
-    environ.setdefault("HTTP_AUTHORIZATION", "AWS4-HMAC-SHA256 Credential=guard/20000101/us-east-1/s3/aws4_request")
-    return environ
-
-
-class _Server(ThreadingHTTPServer):
-    """HTTP/1.1 with kept-alive connections, a thread for each.
-
-    Not werkzeug's: that closes every connection after one answer, 10 ms late.
-    """
-
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, port: int, answer: Callable[[HttpRequest], Answer]) -> None:
-        self.answer = answer
-        self._lock = threading.Lock()
-        self._live: dict[threading.Thread, socket.socket] = {}
-        self._stopping = False
-        try:
-            super().__init__(("127.0.0.1", port), _Handler)
-        except OSError as error:
-            raise OSError(error.errno, f"StrictS3 cannot listen on 127.0.0.1:{port}: {error.strerror}") from error
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), name="StrictS3", daemon=True)
-
-    def server_bind(self) -> None:
-        TCPServer.server_bind(self)  # HTTPServer's asks DNS for the host's name
-        self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self.shutdown()
-        self._thread.join()
-        with self._lock:
-            self._stopping = True
-            live = dict(self._live)
-        for connection in live.values():
-            with suppress(OSError):  # the client was faster
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in live:
-            thread.join(timeout=5)
-        self.server_close()
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        with self._lock:
-            if not self._stopping:
-                self._live[threading.current_thread()] = request
-        if self._stopping:
-            self.shutdown_request(request)
-            return
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            with self._lock:
-                del self._live[threading.current_thread()]
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), ConnectionError):  # clients hang up as they like
-            super().handle_error(request, client_address)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """From the wire to HttpRequest, and the answer back."""
-
-    server: _Server
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # header and body are two writes
-
-    def _serve(self) -> None:
-        body = self._read_body()
-        if body is None:
-            self.close_connection = True
-            return
-        # Not self.path: http.server folds leading slashes, and they are signed.
-        target = self.requestline.split()[1]
-        if not target.startswith("/"):
-            self.send_error(400)
-            return
-        status, headers, content = self.server.answer(
-            HttpRequest(self.command, target, tuple(self.headers.items()), body)
-        )
-        self.send_response_only(status)
-        for name, value in headers:
-            self.send_header(name, value)
-        if (
-            self.command != "HEAD"
-            and status not in (204, 304)
-            and "content-length" not in {n.lower() for n, _ in headers}
-        ):
-            self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
-
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = do_OPTIONS = _serve
-
-    def _read_body(self) -> bytes | None:
-        """The whole body; None, after an error answer if one can be given, when there is no telling where it ends."""
-        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
-            return self._read_chunks()
-        length = self.headers.get("Content-Length", "0")
-        if not (length.isascii() and length.isdigit()) or int(length) > MAX_BODY_BYTES:
-            self.send_error(400, explain=f"Content-Length must be a number up to {MAX_BODY_BYTES}")
-            return None
-        body = self.rfile.read(int(length))
-        return body if len(body) == int(length) else None
-
-    def _read_chunks(self) -> bytes | None:
-        body = b""
-        while True:
-            size = self.rfile.readline(100).partition(b";")[0].strip()
-            try:
-                length = int(size, 16)
-            except ValueError:
-                length = -1
-            if not 0 <= length <= MAX_BODY_BYTES - len(body):
-                self.send_error(400, explain="bad chunk, or body too large")
-                return None
-            if length == 0:
-                break
-            body += self.rfile.read(length)
-            self.rfile.readline(3)
-        while self.rfile.readline(1000).strip():
-            pass  # trailers
-        return body
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Quiet: what came is in StrictS3.calls."""

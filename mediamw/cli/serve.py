@@ -1,0 +1,153 @@
+"""Serve the media of one or more backends: by itself, or around a WSGI or ASGI app.
+
+  mediamw serve --backend ./media --backend s3://acme-media?profile=acme-ro shop.wsgi:application
+
+The backends are asked in the order given. A line with the URL is printed once the server answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import logging
+import socket
+import sys
+import threading
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ..config import build_stack, check_prefix
+from ..core.errors import ConfigError
+from .loading import Interface, interface_of, load_app
+
+_POLL_SECONDS = 0.05
+_START_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a worker process needs to make the app: it is sent there, so it holds text and no objects."""
+
+    backends: tuple[str, ...]
+    prefix: str
+    debug: bool
+    target: str | None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "--backend",
+        action="append",
+        required=True,
+        metavar="SPEC",
+        help="a path, s3://bucket[/location][?region=...&profile=...], or memory:; may be given many times",
+    )
+    parser.add_argument("--prefix", default="/media/", help="the URL path of the media")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    parser.add_argument("--port", type=_port, default=8000, help="the port to listen on; 0 takes a free one")
+    parser.add_argument("--debug", action="store_true", help="say in headers which backend answered, and how fast")
+    parser.add_argument("--interface", choices=("auto", "asgi", "wsgi"), default="auto", help="what the app speaks")
+    parser.add_argument("app", nargs="?", metavar="MODULE:APP", help="the app to wrap; none: media alone")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until SIGTERM or Ctrl-C; return the exit status."""
+    check_prefix(args.prefix)
+    build_stack(args.backend).close()  # a mistake in a spec is told here, not in a worker's traceback
+    interface: Interface = "asgi" if args.app is None else _interface(args)
+    served = Served(tuple(args.backend), args.prefix, args.debug, args.app)
+    port = _free_port(args.host, args.port)
+    server = _granian(args.host, port, interface, args.app or "mediamw")
+    announcer = threading.Thread(target=_announce, args=(args.host, port, args.prefix), daemon=True)
+    server.on_startup(announcer.start)
+    server.serve(target_loader=partial(_app, served, interface), wrap_loader=False)
+    return 0
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: a number from 0 to 65535")
+    return int(text)
+
+
+def _interface(args: argparse.Namespace) -> Interface:
+    chosen: Interface = interface_of(load_app(args.app)) if args.interface == "auto" else args.interface
+    return chosen
+
+
+def _granian(host: str, port: int, interface: Interface, name: str) -> Any:
+    """Granian was the fastest for both interfaces: benchmarks/servers.py."""
+    try:
+        from granian import Granian
+        from granian.constants import Interfaces
+        from granian.log import LOGGING_CONFIG, LogLevels
+    except ImportError:
+        raise ConfigError("serve needs the server granian: pip install 'mediamw[serve]'") from None
+    import multiprocessing
+
+    # spawn: the app was imported here to see what it speaks, and may have started threads, which a fork would lose.
+    multiprocessing.set_start_method("spawn", force=True)
+    handlers: Any = LOGGING_CONFIG["handlers"]
+    console = {**handlers["console"], "stream": "ext://sys.stderr"}
+    server = Granian(
+        target=name,
+        address=host,
+        port=port,
+        interface=Interfaces(interface),
+        log_level=LogLevels.warning,  # the level at which workers tell of an app's exceptions
+        log_dictconfig={"handlers": {**handlers, "console": console}},
+    )
+    # This process has nothing to say at that level but that WSGI has many threads, which waiting for look-ups needs.
+    logging.getLogger("_granian").setLevel(logging.ERROR)
+    return server
+
+
+def _app(served: Served, interface: Interface) -> Any:
+    """Make the app to serve; called in the worker process."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    app = None if served.target is None else load_app(served.target)
+    if interface == "asgi":
+        from ..asgi import MediaMiddleware as ASGIMiddleware
+
+        return ASGIMiddleware(app, served.backends, prefix=served.prefix, debug=served.debug)
+    from ..wsgi import MediaMiddleware as WSGIMiddleware
+
+    return WSGIMiddleware(app, served.backends, prefix=served.prefix, debug=served.debug)
+
+
+def _free_port(host: str, port: int) -> int:
+    """Return the port to listen on. The server itself would share a taken one (SO_REUSEPORT) without a word."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ConfigError(
+                f"cannot listen on {host} port {port}: {error.strerror}; choose another with --port, or --port 0 for "
+                "a free one"
+            ) from None
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def _announce(host: str, port: int, prefix: str) -> None:
+    """Print the line once a request is really answered."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - asked for by --host
+    shown = f"[{reachable}]" if ":" in reachable else reachable
+    wait = threading.Event()
+    for _ in range(int(_START_SECONDS / _POLL_SECONDS)):
+        connection = http.client.HTTPConnection(reachable, port, timeout=5)
+        try:
+            connection.request("GET", prefix)  # the bare prefix is no key: answered by the middleware, asking nobody
+            connection.getresponse().read()
+        except (OSError, http.client.HTTPException):
+            wait.wait(_POLL_SECONDS)
+            continue
+        finally:
+            connection.close()
+        print(f"mediamw serve: http://{shown}:{port}{prefix}", flush=True)
+        return
+    print(f"mediamw serve: no answer on {shown}:{port} within {_START_SECONDS:g} seconds", file=sys.stderr, flush=True)

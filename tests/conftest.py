@@ -1,0 +1,85 @@
+"""For all tests: no credentials of the machine, no network but loopback, and --portable.
+
+``--portable`` runs the suite with every Linux-only call disabled (openat2, O_PATH, RWF_NOWAIT), as macOS has it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mediamw.backends import beneath, local
+
+MODES = ("openat2", "walk", "portable")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--portable", action="store_true", help="disable every call that only Linux has")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Here and not in a fixture: subprocesses and what is made at import must not see them either.
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = "/missing/by/intent"
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    if config.getoption("--portable"):
+        beneath._openat2 = None
+        beneath.DIRECTORY_FLAGS &= ~getattr(os, "O_PATH", 0)
+        local._RWF_NOWAIT = 0
+
+
+@pytest.fixture(autouse=True, scope="session")
+def loopback_only() -> Iterator[list[Any]]:
+    """Fail whoever connects to another machine, and at the end whoever swallowed that."""
+    refused: list[Any] = []
+
+    def check(sock: socket.socket, address: Any) -> None:
+        if sock.family in (socket.AF_INET, socket.AF_INET6) and not _is_loopback(address[0]):
+            refused.append(address)
+            pytest.fail(f"a test connected to {address}: only loopback is allowed")
+
+    with pytest.MonkeyPatch.context() as patch:
+        # On the class, so that whoever imported it already is guarded too.
+        for name in ("connect", "connect_ex"):
+            patch.setattr(socket.socket, name, _replacement(name, check))
+        yield refused
+    if refused:
+        pytest.fail(f"tests connected to other machines: {refused}")
+
+
+def _replacement(name: str, check: Any) -> Any:
+    original = getattr(socket.socket, name)
+
+    def guarded(self: socket.socket, address: Any) -> Any:
+        check(self, address)
+        return original(self, address)
+
+    return guarded
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The three ways of opening beneath a root; each test that takes this runs in all of them."""
+    name: str = request.param
+    if name == "openat2" and beneath._openat2 is None:
+        pytest.skip("no openat2 here" + (" (--portable)" if request.config.getoption("--portable") else ""))
+    if name != "openat2":
+        monkeypatch.setattr(beneath, "_openat2", None)
+    if name == "portable":
+        monkeypatch.setattr(beneath, "HAS_DIR_FD", False)
+    elif not beneath.HAS_DIR_FD:
+        pytest.skip("no directory descriptors here")
+    return name

@@ -1,0 +1,335 @@
+"""Every form of a spec, every fault, and that a fault names its setting and repeats no secret."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from mediamw import ConfigError, LocalBackend, MediaStack, MemoryBackend, S3Backend
+from mediamw.config import MAX_PLACEHOLDER_BYTES, build_policy, build_stack, check_prefix
+from mediamw.core.plan import Placeholder, Policy
+
+SECRET = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY"
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def names(*specs: Any) -> list[str]:
+    return [backend.name for backend in build_stack(specs).backends]
+
+
+# -- forms -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "root"),
+    [
+        ("./media", "local", "media"),
+        ("media", "local", "media"),
+        ("media/", "local", "media"),
+        ("/srv/media", "local", "/srv/media"),
+        ("disk=./media", "disk", "media"),
+        ("disk=/srv/a=b", "disk", "/srv/a=b"),
+        ("disk=", None, ""),
+        ("./a=b", "local", "a=b"),
+        ("../a=b", "local", "../a=b"),
+        ("a b=c", "local", "a b=c"),  # no name has a space
+        ("ä=b", "local", "ä=b"),
+        ("./s3://x", "local", "s3:/x"),
+        ("./memory:", "local", "memory:"),
+        ("c:", "local", "c:"),  # a drive, on Windows
+        ("my media", "local", "my media"),
+        (Path("media"), "local", "media"),
+        (Path("disk=media"), "local", "disk=media"),
+        (Path("memory:"), "local", "memory:"),
+        (Path("s3:x"), "local", "s3:x"),
+    ],
+)
+def test_paths(spec: Any, name: str | None, root: str) -> None:
+    if name is None:
+        with pytest.raises(ConfigError, match="backends: 'disk' has no path"):
+            build_stack([spec])
+        return
+    (made,) = build_stack([spec]).backends
+    assert isinstance(made, LocalBackend)
+    assert (made.name, made.root) == (name, os.path.abspath(root))
+
+
+def test_the_home_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for spec in ("~/media", Path("~/media")):
+        (made,) = build_stack([spec]).backends
+        assert isinstance(made, LocalBackend)
+        assert made.root == str(tmp_path / "media")
+
+
+@pytest.mark.parametrize("spec", ["memory:", "MEMORY:", "scratch=memory:"])
+def test_memory(spec: str) -> None:
+    (made,) = build_stack([spec]).backends
+    assert isinstance(made, MemoryBackend)
+    assert made.name == ("scratch" if "=" in spec else "memory")
+
+
+@pytest.mark.parametrize(
+    ("spec", "shown", "url"),
+    [
+        ("s3://acme?region=eu-west-1", "s3://acme", "https://acme.s3.eu-west-1.amazonaws.com/"),
+        ("S3://acme/?region=eu-west-1", "s3://acme", "https://acme.s3.eu-west-1.amazonaws.com/"),
+        ("s3://acme/up/loads?region=eu-west-1", "s3://acme/up/loads", "https://acme.s3.eu-west-1.amazonaws.com/"),
+        ("s3://acme/up/?region=us-east-1&style=path", "s3://acme/up", "https://s3.us-east-1.amazonaws.com/acme/"),
+        (
+            "s3://acme?location=up/loads/&region=us-east-1",
+            "s3://acme/up/loads",
+            "https://acme.s3.us-east-1.amazonaws.com/",
+        ),
+        ("s3://acme?endpoint=http://localhost:9000/s3", "s3://acme", "http://localhost:9000/s3/acme/"),
+        ("s3://acme?endpoint=http%3A%2F%2Flocalhost%3A9000", "s3://acme", "http://localhost:9000/acme/"),
+        ("s3://acme?profile=acme-ro&region=us-east-1", "s3://acme", "https://acme.s3.us-east-1.amazonaws.com/"),
+        ("s3://Old_Bucket?endpoint=http://h", "s3://Old_Bucket", "http://h/Old_Bucket/"),
+    ],
+)
+def test_buckets(spec: str, shown: str, url: str) -> None:
+    (made,) = build_stack([spec]).backends
+    assert isinstance(made, S3Backend)
+    assert repr(made) == f"S3Backend({shown!r}, name='s3')"
+    assert made._http is not None
+    assert made._http.origin + made._path == url
+
+
+def test_options_arrive() -> None:
+    (made,) = build_stack(["prod=s3://acme?profile=acme-ro"]).backends
+    assert isinstance(made, S3Backend)
+    assert (made.name, made._account._profile) == ("prod", "acme-ro")
+
+
+def test_names() -> None:
+    assert names("./a", "s3://a", "memory:") == ["local", "s3", "memory"]
+    assert names("./a", "./b", "s3://a", "s3://b", "s3://c") == ["local", "local_2", "s3", "s3_2", "s3_3"]
+    assert names("./a", "s3://a", "s3=s3://b", "s3_2=s3://c", "s3://d") == ["local", "s3_3", "s3", "s3_2", "s3_4"]
+    assert names(Path("a"), MemoryBackend(name="local"), "./b") == ["local_2", "local", "local_3"]
+    assert names("local_2=memory:", "./a", "./b") == ["local_2", "local", "local_3"]
+
+
+def test_backends_that_are_made_already() -> None:
+    ready = MemoryBackend()
+    stack = build_stack(["./media", ready, "s3://acme"], base_url="/m/")
+    assert stack.backends[1] is ready
+    assert stack.base_url == "/m/"
+
+
+# -- faults ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("specs", "said"),
+    [
+        ("./media", "backends: give a list"),
+        (b"./media", "backends: give a list"),
+        (Path("media"), "backends: give a list"),
+        ([], "backends: give a list with at least one"),
+        ([""], "has no path"),
+        (["ftp://host/a"], "ftp: is no kind of backend"),
+        (["https://host"], "https: is no kind of backend"),
+        (["gs://bucket"], "gs: is no kind of backend"),
+        (["S3A://bucket"], "s3a: is no kind of backend"),
+        (["s3:bucket"], "s3: without //"),
+        (["s3:/bucket"], "s3: without //"),
+        (["s3://"], "bucket ''"),
+        (["s3:///a"], "bucket ''"),
+        (["s3://[a"], "not a usable spec"),
+        (["s3://a b"], "bucket 'a b'"),
+        (["s3://acme/a/../b"], "location"),
+        (["s3://acme/a//b"], "location"),
+        (["s3://acme/a?location=b"], "location stands twice"),
+        (["s3://acme?region=a&region=b"], "option region stands twice"),
+        (["s3://acme?region="], "option region has no value"),
+        (["s3://acme?region"], "option=value"),
+        (["s3://acme?=b"], "unknown option ''"),
+        (["s3://acme?&"], "option=value"),
+        (["s3://acme?regoin=b"], "unknown option 'regoin'; did you mean region?"),
+        (["s3://acme?zzzz=b"], "unknown option 'zzzz'; there are endpoint, location, profile, region, style"),
+        (["s3://acme?Region=b"], "unknown option 'Region'; did you mean region?"),
+        (["s3://acme?writable=true"], "unknown option 'writable'"),
+        (["s3://acme?style=dns"], "style 'dns'"),
+        (["s3://acme?region=a b"], "region 'a b'"),
+        (["s3://acme?endpoint=localhost"], "endpoint"),
+        (["s3://acme#top"], "'#' has no meaning"),
+        (["memory:x"], "memory: takes nothing"),
+        (["memory://"], "memory: takes nothing"),
+        (["a=./x", "a=./y"], "named 'a'"),
+        (["a=./x", MemoryBackend(name="a")], "named 'a'"),
+        ([None], "item 1"),
+        ([b"./media"], "item 1"),
+        ([17, "./media"], "item 1"),
+        (["./media", ["s3://a"]], "item 2"),
+        ([LocalBackend], "item 1"),
+        (["~\0"], "not a possible path"),
+    ],
+    ids=str,
+)
+def test_faults(specs: Any, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build_stack(specs)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        f"s3://AKIAEXAMPLE:{SECRET}@acme",
+        f"s3://{SECRET}@acme",
+        f"s3://acme?access_key_id=AKIA&secret_access_key={SECRET}",
+        f"s3://acme?secret_access_key={SECRET}",
+        f"s3://acme?aws_secret_access_key={SECRET}",
+        f"s3://acme?session_token={SECRET}",
+        f"s3://acme?SecretAccessKey={SECRET}",
+        f"s3://acme?password={SECRET}",
+        f"s3://acme?sceret={SECRET}",
+        f"s3://acme?{SECRET}",
+        f"s3://acme?endpoint=http://AKIA:{SECRET}@localhost",
+        f"s3://acme?endpoint=http://localhost/?key={SECRET}",
+        f"s3://acme?style=path#{SECRET}",
+        f"https://AKIA:{SECRET}@host",
+        f"memory:{SECRET}",
+        f"prod=s3:{SECRET}",
+    ],
+)
+def test_no_secret_is_repeated(spec: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build_stack([spec])
+    error: BaseException | None = caught.value
+    while error is not None:  # a traceback prints the causes too
+        assert SECRET not in str(error)
+        assert SECRET not in repr(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def test_a_backend_is_named_by_its_fault() -> None:
+    with pytest.raises(ConfigError, match="'qa'"):
+        build_stack(["./media", "qa=s3://acme?style=x"])
+
+
+SHORT = "s3: memory: = a acme ? & region : 9000 @ # % [ ] / .. ./ ~ é http:// h style=path profile=x location="
+pieces = st.sampled_from(["s3://", "endpoint=", " ", "\0", "\n", "\ud800", *SHORT.split(" ")])
+spec_texts = st.text(max_size=30) | st.lists(pieces, max_size=9).map("".join)
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.lists(spec_texts, max_size=3))
+@example(["~\ud800"])
+@example(["s3://a?endpoint=http://[::1"])
+@example(["s3://a?endpoint=http://h:99999"])
+@example(["s3://\u2100"])
+def test_any_text_is_a_stack_or_a_fault(specs: list[str]) -> None:
+    try:
+        stack = build_stack(specs)
+    except ConfigError:
+        pass
+    else:
+        assert isinstance(stack, MediaStack)
+        assert len({backend.name for backend in stack.backends}) == len(specs)
+        stack.close()
+    assert os.listdir() == []  # nothing was made
+
+
+# -- the policy --------------------------------------------------------------------------------------------------------
+
+
+def test_the_defaults() -> None:
+    assert build_policy() == Policy()
+
+
+def test_a_policy(tmp_path: Path) -> None:
+    picture = tmp_path / "none.png"
+    picture.write_bytes(b"\x89PNG")
+
+    def add(key: str, status: int) -> dict[str, str]:
+        return {}
+
+    made = build_policy(
+        on_miss="placeholder",
+        debug=True,
+        max_age=0,
+        redirect_max_age=60,
+        media_types={".USDZ": "model/vnd.usdz+zip"},
+        placeholder=picture,
+        add_headers=add,
+    )
+    assert made == Policy(
+        on_miss="placeholder",
+        debug=True,
+        max_age=0,
+        redirect_max_age=60,
+        media_types={".usdz": "model/vnd.usdz+zip"},
+        placeholder=Placeholder(b"\x89PNG", "image/png"),
+        add_headers=add,
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("on_miss", "404 "),
+        ("on_miss", 404),
+        ("on_miss", None),
+        ("max_age", -1),
+        ("max_age", 1.5),
+        ("max_age", "60"),
+        ("max_age", True),
+        ("redirect_max_age", -1),
+        ("redirect_max_age", "1"),
+        ("media_types", {"usdz": "model/usd"}),
+        ("media_types", {".": "model/usd"}),
+        ("media_types", {"": "model/usd"}),
+        ("media_types", {".tar.gz": "model/usd"}),
+        ("media_types", {".usdz": "model"}),
+        ("media_types", {".usdz": "model/usd\r\nX-A: b"}),
+        ("media_types", {".usdz": ""}),
+        ("placeholder", "nobody.png"),
+        ("placeholder", "none.txt"),
+        ("placeholder", "."),
+        ("placeholder", "folder.png"),
+        ("placeholder", "large.png"),
+        ("placeholder", "a\0.png"),
+        ("placeholder", ""),
+        ("add_headers", {"X-A": "b"}),
+    ],
+    ids=str,
+)
+def test_faults_of_a_policy(tmp_path: Path, option: str, value: Any) -> None:
+    (tmp_path / "none.txt").write_bytes(b"")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "large.png").write_bytes(bytes(MAX_PLACEHOLDER_BYTES + 1))
+    with pytest.raises(ConfigError, match=rf"^{option}: "):
+        build_policy(**{option: value})
+
+
+def test_the_largest_placeholder(tmp_path: Path) -> None:
+    (tmp_path / "large.png").write_bytes(bytes(MAX_PLACEHOLDER_BYTES))
+    assert len(build_policy(placeholder="large.png").placeholder.body) == MAX_PLACEHOLDER_BYTES
+
+
+# -- the prefix --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prefix", ["/m/", "/media/", "/a/b-c/d_e~f.g/", "/media/@1,2;3=4/"])
+def test_prefixes(prefix: str) -> None:
+    assert check_prefix(prefix) == prefix
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["", "/", "//", "///", "media/", "/media", "media", "/a//b/", "//a/", "/a//", "/./", "/a/../", "/a/./b/", "/é/"]
+    + [f"/a{char}b/" for char in '\\%?# "<>^`{|}\0\n\x7f'],
+)
+def test_faults_of_a_prefix(prefix: str) -> None:
+    with pytest.raises(ConfigError, match=r"^prefix: "):
+        check_prefix(prefix)

@@ -1,0 +1,117 @@
+"""README and docs are true: Python runs, commands parse, links lead somewhere, bounds and options are the code's."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.test import Client
+
+from mediamw.cli import build_parser
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str) -> list[Any]:
+    return [
+        pytest.param(match[2], id=f"{page.name}:{page.read_text('utf-8')[: match.start()].count(chr(10)) + 1}")
+        for page in PAGES
+        for match in BLOCK.finditer(page.read_text("utf-8"))
+        if match[1] == language
+    ]
+
+
+def their_app(environ: Any, start_response: Any) -> list[bytes]:
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"the app"]
+
+
+def test_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks run where a project would run them: with an app, media, and the AWS profile they name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media" / "a.txt").write_text("hello")
+    config = tmp_path / "aws"
+    config.write_text("[profile acme-ro]\nregion = eu-west-1\naws_access_key_id = AK\naws_secret_access_key = SK\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    namespace: dict[str, Any] = {}
+    codes = [param.values[0] for param in blocks("python")]
+    assert len(codes) == 2
+    for code in codes:
+        namespace["app"] = their_app
+        exec(compile(code, "block", "exec"), namespace)
+        client = Client(namespace["app"])
+        assert client.get("/media/a.txt").data == b"hello"
+        assert client.get("/").data == b"the app"
+        production = namespace["app"].service.stack.backends[1]
+        production.prepare()
+        url = production.sign("homes/1.jpg", "GET", 1_800_000_000.0).url
+        assert url.startswith("https://acme-prod-media.s3.eu-west-1.amazonaws.com/uploads/homes/1.jpg?X-Amz-")
+        assert production.name == "prod"
+
+
+@pytest.mark.parametrize("text", blocks("console"))
+def test_commands(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for line in text.splitlines():
+        words = shlex.split(line.removeprefix("$ "))
+        assert words[0] == "mediamw", line
+        build_parser().parse_args(words[1:])
+
+
+def test_the_two_commands_of_a_fresh_machine() -> None:
+    """.ci/run takes them from here, word for word."""
+    readme = (ROOT / "README.md").read_text("utf-8").splitlines()
+    setup = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[demo,test]' && .venv/bin/mediamw demo"
+    assert [line.strip() for line in readme if line.startswith("    ")] == [setup, ".venv/bin/python -m pytest -q"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_files(page: Path) -> None:
+    text = page.read_text("utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if "://" not in link]
+    missing = [link for link in links if not (page.parent / link).exists()]
+    named = set(re.findall(r"`((?:tests|benchmarks|docs|tools|mediamw)/[\w/.]+)`", text))
+    missing += [name for name in named if not (ROOT / name).exists()]
+    assert missing == []
+
+
+def test_the_house_in_the_design_is_the_house() -> None:
+    design = (ROOT / "docs" / "design.md").read_text("utf-8")
+    house = re.search(r"```text\nmediamw/\n(.*?)```", design, re.DOTALL)
+    assert house is not None
+    named = set(re.findall(r"\b(\w+\.py)\b", house[1]))
+    there = {path.name for path in (ROOT / "mediamw").rglob("*.py") if not {"cli", "testing"} & set(path.parts)}
+    assert there - named - {"__main__.py", "__init__.py"} == set(), "modules that the design does not name"
+    assert named - there == set(), "modules that the design names and nobody has"
+
+
+def test_the_bounds_in_the_design_are_the_code_s() -> None:
+    from mediamw import service
+    from mediamw.backends import base, origin_http, s3
+    from mediamw.core import conditions, keys, ranges
+    from mediamw.stack import lookups, reader, stack
+
+    assert (keys.MAX_KEY_BYTES, keys.MAX_SEGMENT_BYTES) == (1024, 255)
+    assert (ranges.MAX_HEADER_BYTES, ranges.MAX_RANGES, conditions.MAX_HEADER_BYTES) == (8192, 16, 8192)
+    assert (service.INLINE_BYTES, base.CHUNK_BYTES) == (64 << 10, 1 << 20)
+    assert (lookups.MAX_ANSWERS, lookups.MAX_BYTES) == (50_000, 16 << 20)
+    assert (stack.NETWORK_THREADS, stack.DISK_THREADS, stack.DEADLINE_SECONDS) == (16, 8, 8)
+    assert (stack.FOUND_TTL_SECONDS, stack.MISSING_TTL_SECONDS) == (300, 30)
+    assert (origin_http.CONNECT_SECONDS, origin_http.READ_SECONDS) == (2, 5)
+    assert (s3.URL_LIFE_SECONDS, s3.URL_WINDOW_SECONDS, s3.LEAST_REST_SECONDS) == (3600, 900, 300)
+    assert reader.BUFFER_BYTES == 64 << 10
+
+
+def test_options_in_the_semantics_are_the_code_s() -> None:
+    from mediamw.service import Options
+
+    text = (ROOT / "docs" / "semantics.md").read_text("utf-8")
+    table = text[text.index("## Options of the middlewares") : text.index("## Backends by spec")]
+    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == set(Options.__annotations__) | {
+        name for base in Options.__mro__ for name in getattr(base, "__annotations__", {})
+    }

@@ -1,0 +1,290 @@
+"""The two entrances themselves: what passes through, where they are mounted, and which thread does the work."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import Client
+
+from mediamw import BackendUnavailable, LocalBackend, MediaStack, MemoryBackend
+from mediamw import asgi as asgi_side
+from mediamw import wsgi as wsgi_side
+from mediamw.backends.base import Remote, SignedURL
+from mediamw.core.keys import Key
+from mediamw.core.model import Meta
+from mediamw.stack.steps import Pool
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "a.txt").write_text("hello")
+    (tmp_path / "big.bin").write_bytes(b"x" * 200_000)
+    return tmp_path
+
+
+class Recorder:
+    """An app of either kind that keeps what reached it."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+    def wsgi(self, environ: Any, start_response: Any) -> list[bytes]:
+        self.calls.append((environ, dict(environ), start_response))
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"the app"]
+
+    async def asgi(self, scope: Any, receive: Any, send: Any) -> None:
+        self.calls.append((scope, dict(scope), receive, send))
+
+
+class Bucket:
+    """A remote backend in memory that notes which thread asked it."""
+
+    name = "bucket"
+
+    def __init__(self, *keys: str, broken: bool = False) -> None:
+        self.keys = set(keys)
+        self.broken = broken
+        self.threads: list[str] = []
+
+    def open(self, key: Key) -> Remote | None:
+        self.threads.append(threading.current_thread().name)
+        if self.broken:
+            raise BackendUnavailable("gone fishing", backend=self.name)
+        return Remote(Meta(5)) if key in self.keys else None
+
+    def can_sign(self, now: float) -> bool:
+        return True
+
+    def prepare(self) -> None:
+        raise AssertionError("not needed")
+
+    def sign(self, key: Key, method: str, now: float) -> SignedURL:
+        return SignedURL(f"https://bucket.test/{key}?signed-for={method}", now + 60)
+
+
+NOT_OURS = [
+    ("POST", "/media/a.txt"),
+    ("GET", "/media"),
+    ("GET", "/mediax/a.txt"),
+    ("GET", "/"),
+    ("OPTIONS", "/media/a.txt"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), [*NOT_OURS, ("GET", "/media/missing.txt"), ("HEAD", "/media/missing.txt")])
+def test_wsgi_passes_on_what_is_not_ours_untouched(folder: Path, method: str, path: str) -> None:
+    app = Recorder()
+    environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "SCRIPT_NAME": "", "HTTP_RANGE": "bytes=0-1"}
+    before = dict(environ)
+
+    def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
+        return lambda data: None
+
+    body = wsgi_side.MediaMiddleware(app.wsgi, [str(folder)])(environ, start_response)
+    assert body == [b"the app"]
+    [(seen, content, called)] = app.calls
+    assert seen is environ
+    assert content == before
+    assert called is start_response
+
+
+@pytest.mark.parametrize(("method", "path"), [*NOT_OURS, ("GET", "/media/missing.txt")])
+def test_asgi_passes_on_what_is_not_ours_untouched(folder: Path, method: str, path: str) -> None:
+    _asgi_passes(folder, {"type": "http", "method": method, "path": path, "headers": [(b"range", b"bytes=0-1")]})
+
+
+@pytest.mark.parametrize("kind", ["lifespan", "websocket", "something-new"])
+def test_asgi_passes_on_other_scopes_untouched(folder: Path, kind: str) -> None:
+    _asgi_passes(folder, {"type": kind, "path": "/media/a.txt", "headers": []})
+
+
+def _asgi_passes(folder: Path, scope: dict[str, Any]) -> None:
+    app = Recorder()
+    before = dict(scope)
+
+    async def receive() -> Any:
+        raise AssertionError("the middleware has no business reading what is the app's")
+
+    async def send(message: Any) -> None:
+        raise AssertionError("nothing was sent by the app")
+
+    asyncio.run(asgi_side.MediaMiddleware(app.asgi, [str(folder)])(scope, receive, send))
+    [(seen, content, seen_receive, seen_send)] = app.calls
+    assert seen is scope
+    assert content == before
+    assert (seen_receive, seen_send) == (receive, send)
+
+
+def test_not_enabled_is_a_pure_pass_through(folder: Path) -> None:
+    app = Recorder()
+    middleware = wsgi_side.MediaMiddleware(app.wsgi, ["no-such-kind://at-all"], enabled=False)
+    assert Client(middleware).get("/media/a.txt").data == b"the app"
+    assert asgi_side.MediaMiddleware(app.asgi, ["no-such-kind://at-all"], enabled=False).service is None
+
+
+def test_wsgi_mounts(folder: Path) -> None:
+    """The prefix counts from SCRIPT_NAME: the app that is wrapped is the one that lives there."""
+    inner = wsgi_side.MediaMiddleware(Recorder().wsgi, [str(folder)])
+    client = Client(DispatcherMiddleware(Recorder().wsgi, {"/shop": inner}))
+    assert client.get("/shop/media/a.txt").data == b"hello"
+    assert client.get("/media/a.txt").data == b"the app"
+
+
+async def _ask(app: Any, path: str, root_path: str = "") -> tuple[int, bytes]:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": path, "root_path": root_path, "headers": []}
+    await app(scope, receive, send)
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
+
+
+@pytest.mark.parametrize(
+    ("path", "root_path", "status"),
+    [
+        ("/media/a.txt", "", 200),
+        ("/shop/media/a.txt", "/shop", 200),  # as the ASGI document has it
+        ("/media/a.txt", "/shop", 200),  # as some servers and proxies have it
+        ("/shop/media/a.txt", "", 404),
+        ("/shopmedia/a.txt", "/shop", 404),
+        ("/media/a.txt", "/media", 404),  # mounted at /media: there is no /media/media/a.txt here
+        ("/media/media/a.txt", "/media", 200),
+    ],
+)
+def test_asgi_mounts(folder: Path, path: str, root_path: str, status: int) -> None:
+    app = asgi_side.MediaMiddleware(None, [str(folder)])
+    assert asyncio.run(_ask(app, path, root_path))[0] == status
+
+
+def test_starlette_s_own_middleware_and_mount(folder: Path) -> None:
+    def home(request: Any) -> PlainTextResponse:
+        return PlainTextResponse("home")
+
+    shop = Starlette(
+        routes=[Route("/", home)], middleware=[Middleware(asgi_side.MediaMiddleware, backends=[str(folder)])]
+    )
+    assert asyncio.run(_ask(shop, "/media/a.txt")) == (200, b"hello")
+    assert asyncio.run(_ask(shop, "/")) == (200, b"home")
+    assert asyncio.run(_ask(shop, "/media/none.txt"))[0] == 404
+    mounted = Starlette(routes=[Mount("/shop", shop)])
+    assert asyncio.run(_ask(mounted, "/shop/media/a.txt")) == (200, b"hello")
+    assert asyncio.run(_ask(mounted, "/media/a.txt"))[0] == 404
+
+
+def test_asgi_standing_alone_has_a_lifespan(folder: Path) -> None:
+    messages = iter(["lifespan.startup", "lifespan.shutdown"])
+    sent: list[str] = []
+
+    async def receive() -> Any:
+        return {"type": next(messages)}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    asyncio.run(asgi_side.MediaMiddleware(None, [str(folder)])({"type": "lifespan"}, receive, send))
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+def test_a_small_warm_file_costs_no_thread_under_asgi(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = asgi_side.MediaMiddleware(None, [str(folder)])
+    (folder / "a.txt").read_bytes()  # warm
+
+    def submit(*args: Any) -> Any:
+        raise AssertionError("a thread was asked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pool, "submit", submit)
+        assert asyncio.run(_ask(app, "/media/a.txt")) == (200, b"hello")
+        memory = asgi_side.MediaMiddleware(None, MediaStack([MemoryBackend({"a.txt": b"hello"})]))
+        assert asyncio.run(_ask(memory, "/media/a.txt")) == (200, b"hello")
+    status, body = asyncio.run(_ask(app, "/media/big.bin"))
+    assert (status, len(body)) == (200, 200_000)
+
+
+def test_what_may_wait_is_done_by_threads_under_asgi(folder: Path) -> None:
+    """A network by its own pool; a backend that does not say that it can answer at once by the disk's."""
+    main = threading.current_thread().name
+    bucket = Bucket("b.txt")
+    slow = Bucket("a.txt")
+    slow.name = "slow"
+
+    class Plain:
+        name = "plain"
+
+        def open(self, key: Key) -> Any:
+            slow.threads.append(threading.current_thread().name)
+            return LocalBackend(folder).open(key)
+
+    app = asgi_side.MediaMiddleware(None, MediaStack([Plain(), bucket]))
+    assert asyncio.run(_ask(app, "/media/b.txt"))[0] == 302
+    assert asyncio.run(_ask(app, "/media/a.txt")) == (200, b"hello")
+    assert [name.rpartition("_")[0] for name in bucket.threads] == ["mediamw-network"]
+    assert {name.rpartition("_")[0] for name in slow.threads} == {"mediamw-disk"}
+    assert main not in slow.threads
+
+
+def test_cold_files_are_read_by_threads_under_asgi(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the dentry or the page cache does not have comes from the disk pool, and is the same answer."""
+    from mediamw.backends.base import LATER
+    from mediamw.backends.local import LocalHandle
+
+    app = asgi_side.MediaMiddleware(None, [str(folder)])
+    threads: list[str] = []
+    chunks, opened = LocalHandle.chunks, LocalBackend.open
+    monkeypatch.setattr(LocalHandle, "read_now", lambda self, start, stop: None)
+
+    def noted_chunks(self: LocalHandle, start: int, stop: int) -> Any:
+        threads.append(threading.current_thread().name)
+        return chunks(self, start, stop)
+
+    def noted_open(self: LocalBackend, key: Key) -> Any:
+        threads.append(threading.current_thread().name)
+        return opened(self, key)
+
+    monkeypatch.setattr(LocalHandle, "chunks", noted_chunks)
+    assert asyncio.run(_ask(app, "/media/a.txt")) == (200, b"hello")
+    monkeypatch.setattr(LocalBackend, "open", noted_open)
+    monkeypatch.setattr(LocalBackend, "open_now", lambda self, key: LATER)
+    assert asyncio.run(_ask(app, "/media/a.txt")) == (200, b"hello")
+    assert len(threads) == 3
+    assert all(name.startswith("mediamw-disk") for name in threads)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_an_outage_is_503_and_one_line_a_minute(method: str, caplog: pytest.LogCaptureFixture) -> None:
+    app = Client(wsgi_side.MediaMiddleware(None, MediaStack([MemoryBackend(), Bucket(broken=True)])))
+    for _ in range(3):
+        answer = app.open("/media/x.jpg", method=method)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
+        assert answer.headers["Cache-Control"] == "no-store"
+    assert [record.getMessage() for record in caplog.records] == ["backend 'bucket': gone fishing"]
+
+
+def test_a_mistake_of_ours_is_503_and_a_traceback_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        name = "broken"
+
+        def open(self, key: Key) -> Any:
+            raise ZeroDivisionError("a mistake")
+
+    answer = Client(wsgi_side.MediaMiddleware(None, MediaStack([Broken()]))).get("/media/x.jpg")
+    assert (answer.status_code, answer.data) == (503, b"503 Service Unavailable\n")
+    status, body = asyncio.run(_ask(asgi_side.MediaMiddleware(None, MediaStack([Broken()])), "/media/x.jpg"))
+    assert (status, body) == (503, b"503 Service Unavailable\n")
+    assert len(caplog.records) == 2
+    assert all(record.exc_info and record.exc_info[0] is ZeroDivisionError for record in caplog.records)

@@ -1,0 +1,358 @@
+"""An origin that misbehaves, made of a socket of the test's own: what is said then, and what is never said."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import pytest
+
+from mediamw.backends import origin_http
+from mediamw.backends.base import Remote
+from mediamw.backends.origin_http import OriginHTTP
+from mediamw.backends.s3 import S3Backend
+from mediamw.core.errors import BackendUnavailable, ContentChanged
+
+from .s3_world import ID, SECRET, TOKEN, assert_logs_no_secret, key, unavailable
+
+PHOTO = key("a/b c.jpg")
+OK_HEAD = b'HTTP/1.1 200 OK\r\nContent-Length: 10\r\nETag: "1"\r\n\r\n'
+CLOSE = None  # the end of a connection
+
+
+@pytest.fixture(autouse=True)
+def no_secret_in_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    caplog.set_level(logging.DEBUG)
+    yield
+    assert_logs_no_secret(caplog)
+
+
+class Origin:
+    """Answers the requests of all connections with ``script``, one after the other; None closes the connection."""
+
+    def __init__(self, *script: bytes | None) -> None:
+        self.script = list(script)
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self.lock = threading.Lock()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.open: list[socket.socket] = []
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+
+    def serve(self) -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                connection = self.listener.accept()[0]
+                self.open.append(connection)
+                self.connections += 1
+                threading.Thread(target=self.talk, args=(connection,), daemon=True).start()
+
+    def talk(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            while True:
+                request = b""
+                while b"\r\n\r\n" not in request:
+                    data = connection.recv(65536)
+                    if not data:
+                        return
+                    request += data
+                with self.lock:
+                    self.requests.append(request)
+                    answer = self.script.pop(0) if self.script else b""
+                    closes = bool(self.script) and self.script[0] is None and answer is not None
+                    if closes:
+                        self.script.pop(0)
+                if answer is None:
+                    return
+                connection.sendall(answer)
+                if closes:
+                    return
+
+    def close(self) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join(10)
+        for connection in self.open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def origin() -> Iterator[Callable[..., Origin]]:
+    with contextlib.ExitStack() as stack:
+
+        def make(*script: bytes | None) -> Origin:
+            made = Origin(*script)
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[str], S3Backend]]:
+    with contextlib.ExitStack() as stack:
+
+        def make(url: str) -> S3Backend:
+            made = S3Backend("prod", endpoint=url, access_key_id=ID, secret_access_key=SECRET, session_token=TOKEN)
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(origin_http, "READ_SECONDS", 0.05)
+
+
+Connect = Callable[[str], S3Backend]
+MakeOrigin = Callable[..., Origin]
+
+
+def status(number: int, *headers: str, body: bytes = b"") -> bytes:
+    lines = [f"HTTP/1.1 {number} X", *headers]
+    if not any(header.lower().startswith("content-length") for header in headers):
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+@pytest.mark.parametrize("number", [201, 204, 206, 302, 307, 400, 403, 405, 410, 429, 500, 503])
+def test_what_is_neither_200_nor_404_cannot_tell(origin: MakeOrigin, connect: Connect, number: int) -> None:
+    server = origin(status(number, "Location: /elsewhere"))
+    said = unavailable(lambda: connect(server.url).open(PHOTO))
+    assert str(number) in said
+    assert "prod" in said
+    assert len(server.requests) == 1  # neither followed nor repeated
+
+
+def test_an_answer_without_a_length_cannot_tell(origin: MakeOrigin, connect: Connect) -> None:
+    for headers in (b"", b"Content-Length: ten\r\n", b"Content-Length: -1\r\n", b"Transfer-Encoding: chunked\r\n"):
+        server = origin(b"HTTP/1.1 200 OK\r\n" + headers + b"\r\n")
+        assert "Content-Length" in unavailable(lambda server=server: connect(server.url).open(PHOTO))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("etag", "kept"),
+    [
+        ('"abc"', '"abc"'),
+        ('W/"abc"', None),
+        ("abc", None),
+        ('""', None),
+        ('"a"b"', None),
+        ('"a b"', None),
+        ('"é"', None),
+        ('"', None),
+    ],
+)
+def test_only_a_strong_etag_is_kept(origin: MakeOrigin, connect: Connect, etag: str, kept: str | None) -> None:
+    server = origin(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nETag: " + etag.encode() + b"\r\n\r\n")
+    found = connect(server.url).open(PHOTO)
+    assert isinstance(found, Remote)
+    assert found.meta.etag == kept
+
+
+def test_connection_refused(connect: Connect) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert f"http://127.0.0.1:{port} could not be reached" in unavailable(
+        lambda: connect(f"http://127.0.0.1:{port}").open(PHOTO)
+    )
+
+
+def test_listing_without_a_server(connect: Connect) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    prod = connect(f"http://127.0.0.1:{port}")
+    assert "listing failed" in unavailable(lambda: list(prod.list("", recursive=True)))
+
+
+def test_a_listing_that_is_no_listing(origin: MakeOrigin, connect: Connect) -> None:
+    server = origin(*[status(200, body=b"<html>Sign in to the hotel's network")] * 3)
+    assert "listing failed" in unavailable(lambda: list(connect(server.url).list("", recursive=True)))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_silence(origin: MakeOrigin, connect: Connect) -> None:
+    server = origin(b"")
+    assert "no answer within 0.05 s" in unavailable(lambda: connect(server.url).open(PHOTO))
+    assert len(server.requests) == 1  # a time-out is not repeated
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 2", b"not HTTP at all\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Le"])
+def test_gibberish(origin: MakeOrigin, connect: Connect, answer: bytes) -> None:
+    server = origin(answer, CLOSE, answer, CLOSE)
+    unavailable(lambda: connect(server.url).open(PHOTO))
+
+
+def test_a_kept_alive_connection_that_was_closed_is_made_anew(origin: MakeOrigin, connect: Connect) -> None:
+    server = origin(OK_HEAD, CLOSE, OK_HEAD, None, OK_HEAD)
+    prod = connect(server.url)
+    for _ in range(3):
+        assert isinstance(prod.open(PHOTO), Remote)
+    assert server.connections == 3
+
+
+def test_a_request_is_sent_twice_and_not_thrice(origin: MakeOrigin, connect: Connect) -> None:
+    server = origin(None, OK_HEAD)
+    assert isinstance(connect(server.url).open(PHOTO), Remote)
+    assert len(server.requests) == 2
+    server = origin(None, None, OK_HEAD)
+    unavailable(lambda: connect(server.url).open(PHOTO))
+    assert len(server.requests) == 2
+
+
+def test_connections_are_kept_and_closed(origin: MakeOrigin, connect: Connect) -> None:
+    server = origin(OK_HEAD, OK_HEAD, OK_HEAD)
+    prod = connect(server.url)
+    prod.open(PHOTO)
+    prod.open(PHOTO)
+    assert server.connections == 1
+    prod.close()
+    prod.open(PHOTO)
+    assert server.connections == 2
+
+
+# -- bodies ------------------------------------------------------------------------------------------------------------
+
+BODY = bytes(range(200))
+RANGE = ["Content-Range: bytes 10-19/200", 'ETag: "1"']
+
+
+def read(prod: S3Backend, start: int = 10, stop: int = 20, etag: str | None = '"1"') -> bytes:
+    return b"".join(prod.read_range(PHOTO, start, stop, etag))
+
+
+def test_the_request_of_a_range(origin: MakeOrigin, connect: Connect) -> None:
+    server = origin(status(206, *RANGE, body=BODY[10:20]))
+    assert read(connect(server.url)) == BODY[10:20]
+    assert server.requests[0].startswith(b"GET ")
+    for header in (b"Range: bytes=10-19\r\n", b'If-Match: "1"\r\n', b"Accept-Encoding: identity\r\n"):
+        assert header in server.requests[0]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        status(200, 'ETag: "1"', body=BODY),  # Range ignored
+        status(200, body=BODY),
+        status(200, *RANGE, body=BODY[10:20]),  # a range with the wrong status
+        status(206, *RANGE, body=BODY[10:25]),  # more than was asked for
+    ],
+)
+def test_answers_that_do(origin: MakeOrigin, connect: Connect, answer: bytes) -> None:
+    assert read(connect(origin(answer).url)) == BODY[10:20]
+
+
+def test_a_body_that_is_skipped_in_pieces(origin: MakeOrigin, connect: Connect) -> None:
+    big = os.urandom(300_000)
+    prod = connect(origin(status(200, body=big)).url)
+    assert b"".join(prod.read_range(PHOTO, 150_000, 280_001, None)) == big[150_000:280_001]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        status(404),
+        status(412),
+        status(416),
+        status(206, "Content-Range: bytes 10-19/200", 'ETag: "2"', body=BODY[10:20]),  # If-Match ignored
+        status(200, 'ETag: "2"', body=BODY),
+        status(200, body=BODY[:15]),
+        status(206, "Content-Range: bytes 10-14/15", 'ETag: "1"', body=BODY[10:15]),
+    ],
+)
+def test_another_version(origin: MakeOrigin, connect: Connect, answer: bytes) -> None:
+    prod = connect(origin(answer).url)
+    with pytest.raises(ContentChanged):
+        read(prod)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        status(206, "Content-Range: bytes 0-9/200", body=BODY[:10]),  # another range
+        status(206, body=BODY[10:20]),  # several parts, or none
+        status(302, "Location: /"),
+        status(403),
+        status(500),
+    ],
+)
+def test_answers_that_do_not(origin: MakeOrigin, connect: Connect, answer: bytes) -> None:
+    prod = connect(origin(answer).url)
+    unavailable(lambda: read(prod))
+    with pytest.raises(BackendUnavailable) as caught:
+        read(connect(origin(answer).url))
+    assert not isinstance(caught.value, ContentChanged)
+
+
+def test_a_body_that_breaks_off(origin: MakeOrigin, connect: Connect) -> None:
+    server = origin(status(206, *RANGE, "Content-Length: 10", body=BODY[10:15]), CLOSE)
+    assert "the body broke off" in unavailable(lambda: read(connect(server.url)))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_body_that_stops(origin: MakeOrigin, connect: Connect) -> None:
+    server = origin(status(206, *RANGE, "Content-Length: 10", body=BODY[10:15]))
+    assert "the body broke off" in unavailable(lambda: read(connect(server.url)))
+
+
+def test_a_body_that_is_left_gives_its_connection_back(origin: MakeOrigin, connect: Connect) -> None:
+    big = status(206, "Content-Range: bytes 0-999999/1000000", "Content-Length: 1000000", body=bytes(1_000_000))
+    server = origin(big, OK_HEAD, OK_HEAD)
+    prod = connect(server.url)
+    pieces = prod.read_range(PHOTO, 0, 1_000_000, None)
+    next(pieces)
+    pieces.close()  # type: ignore[attr-defined]
+    # What is left of that body must not be taken for the next answer.
+    assert isinstance(prod.open(PHOTO), Remote)
+    assert isinstance(prod.open(PHOTO), Remote)
+    assert server.connections == 2
+
+
+# -- processes ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_opens_its_own_connections(origin: MakeOrigin, connect: Connect) -> None:
+    """Two processes on one socket would read each other's answers: one's "found" for the other's missing file."""
+    server = origin(*[OK_HEAD] * 8)
+    prod = connect(server.url)
+    prod.open(PHOTO)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if isinstance(prod.open(PHOTO), Remote) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert server.connections == 2
+    prod.open(PHOTO)
+    assert server.connections == 2
+
+
+def test_threads_that_start_at_once_share_the_connections(origin: MakeOrigin) -> None:
+    http = OriginHTTP(origin().url, "prod")
+    pools: list[object] = []
+    start = threading.Barrier(8)
+
+    def ask() -> None:
+        start.wait(10)
+        pools.append(http._connections())
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert all(one is other for one, other in pairwise(pools))
+    assert len(pools) == 8
+    http.close()

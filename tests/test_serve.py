@@ -1,0 +1,218 @@
+"""`mediamw serve`: a real server in a process of its own."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from mediamw.cli import main
+from mediamw.cli.loading import interface_of, load_app
+from mediamw.core.errors import ConfigError
+
+pytest.importorskip("granian", reason="pip install 'mediamw[serve]'")
+
+APPS = """
+    import asyncio
+
+    started = []
+
+    def wsgi(environ, start_response):
+        if environ["PATH_INFO"] == "/boom":
+            raise RuntimeError("the app broke")
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [f"wsgi {environ['REQUEST_METHOD']} {environ['PATH_INFO']}".encode()]
+
+    async def asgi(scope, receive, send):
+        if scope["type"] == "lifespan":
+            while True:
+                message = await receive()
+                started.append(message["type"])
+                await send({"type": message["type"] + ".complete"})
+                if message["type"] == "lifespan.shutdown":
+                    return
+        body = f"asgi {scope['method']} {scope['path']} {','.join(started)}".encode()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    class Site:
+        def __call__(self, environ, start_response):
+            return wsgi(environ, start_response)
+
+    class AsyncSite:
+        async def __call__(self, scope, receive, send):
+            await asgi(scope, receive, send)
+
+    def make():
+        return AsyncSite()
+
+    number = 3
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with an app and some media, as the working directory."""
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media" / "a.txt").write_text("hello")
+    (tmp_path / "serve_apps.py").write_text(textwrap.dedent(APPS))
+    (tmp_path / "serve_broken.py").write_text("import a_module_that_nobody_has\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@contextmanager
+def serving(*args: str, stop: int = signal.SIGTERM) -> Iterator[tuple[str, int]]:
+    """Run the command, give (the line it printed, the port), and see it exit with 0 at the end."""
+    command = [sys.executable, "-m", "mediamw", "serve", "--port", "0", "--backend", "./media", *args]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, process.communicate(timeout=10)[1]
+        yield line, int(line.split("http://")[1].split("/")[0].rpartition(":")[2])
+        process.send_signal(stop)
+        rest, errors = process.communicate(timeout=15)
+        assert process.returncode == 0, errors
+        assert rest == "", "one line, and no more"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def get(port: int, path: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(method, path)
+        response = connection.getresponse()
+        return response.status, {k.lower(): v for k, v in response.getheaders()}, response.read()
+    finally:
+        connection.close()
+
+
+def test_standing_alone(project: Path) -> None:
+    with serving("--debug") as (line, port):
+        assert line == f"mediamw serve: http://127.0.0.1:{port}/media/\n"
+        status, headers, body = get(port, "/media/a.txt")
+        assert (status, body, headers["x-media-backend"]) == (200, b"hello", "local")
+        assert get(port, "/media/none.txt")[0] == 404
+        assert get(port, "/elsewhere")[0] == 404
+        status, headers, _ = get(port, "/media/a.txt", "DELETE")
+        assert (status, headers["allow"]) == (405, "GET, HEAD")
+        assert (project / "media" / "a.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "speaks"),
+    [("serve_apps:wsgi", b"wsgi"), ("serve_apps:Site()", b"wsgi"), ("serve_apps:asgi", b"asgi")],
+)
+def test_around_an_app(project: Path, target: str, speaks: bytes) -> None:
+    with serving("--prefix", "/files/", target) as (_, port):
+        assert get(port, "/files/a.txt")[2] == b"hello"
+        assert get(port, "/files/none.txt")[2].startswith(speaks + b" GET /files/none.txt")
+        assert get(port, "/", "POST")[2].startswith(speaks + b" POST /")
+        if speaks == b"asgi":
+            assert get(port, "/")[2].endswith(b"lifespan.startup"), "the app's lifespan was passed through"
+
+
+def test_an_error_of_the_app_is_told(project: Path) -> None:
+    command = [sys.executable, "-m", "mediamw", "serve", "--port", "0", "--backend", "./media", "serve_apps:wsgi"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        port = int(process.stdout.readline().rpartition(":")[2].split("/")[0])
+        assert get(port, "/boom")[0] == 500
+        process.terminate()
+        assert "the app broke" in process.communicate(timeout=15)[1]
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_ctrl_c_is_a_clean_exit(project: Path) -> None:
+    with serving(stop=signal.SIGINT) as (_, port):
+        assert get(port, "/media/a.txt")[0] == 200
+
+
+def test_exit_with_a_connection_kept_open(project: Path) -> None:
+    connection = None
+    try:
+        with serving() as (_, port):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.request("GET", "/media/a.txt")
+            assert connection.getresponse().read() == b"hello"
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+def test_taken_port(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["serve", "--backend", "./media", "--port", str(port)]) == 2
+    error = capsys.readouterr().err
+    assert f"127.0.0.1 port {port}" in error
+    assert "--port 0" in error
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--backend", "s3://b?regoin=x"], "did you mean region?"),
+        (["--backend", "ftp://b"], "ftp: is no kind of backend"),
+        (["--backend", "./media", "--prefix", "media"], "prefix"),
+        (["--backend", "./media", "serve_apps"], "MODULE:APP"),
+        (["--backend", "./media", "nowhere:app"], "no module 'nowhere'"),
+        (["--backend", "./media", "serve_apps:nothing"], "has no 'nothing'"),
+        (["--backend", "./media", "serve_apps:number"], "int is not an app"),
+    ],
+)
+def test_mistakes_are_told_at_once(
+    project: Path, args: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", "--port", "0", *args]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "http", "٣"])
+def test_bad_port(project: Path, port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["serve", "--backend", "./media", f"--port={port}"])
+    assert stopped.value.code == 2
+    assert "is not a port" in capsys.readouterr().err
+
+
+def test_missing_server(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "granian", None)
+    assert main(["serve", "--backend", "./media", "--port", "0"]) == 2
+    assert "pip install 'mediamw[serve]'" in capsys.readouterr().err
+
+
+def test_what_the_app_imports_and_lacks_is_its_own_error(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(project))
+    with pytest.raises(ModuleNotFoundError, match="a_module_that_nobody_has"):
+        load_app("serve_broken:app")
+
+
+def test_interfaces(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(project))
+    spoken = {
+        name: interface_of(load_app(f"serve_apps:{name}"))
+        for name in ("wsgi", "asgi", "Site()", "AsyncSite()", "make()")
+    }
+    assert spoken == {"wsgi": "wsgi", "asgi": "asgi", "Site()": "wsgi", "AsyncSite()": "asgi", "make()": "asgi"}
+    with pytest.raises(ConfigError, match="no module 'serve_nothing'"):
+        load_app("serve_nothing.deeper:app")
+    del sys.modules["serve_apps"]
+    assert os.getcwd() in sys.path
