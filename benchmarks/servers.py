@@ -32,10 +32,19 @@ asgi_app = asgi.MediaMiddleware(None, [os.environ["MEDIA_DIR"]])
 wsgi_app = wsgi.MediaMiddleware(None, [os.environ["MEDIA_DIR"]])
 """
 SERVERS = {
-    "ASGI uvicorn": ["uvicorn", "bench_apps:asgi_app", "--port", "{port}", "--no-access-log", "--log-level", "warning"],
+    "ASGI uvicorn": ["uvicorn", "bench_apps:asgi_app", "--port", "{port}", "--no-access-log"],
     "ASGI granian": ["granian", "--interface", "asgi", "bench_apps:asgi_app", "--port", "{port}", "--no-access-log"],
     "WSGI granian": ["granian", "--interface", "wsgi", "bench_apps:wsgi_app", "--port", "{port}", "--no-access-log"],
-    "WSGI gunicorn gthread": ["gunicorn", "bench_apps:wsgi_app", "-k", "gthread", "--threads", "8", "-b", "127.0.0.1:{port}"],
+    "WSGI gunicorn gthread": [
+        "gunicorn",
+        "bench_apps:wsgi_app",
+        "-k",
+        "gthread",
+        "--threads",
+        "8",
+        "-b",
+        "127.0.0.1:{port}",
+    ],
 }
 
 
@@ -100,7 +109,9 @@ def main() -> None:
         for _ in range(args.rounds):
             for name, command in SERVERS.items():
                 results[name].append(measure(command, env, args.seconds))
-    packages = ", ".join(f"{name} {version(name)}" for name in ("uvicorn", "uvloop", "httptools", "granian", "gunicorn"))
+    packages = ", ".join(
+        f"{name} {version(name)}" for name in ("uvicorn", "uvloop", "httptools", "granian", "gunicorn")
+    )
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}; {packages}\n")
     print("| server, one worker | 10 KB, requests/s | 100 MB, ms |\n|---|---|---|")
     for name, rounds in results.items():

@@ -1,6 +1,7 @@
 """For all tests: no credentials of the machine, no network but loopback, and --portable.
 
-``--portable`` runs the suite with every Linux-only call disabled (openat2, O_PATH, RWF_NOWAIT), as macOS has it.
+``--portable`` runs the suite with every Linux-only call disabled (openat2, O_PATH, RWF_NOWAIT), as macOS has it. With
+MEDIAMW_NOTHING_SKIPPED in the environment a skipped test is a failure: CI must not be green for lack of a package.
 """
 
 from __future__ import annotations
@@ -32,6 +33,23 @@ def pytest_configure(config: pytest.Config) -> None:
         beneath._openat2 = None
         beneath.DIRECTORY_FLAGS &= ~getattr(os, "O_PATH", 0)
         local._RWF_NOWAIT = 0
+
+
+def _skipped(config: pytest.Config) -> list[Any]:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return reporter.stats.get("skipped", []) if reporter and os.environ.get("MEDIAMW_NOTHING_SKIPPED") else []
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.exitstatus == pytest.ExitCode.OK and _skipped(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if skipped := _skipped(config):
+        terminalreporter.write_line(
+            f"MEDIAMW_NOTHING_SKIPPED: {len(skipped)} skipped, so this run has failed", red=True
+        )
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,9 +1,12 @@
-"""Backends that do as they are told, for the tests of the stack."""
+"""Backends that do as they are told, and what waits for them, for the tests of the stack."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from mediamw.backends.base import Entry, Remote, SignedURL
 from mediamw.core.errors import BackendUnavailable, ContentChanged, NotServable
@@ -127,3 +130,35 @@ def down(name: str) -> BackendUnavailable:
 
 def fifo(name: str) -> NotServable:
     return NotServable("it is a FIFO", backend=name)
+
+
+def gate(timeout_s: float = 10) -> tuple[threading.Event, Callable[[], None]]:
+    """An event, and a wait for it that ends with an error rather than never."""
+    event = threading.Event()
+
+    def wait() -> None:
+        if not event.wait(timeout_s):
+            raise AssertionError("nobody opened the gate")
+
+    return event, wait
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.001)
+
+
+async def get(app: Any, path: str, method: str = "GET") -> int:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        await asyncio.sleep(3600)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "headers": [], "root_path": ""}
+    await app(scope, receive, send)
+    return int(sent[0]["status"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,21 +15,23 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-BIN = Path(sys.executable).parent
+REPOSITORY = Path(__file__).parents[1]
 START_SECONDS = 30
 
 
-def _command(server: str, target: str, port: int) -> list[str]:
-    """``target`` is MODULE:APP; which interface it has to speak stands in the server's name."""
-    return {
-        "gunicorn-wsgi": ["gunicorn", target, "-k", "gthread", "--threads", "8", "-b", f"127.0.0.1:{port}"],
-        "uvicorn-asgi": ["uvicorn", target, "--port", str(port), "--log-level", "warning"],
-        "granian-asgi": ["granian", "--interface", "asgi", target, "--port", str(port), "--no-access-log"],
-        "granian-wsgi": ["granian", "--interface", "wsgi", target, "--port", str(port), "--no-access-log"],
-    }[server]
-
-
+_GRANIAN = "{python} -m granian --no-access-log --port {port} --interface"
+_SERVE = "{python} -m mediamw serve --port 0 --backend {backend}"
+COMMANDS = {
+    "gunicorn-wsgi": "{python} -m gunicorn {target} -k gthread --threads 8 -b 127.0.0.1:{port}",
+    "uvicorn-asgi": "{python} -m uvicorn {target} --port {port} --log-level warning",
+    "granian-asgi": f"{_GRANIAN} asgi {{target}}",
+    "granian-wsgi": f"{_GRANIAN} wsgi {{target}}",
+    "serve-alone": _SERVE,
+    "serve-around-wsgi": f"{_SERVE} {{target}}",
+    "serve-around-asgi": f"{_SERVE} {{target}}",
+}
 SERVERS = ("gunicorn-wsgi", "uvicorn-asgi", "granian-asgi", "granian-wsgi")
+"""Those whose app is the middleware itself."""
 
 
 @dataclass
@@ -61,46 +64,59 @@ class Running:
 
 
 @contextmanager
-def running(server: str, module: str, app: str, folder: Path, **env: str) -> Iterator[Running]:
-    """Serve ``app`` of the Python source ``module``, written into ``folder``, until the block ends."""
+def running(
+    server: str, module: str, app: str, folder: Path, *, backend: Path | None = None, **env: str
+) -> Iterator[Running]:
+    """Serve ``app`` of the Python source ``module``, written into ``folder``, until the block ends.
+
+    ``backend`` is the directory that ``mediamw serve`` serves.
+    """
     (folder / "served_app.py").write_text(module)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = _command(server, f"served_app:{app}", port)
+    port = _free_port()
+    values = {"python": sys.executable, "target": f"served_app:{app}", "port": str(port), "backend": str(backend)}
     log = (folder / f"{server}.log").open("w+b")
     process = subprocess.Popen(
-        [str(BIN / command[0]), *command[1:]],
+        [word.format_map(values) for word in COMMANDS[server].split()],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder), **env},
+        env={**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{folder}", **env},
         stdout=log,
         stderr=log,
         start_new_session=True,
     )
     try:
-        _wait(process, port, log.name)
+        port = _wait(process, port, log.name, says_port=server.startswith("serve"))
         yield Running(port, process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):  # a download that a test left hanging; the group is killed below
             process.wait(5)
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError):  # its session is its own: this reaches workers that outlived it, no others
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         log.close()
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, log: str) -> None:
-    """Wait until the server answers a request."""
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: str, *, says_port: bool) -> int:
+    """Wait until the server answers a request; return its port."""
     end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            break
+    while time.monotonic() < end and process.poll() is None:
+        if says_port:
+            match = re.search(r"http://127\.0\.0\.1:(\d+)/", Path(log).read_text())
+            if match is None:
+                time.sleep(0.05)
+                continue
+            port = int(match[1])
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
             connection.request("GET", "/media/")
             connection.getresponse().read()
-            return
+            return port
         except OSError:
             time.sleep(0.05)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
@@ -594,3 +595,23 @@ def test_testing_has_its_public_names() -> None:
     assert set(testing.__all__) <= set(dir(testing))
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = testing.Nothing
+
+
+# -- the guard of this test suite itself (conftest.py) ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", [("192.0.2.1", 9), ("2001:db8::1", 9)])
+def test_no_test_reaches_another_machine(address: tuple[str, int], loopback_only: list[Any]) -> None:
+    with (
+        socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET) as sock,
+        pytest.raises(pytest.fail.Exception, match="only loopback is allowed"),
+    ):
+        sock.connect(address)
+    assert loopback_only == [address]
+    loopback_only.clear()
+
+
+def test_no_credentials_of_this_machine() -> None:
+    import botocore.session
+
+    assert botocore.session.Session().get_credentials() is None

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -264,6 +265,14 @@ def test_a_missing_package_is_said_with_the_way_out(package: str, tmp_path: Path
     assert (done.returncode, done.stdout) == (2, "")
 
 
+def test_a_page_that_does_not_come_is_no_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(site, "render", lambda *_: 1 / 0)
+    assert demo_command("--check") == 2
+    assert re.fullmatch(r"mediamw demo: http://127\.0\.0\.1:\d+/ answered 500\n", capsys.readouterr().err)
+
+
 def test_a_setting_of_moto_that_is_in_the_way_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -335,14 +344,15 @@ def test_the_environment_has_no_say(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(running.TemporaryDirectory.__init__, "__defaults__", (None, None, str(tmp_path), False))
+    monkeypatch.setattr(TemporaryDirectory.__init__, "__defaults__", (None, None, str(tmp_path), False))
     with running.running() as demo:
         assert demo.folder.parent == tmp_path
         assert upload(demo, "a.txt", b"x").status == 303
-        url = demo.url
+        urls = [demo.url, f"{demo.s3.endpoint}/"]
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ConnectionRefusedError):
-        fetch(url)
+    for url in urls:
+        with pytest.raises(ConnectionRefusedError):
+            fetch(url)
 
 
 # -- the page ---------------------------------------------------------------------------------------------------------
@@ -397,7 +407,8 @@ def test_the_page_needs_no_other_server(demo: Demo) -> None:
 
 def test_the_badges_say_what_was_answered_and_the_box_what_production_saw(demo: Demo) -> None:
     def seen() -> dict[str, Any]:
-        return json.loads(fetch(f"{demo.url}answers.json").body)
+        told: dict[str, Any] = json.loads(fetch(f"{demo.url}answers.json").body)
+        return told
 
     assert seen() == {"answers": {}, "counts": {"answered": 0, "refused": 0, "writes": 0}}
     local, remote = next(file for file in ROWS if file.local), REMOTE[2]
@@ -417,6 +428,17 @@ def test_the_badges_say_what_was_answered_and_the_box_what_production_saw(demo: 
     assert fetch(location, "PUT", body=b"x").status == 403
     assert seen()["counts"]["writes"] == 1
     assert '<dd id="writes">1</dd>' in Page(demo).text
+
+
+def test_the_key_that_the_site_has_cannot_write(demo: Demo) -> None:
+    lower: Any = demo.stack.backends[1]
+    before = demo.s3.objects(BUCKET)
+    for method in ("PUT", "DELETE", "POST"):
+        answer = fetch(lower.sign(REMOTE[0].key, method, time.time()).url, method, body=b"x")
+        assert answer.status == 403
+        assert b"<Code>AccessDenied</Code>" in answer.body  # the signature is right: it is the key that may not
+    assert demo.s3.objects(BUCKET) == before
+    assert len(demo.s3.writes) == 3
 
 
 def test_only_so_many_answers_are_remembered(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -509,7 +531,12 @@ def test_two_uploads_of_one_name_at_one_moment_are_two_files(demo: Demo, monkeyp
     (demo.folder / "uploads").mkdir()
     (demo.folder / "uploads/a.jpg").write_bytes(b"theirs")
     asked: list[str] = []
-    monkeypatch.setattr(demo.stack, "exists", lambda key: bool(asked.append(key)))  # as if it came right after
+
+    def not_yet(key: str) -> bool:
+        asked.append(key)
+        return False
+
+    monkeypatch.setattr(demo.stack, "exists", not_yet)  # as if theirs came right after
     assert upload(demo, "a.jpg", b"ours").status == 303
     assert [media(demo, f"uploads/{name}").body for name in uploaded(demo)] == [b"ours", b"theirs"]
     assert asked == ["uploads/a.jpg", "uploads/a-2.jpg"]
@@ -533,6 +560,15 @@ def test_the_size_is_bounded(demo: Demo, monkeypatch: pytest.MonkeyPatch, size: 
     if status == 413:
         assert b"larger than 1 MiB" in answer.body
         assert b'role="alert"' in answer.body
+
+
+def test_a_form_that_is_too_long_is_not_even_read(demo: Demo) -> None:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", urlsplit(demo.url).port, timeout=10)) as connection:
+        connection.putrequest("POST", "/upload")
+        connection.putheader("Content-Type", "multipart/form-data; boundary=B")
+        connection.putheader("Content-Length", str(uploads.MAX_UPLOAD_BYTES * 2))
+        connection.endheaders()
+        assert connection.getresponse().status == 413
 
 
 def test_an_upload_without_a_length_is_refused(demo: Demo) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -194,6 +195,14 @@ SERVES = (
 )
 
 
+def run(code: str, folder: Path) -> str:
+    """What ``code`` prints in a process of its own, with the same mediamw."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT.parent)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True, timeout=30)
+    return done.stdout
+
+
 @pytest.mark.parametrize(
     "code",
     ["import mediamw", "import mediamw.wsgi", "import mediamw.config", STACK, SPECS, SERVES],
@@ -201,16 +210,12 @@ SERVES = (
 )
 def test_nothing_heavy_is_loaded(tmp_path: Path, code: str) -> None:
     code += f";import sys, json; print(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=30
-    )
-    assert json.loads(done.stdout) == []
+    assert json.loads(run(code, tmp_path)) == []
 
 
-def test_the_package_itself_loads_nothing_of_its_own() -> None:
+def test_the_package_itself_loads_nothing_of_its_own(tmp_path: Path) -> None:
     code = "import mediamw, sys; print([m for m in sys.modules if m.startswith('mediamw.')])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
-    assert done.stdout.strip() == "[]"
+    assert run(code, tmp_path).strip() == "[]"
 
 
 @pytest.mark.parametrize("name", mediamw.__all__)

@@ -371,11 +371,24 @@ def test_more_than_a_thousand(s3: StrictS3, prod: S3Backend) -> None:
     assert len(s3.calls) == 2
 
 
-def test_a_listing_that_is_left_in_the_middle_closes_its_client(s3: StrictS3, prod: S3Backend) -> None:
+def test_every_listing_closes_its_client(s3: StrictS3, prod: S3Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     s3.put(BUCKET, "z.jpg", b"")
-    listing = prod.list("", recursive=True)
-    next(listing)
-    listing.close()  # type: ignore[attr-defined]
+    closed = []
+    original = s3_module.AWSAccount.read_only_client
+
+    def client(self: Any, style: str) -> Any:
+        made = original(self, style)
+        close = made.close
+        made.close = lambda: (closed.append(1), close())
+        return made
+
+    monkeypatch.setattr(s3_module.AWSAccount, "read_only_client", client)
+    list(prod.list("", recursive=True))
+    assert closed == [1]
+    left = prod.list("", recursive=True)
+    next(left)
+    left.close()  # type: ignore[attr-defined]
+    assert closed == [1, 1]
 
 
 def test_listing_refused(s3: StrictS3) -> None:

@@ -7,17 +7,7 @@ an app as they were sent: ``BY_SERVER`` says which, and fails if that changes.
 from __future__ import annotations
 
 import http.client
-import os
 import re
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,45 +19,23 @@ from .http_table.callers import Response, call_socket, call_wsgi
 from .http_table.check import Facts, faults
 from .http_table.files import write_files
 from .http_table.sites import local_files, make_wsgi
+from .servers import running
 
 pytestmark = pytest.mark.slow
 
-REPOSITORY = Path(__file__).parents[1]
-START_SECONDS = 30
 OWN_HEADERS = frozenset(("date", "server", "connection", "keep-alive", "transfer-encoding"))
+APPS = "from tests.server_apps import asgi_app, wrapped_asgi, wrapped_wsgi, wsgi_app"
 
-
-@dataclass(frozen=True)
-class Launcher:
-    """A server's command; ``{port}`` and ``{root}`` are filled in. It answers for ``sites``, all of them if None."""
-
-    command: tuple[str, ...]
-    sites: tuple[str, ...] | None = None
-    says_port: bool = False
-    """It picks the port itself and prints a line with its URL."""
-
-
-_SERVE = (sys.executable, "-m", "mediamw", "serve", "--backend", "{root}", "--host", "127.0.0.1", "--port", "0")
-_GRANIAN = (sys.executable, "-m", "granian", "--host", "127.0.0.1", "--port", "{port}", "--no-access-log")
-
-LAUNCHERS = {
-    "gunicorn-wsgi": Launcher(
-        (sys.executable, "-m", "gunicorn", "-k", "gthread", "--threads", "4", "-b", "127.0.0.1:{port}",
-         "tests.server_apps:wsgi_app"),
-    ),
-    "uvicorn-asgi": Launcher(
-        (sys.executable, "-m", "uvicorn", "--port", "{port}", "--log-level", "warning", "tests.server_apps:asgi_app"),
-    ),
-    "granian-asgi": Launcher((*_GRANIAN, "--interface", "asgi", "tests.server_apps:asgi_app")),
-    "granian-wsgi": Launcher((*_GRANIAN, "--interface", "wsgi", "tests.server_apps:wsgi_app")),
-    "serve-alone": Launcher((*_SERVE, "--prefix", "/media/"), ("alone",), says_port=True),
-    "serve-around-wsgi": Launcher(
-        (*_SERVE, "--prefix", "/media/", "tests.server_apps:wrapped_wsgi"), ("plain",), says_port=True
-    ),
-    "serve-around-asgi": Launcher(
-        (*_SERVE, "--prefix", "/media/", "tests.server_apps:wrapped_asgi"), ("plain",), says_port=True
-    ),
-}  # fmt: skip
+# The app of each server, and the sites it answers for; None: all of them, by host.
+LAUNCHERS: dict[str, tuple[str, tuple[str, ...] | None]] = {
+    "gunicorn-wsgi": ("wsgi_app", None),
+    "uvicorn-asgi": ("asgi_app", None),
+    "granian-asgi": ("asgi_app", None),
+    "granian-wsgi": ("wsgi_app", None),
+    "serve-alone": ("", ("alone",)),
+    "serve-around-wsgi": ("wrapped_wsgi", ("plain",)),
+    "serve-around-asgi": ("wrapped_asgi", ("plain",)),
+}
 
 # gunicorn takes header lines of 8,190 bytes (--limit-request-field_size).
 _LONG_HEADERS = ("if-match-{}", "if-none-match-{}")
@@ -89,61 +57,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_files(tmp_path_factory.mktemp("servers"))
 
 
-@contextmanager
-def _running(launcher: Launcher, root: Path) -> Iterator[int]:
-    """Give the port; end the server and all that it started, whatever happens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [part.replace("{port}", str(port)).replace("{root}", str(root)) for part in launcher.command]
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=REPOSITORY,
-            env={**os.environ, "HTTP_TABLE_ROOT": str(root)},
-            stdout=subprocess.PIPE if launcher.says_port else log,
-            stderr=log,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            if launcher.says_port:
-                assert process.stdout is not None
-                match = re.search(r"http://127\.0\.0\.1:(\d+)/media/", process.stdout.readline())
-                assert match, _read(log)
-                port = int(match[1])
-            _wait_until_it_answers(process, port, log)
-            yield port
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(10)
-            finally:
-                # Its session is its own, so this reaches workers that outlived it, and nobody else.
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                if process.stdout is not None:
-                    process.stdout.close()
-
-
-def _read(log: object) -> str:
-    log.seek(0)  # type: ignore[attr-defined]
-    return str(log.read())  # type: ignore[attr-defined]
-
-
-def _wait_until_it_answers(process: subprocess.Popen[str], port: int, log: object) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            call_socket(port, "plain.test", "HEAD", "/media/photo.jpg")
-        except (OSError, http.client.HTTPException):
-            time.sleep(0.05)  # nothing to wait for but the port
-        else:
-            return
-    raise AssertionError(f"the server does not answer: {_read(log)}")
-
-
 def _comparable(got: Response) -> tuple[int, list[tuple[str, str]], bytes]:
     headers = []
     for name, value in got.headers:
@@ -158,15 +71,15 @@ def _comparable(got: Response) -> tuple[int, list[tuple[str, str]], bytes]:
 
 
 @pytest.mark.parametrize("name", LAUNCHERS)
-def test_table_over(name: str, root: Path) -> None:
-    launcher, by_server = LAUNCHERS[name], BY_SERVER.get(name, {})
+def test_table_over(name: str, root: Path, tmp_path: Path) -> None:
+    (app, sites), by_server = LAUNCHERS[name], BY_SERVER.get(name, {})
     middlewares = cache(lambda site: make_wsgi(site, local_files(root)))
-    rows = _rows(launcher)
+    rows = _rows(sites)
     wrong: list[str] = []
-    with _running(launcher, root) as port:
+    with running(name, APPS, app, tmp_path, backend=root, HTTP_TABLE_ROOT=str(root)) as server:
         for row in rows:
             try:
-                found = _ask(port, row, by_server.get(row.id), middlewares(row.site))
+                found = _ask(server.port, row, by_server.get(row.id), middlewares(row.site))
             except (AssertionError, OSError, http.client.HTTPException) as error:
                 found = [repr(error)]
             wrong += [f"{row.id}: {fault}" for fault in found]
@@ -194,11 +107,11 @@ def _ask(port: int, row: Row, by_server: int | None, middleware: Any) -> list[st
     return found
 
 
-def _rows(launcher: Launcher) -> list[Row]:
+def _rows(sites: tuple[str, ...] | None) -> list[Row]:
     """The rows that this server can be asked, each put to the site it has."""
     rows = [row for row in ROWS if not row.frozen_clock]
-    if launcher.sites is None:
+    if sites is None:
         return rows
-    if launcher.sites == ("alone",):  # files are files, with an app or without
+    if sites == ("alone",):  # files are files, with an app or without
         return [row for row in rows if row.site in ("plain", "alone") and not row.app]
-    return [row for row in rows if row.site in launcher.sites]
+    return [row for row in rows if row.site in sites]

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     import botocore.session
 
 # Regions of the partition "aws", whose hosts are known without asking: one form, no exceptions.
-_PLAIN_REGION = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-(?!gov-|iso)[a-z]+-[0-9]")
+_PLAIN_REGION = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-[0-9]")
 _PLAIN_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
-# Names with a meaning of their own get their hosts from botocore's rules: S3 Express, access point aliases, Outposts.
-_SPECIAL_SUFFIXES = ("--x-s3", "--xa-s3", "-s3alias", "--ol-s3", "--op-s3")
+# Names with a meaning of their own get their hosts from botocore's rules: S3 Express, Object Lambda, Outposts.
+_SPECIAL_SUFFIXES = ("--x-s3", "--xa-s3", "--ol-s3", "--op-s3")
 _ENDPOINT = re.compile(
     r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?((?:/[a-z0-9._~-]+)*)/*", re.IGNORECASE
 )
@@ -122,10 +122,12 @@ class AWSAccount:
 
         from botocore.exceptions import BotoCoreError
 
-        if style == "auto":
-            style = "path" if "." in bucket else "virtual"  # a dotted name fits no wildcard certificate
         try:
-            with closing(self._client(style, Credentials("unused", "unused"))) as client:
+            # "virtual" as far as can be: over https botocore takes path style for a dotted name, which no
+            # wildcard certificate covers.
+            with closing(
+                self._client("path" if style == "path" else "virtual", Credentials("unused", "unused"))
+            ) as client:
                 url = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
         except (BotoCoreError, ValueError) as error:
             raise BackendUnavailable(f"no host for bucket {bucket!r}: {error}", backend=self._backend) from None

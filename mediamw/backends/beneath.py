@@ -213,23 +213,19 @@ class Root:
     def _current(self) -> _Directory:
         directory = self._directory
         if directory is None or time.monotonic() - self._checked > _ROOT_CHECK_SECONDS:
-            directory = self._renewed()
-        if directory is None:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
+            return self._renewed()
         return directory
 
-    def _renewed(self) -> _Directory | None:
-        """Return the directory that the path names now: the open one if it is still that, None if it is missing."""
+    def _renewed(self) -> _Directory:
+        """Return the directory that the path names now: the open one if it is still that. Raises ``OSError``."""
         self._checked = time.monotonic()
         directory = self._directory
         try:
             found = os.stat(self.path)
             if directory is None or directory.identity != (found.st_dev, found.st_ino):
                 directory = self._directory = _Directory(self.path)
-        except OSError as error:
+        except OSError:
             self._directory = None  # the old one must not be served in the place of what cannot be opened
-            if error.errno in (errno.ENOENT, errno.ENOTDIR):
-                return None
             raise
         return directory
 

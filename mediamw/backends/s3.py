@@ -149,7 +149,6 @@ class S3Backend:
     def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
         """Yield entries sorted by key, page by page. Objects whose names are no keys are left out."""
         from botocore.exceptions import BotoCoreError, ClientError
-        from botocore.parsers import ResponseParserError
 
         start = f"{self.location}/" if self.location else ""
         arguments = {"Bucket": self.bucket, "Prefix": start + prefix}
@@ -158,6 +157,8 @@ class S3Backend:
         try:
             with closing(self._account.read_only_client(self._style)) as client:
                 for page in client.get_paginator("list_objects_v2").paginate(**arguments):
+                    if "IsTruncated" not in page:  # some other XML parses too, as an empty page
+                        raise ValueError("the answer is no listing")
                     found = [
                         *((item["Prefix"][len(start) :], None) for item in page.get("CommonPrefixes", ())),
                         *((item["Key"][len(start) :], _listed(item)) for item in page.get("Contents", ())),
@@ -165,7 +166,7 @@ class S3Backend:
                     for name, meta in sorted(found, key=lambda pair: pair[0]):
                         if refusal(name.removesuffix("/") if meta is None else name) is None:
                             yield Entry(name, meta, self.name)
-        except (BotoCoreError, ClientError, ResponseParserError, ValueError) as error:
+        except (BotoCoreError, ClientError, ValueError, KeyError) as error:  # the last two: XML that is no listing
             raise BackendUnavailable(f"listing failed: {error}", backend=self.name, operation="list") from None
 
     def close(self) -> None:

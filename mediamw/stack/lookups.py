@@ -25,9 +25,8 @@ from .steps import Pool
 
 MAX_ANSWERS = 50_000
 MAX_BYTES = 16 * 1024 * 1024
-_OVERHEAD_BYTES = (
-    800  # of one answer beside its texts, measured: tuples, Meta, and what the cache keeps of evicted ones
-)
+# Of one answer beside its texts, measured: tuples, Meta, and what the cache keeps of evicted ones.
+_OVERHEAD_BYTES = 800
 
 
 class Unknown(Enum):

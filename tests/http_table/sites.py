@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Any
 from unittest import mock
 
@@ -89,12 +88,7 @@ def _raising(key: str, status: int) -> dict[str, str]:
     raise RuntimeError(f"add_headers was asked for {key} and {status}")
 
 
-def own_placeholder() -> Path:
-    """Write a placeholder into the temporary folder: it is read when a site is made."""
-    path = Path(gettempdir()) / "mediamw-test-placeholder.gif"
-    path.write_bytes(b"GIF89a, not really")
-    return path
-
+PLACEHOLDER = Path(__file__).with_name("placeholder.gif")
 
 SITES: dict[str, Callable[[], Site]] = {
     "plain": Site,
@@ -104,7 +98,7 @@ SITES: dict[str, Callable[[], Site]] = {
     "prefix": lambda: Site(options={"prefix": "/a/b/"}),
     "miss-404": lambda: Site(options={"on_miss": "404"}),
     "placeholder": lambda: Site(options={"on_miss": "placeholder"}),
-    "placeholder-own": lambda: Site(options={"on_miss": "placeholder", "placeholder": own_placeholder()}),
+    "placeholder-own": lambda: Site(options={"on_miss": "placeholder", "placeholder": PLACEHOLDER}),
     "max-age": lambda: Site(options={"max_age": 3600}),
     "max-age-0": lambda: Site(options={"max_age": 0}),
     "media-types": lambda: Site(options={"media_types": {".unknown": "model/thing", ".JPG": "image/pjpeg"}}),

@@ -57,7 +57,7 @@ class Canvas:
     """Drawing in units of the finished picture; seeded, so the same calls give the same pixels."""
 
     def __init__(self, seed: int, size: tuple[int, int] = SIZE) -> None:
-        self.random = random.Random(seed)  # noqa: S311 - leaves and clouds, not secrets
+        self.random = random.Random(seed)
         self.width, self.height = size
         self.image = Image.new("RGB", (size[0] * SCALE, size[1] * SCALE))
         self.pen = ImageDraw.Draw(self.image)

@@ -171,7 +171,7 @@ def ffmpeg(out: Path, source: list[str], data: Iterator[bytes], target: list[str
     """Pipe raw frames or samples through ffmpeg; bitexact and one thread, so that a second run gives the same file."""
     command = ["ffmpeg", "-hide_banner", "-loglevel", "error", "-y", *source, "-i", "-", *target]
     command += ["-threads", "1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact", str(out)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:  # noqa: S603 - the arguments are all above
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
         for piece in data:
             process.stdin.write(piece)

@@ -175,7 +175,7 @@ def brochure(cover: bytes, size: tuple[int, int]) -> bytes:
 
 def birdsong(seconds: int = 6, rate: int = 48000) -> Iterator[bytes]:
     """Two birds at dawn: short gliding whistles over a little wind, as signed 16-bit samples."""
-    rng = random.Random(5)  # noqa: S311 - birds, not secrets
+    rng = random.Random(5)
     sound = [0.0] * (seconds * rate)
     wind = 0.0
     for n in range(len(sound)):

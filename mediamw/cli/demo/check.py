@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Callable, Iterator
+from functools import partial
 from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin
 
@@ -54,13 +55,12 @@ Steps = Iterator[tuple[str, Callable[[], str]]]
 
 
 def _steps(demo: Demo) -> Steps:
-    yield "page", lambda: _page(demo)
+    yield "page", partial(_page, demo)
     for _, file in all_media():
-        # Bound now: the step runs later.
-        yield file.key, lambda file=file: _file(demo, file)  # type: ignore[misc]
+        yield file.key, partial(_file, demo, file)
         if file.kind == "video":
-            yield file.key, lambda file=file: _part(demo, file)  # type: ignore[misc]
-    yield "upload", lambda: _upload(demo)
+            yield file.key, partial(_part, demo, file)
+    yield "upload", partial(_upload, demo)
 
 
 def _page(demo: Demo) -> str:

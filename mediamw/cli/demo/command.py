@@ -1,4 +1,10 @@
-"""``mediamw demo``: a site on a production dump, with an embedded production that cannot be written to."""
+"""Look at a site on a production dump whose media lie in an embedded production, which it can read and not write.
+
+  mediamw demo            prints a line with the URL once the page answers; Ctrl-C stops
+  mediamw demo --check    looks at everything itself and says what it saw
+
+Nothing of it stays behind: the local media directory is a temporary one.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +14,15 @@ import sys
 
 from .stop_signals import stop_signals
 
-DEFAULT_PORT = 8000
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``mediamw demo`` takes."""
-    parser.add_argument(
-        "--port", type=_port, default=None, help=f"port of the site (default {DEFAULT_PORT}; 0 takes a free one)"
-    )
+    parser.add_argument("--port", type=_port, default=8000, help="the port to listen on; 0 takes a free one")
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address of the site (default 127.0.0.1); the embedded production stays on 127.0.0.1, so a browser on "
-        "another machine sees the local files only",
+        help="the address to listen on; the embedded production stays on 127.0.0.1, so a browser on another machine "
+        "sees the local files only",
     )
     parser.add_argument(
         "--check",
@@ -34,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the demo until Ctrl-C or SIGTERM, or check it. Returns the exit status; 2 means that it could not start."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # keys are of all scripts, terminals are not
-    port = args.port if args.port is not None else 0 if args.check else DEFAULT_PORT
+    port = 0 if args.check else args.port
     with stop_signals() as stop:
         try:
             # Imported here: without the `demo` extra there should be a sentence, and --help needs none of it.
