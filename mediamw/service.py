@@ -104,10 +104,10 @@ class MediaService:
         **policy: Unpack[PolicyOptions],
     ) -> None:
         self.prefix = check_prefix(prefix)
-        self.policy = build_policy(**policy)
         self._dotfiles = DotfileRule(allow_dotfiles)
         self._said: dict[str, float] = {}
         self.stack = backends if isinstance(backends, MediaStack) else build_stack(backends, base_url=self.prefix)
+        self.policy = replace(build_policy(**policy), last_modified=not self.stack.redirects)
 
     def takes(self, method: str, path: str) -> bool:
         """Say whether the request is ours: GET or HEAD below the prefix. ``path`` starts at the mount point."""

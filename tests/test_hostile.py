@@ -327,6 +327,18 @@ def test_hostile_targets(root: Path, mode: str, side: str, form: str, monkeypatc
     assert faults == []
 
 
+def test_all_dot_files_are_allowed(root: Path) -> None:
+    """Then what is refused is refused for what it is, not for its dot: the way up, and our own state."""
+    app = WSGIMiddleware(None, MediaStack([LocalBackend(root)]), allow_dotfiles=["*"])
+    for name in (b".env", b".git/config", b"sub/.hidden", b"..../secret.txt"):
+        assert ask_wsgi(app, "GET", b"/media/" + name).status == 200, name
+    refused = [name for name in US if {b".", b".."} & set(unquote_to_bytes(name).split(b"/"))]
+    assert len(refused) > 15
+    refused += [b".mediamw/tmp/x", b".MEDIAMW/tmp/x", b".mediamw-123", b"sub/.mediamw-1"]
+    for name in refused:
+        assert ask_wsgi(app, "GET", b"/media/" + name).status == 404, name
+
+
 def test_dot_files_that_are_allowed(root: Path) -> None:
     """One folder, and nothing besides it."""
     app = WSGIMiddleware(None, MediaStack([LocalBackend(root)]), allow_dotfiles=[".thumbs/"])

@@ -280,7 +280,7 @@ def _open_below(base: str, path: str, flags: int) -> int:
             return _openat2(directory.fd, path, flags, _BENEATH | _NO_MAGICLINKS | _NO_SYMLINKS)
         return _walk(directory.fd, path, flags)
     except OSError as error:
-        # ENOTDIR is what the walk says of a link on the way; a file there would have shown when the links were followed.
+        # ENOTDIR is what the walk says of a link on the way; a file there would have shown when links were followed.
         if error.errno in (errno.ELOOP, errno.EXDEV) or (error.errno == errno.ENOTDIR and flags == FILE_FLAGS):
             raise LinkRefused(error.errno, "a link that changed while it was followed", path) from None
         raise

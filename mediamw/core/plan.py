@@ -75,6 +75,7 @@ class Policy:
     """The site's choices. Ages in seconds; None means the safe default: revalidate held files, never store redirects.
 
     ``add_headers(key, status)`` returns headers to add to an answer. ``media_types`` maps ``.ext`` to a content type.
+    ``last_modified`` False: held files are sent without that date, since a redirect may answer for them one day.
     """
 
     on_miss: OnMiss = "app"
@@ -84,6 +85,7 @@ class Policy:
     placeholder: Placeholder = field(default_factory=Placeholder)
     add_headers: Callable[[str, int], Mapping[str, str]] | None = None
     media_types: Mapping[str, str] = field(default_factory=dict)
+    last_modified: bool = True
 
 
 def decide(
@@ -141,7 +143,10 @@ def _held(request: Request, meta: Meta, policy: Policy, now: int) -> Plan:
     validators: Headers = []
     if meta.etag is not None:
         validators.append(("ETag", meta.etag))
-    if modified is not None:
+    # Once the local file is deleted, browsers carry what they kept of it over our redirect to the bucket. Its ETag
+    # matches nothing there; but some servers obey If-Modified-Since beside If-None-Match (13.1.3 forbids it), answer
+    # 304 to a URL that the browser never had, and the image is broken.
+    if modified is not None and (policy.last_modified or not validators):
         validators.append(("Last-Modified", format_http_date(modified)))
 
     wanted: list[Slice] | Ranges = Ranges.IGNORED

@@ -73,6 +73,11 @@ class MediaStack:
         return self.backends[0]
 
     @property
+    def redirects(self) -> bool:
+        """True if some backend's files are answered by sending the client there."""
+        return any(isinstance(backend, Signs) for backend in self.backends)
+
+    @property
     def disk(self) -> Pool:
         """The threads for what may wait for a disk."""
         return self._disk

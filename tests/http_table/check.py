@@ -152,7 +152,7 @@ def _held(row: Row, got: Response) -> list[str]:
         # 15.4.5: with an ETag a cache needs nothing else that describes the file.
         unwanted = ("content-type", "content-length", "content-range", "content-encoding", "accept-ranges")
         return found + [f"304 with {name}" for name in (*unwanted, "last-modified") if got.get(name) is not None]
-    if got.get("last-modified") is None:
+    if got.get("last-modified") is None and "last-modified" not in row.ours:
         found.append("no Last-Modified")
     if got.get("accept-ranges") != "bytes":
         found.append("no Accept-Ranges")

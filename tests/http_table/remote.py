@@ -57,9 +57,20 @@ ROWS = (
     Row(
         id="redirect-upper-first",
         clause="RFC 9110 9.3.1",
-        shows="the upper's file wins",
+        shows="the upper's file wins; no date that a browser could carry over a later redirect",
         site="redirect",
         peers=False,
+        ours={"last-modified": None},
+    ),
+    Row(
+        id="redirect-upper-date",
+        clause="RFC 9110 13.1.3",
+        shows="a date that a client has from elsewhere counts all the same",
+        site="redirect",
+        headers=(("If-Modified-Since", "Fri, 31 Dec 9999 23:59:59 GMT"),),
+        peers=False,
+        status=304,
+        body=b"",
     ),
     by_app("redirect-missing", "RFC 9110 15.5.5", "nobody has it: the app's", "/media/none.jpg", site="redirect"),
     Row(
