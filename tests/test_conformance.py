@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mediamw.backends.base import Content, Entry, Remote, SignedURL, pieces
+from mediamw.backends.base import CHUNK_BYTES, Content, Entry, Remote, SignedURL, pieces
 from mediamw.backends.local import LocalBackend
 from mediamw.backends.memory import MemoryBackend, MemoryHandle
 from mediamw.core.errors import BackendUnavailable, ContentChanged
@@ -299,6 +299,41 @@ def test_a_broken_open_is_caught(kind: str, parts: dict[str, Any], sentence: str
     assert sentence in str(caught.value)
 
 
+def test_pieces_that_are_too_large_are_caught() -> None:
+    files = {"big.bin": bytes(CHUNK_BYTES + 1)}
+
+    class Whole(MemoryHandle):
+        def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+            yield from [self._data[start:stop]] if start < stop else []
+
+    class Backend(MemoryBackend):
+        def open(self, key: Key) -> Any:
+            found = super().open(key)
+            return found and Whole(found._data, found.meta)
+
+    faults = find_faults(Backend(files), files, writable=False)
+    assert any("yielded 1048577 bytes at once; 1048576 is the most" in fault for fault in faults), faults
+
+
+@pytest.mark.parametrize("wrong", ["offset", "another file"])
+def test_a_descriptor_that_servers_could_not_send_is_caught(tmp_path: Path, wrong: str) -> None:
+    (tmp_path / "a.txt").write_bytes(b"content" if wrong == "offset" else b"other content")
+    with (tmp_path / "a.txt").open("rb", buffering=0) as file:
+        file.seek(1 if wrong == "offset" else 0)
+
+        class WithFile(MemoryHandle):
+            def fileno(self) -> int:
+                return file.fileno()
+
+        class Backend(MemoryBackend):
+            def open(self, key: Key) -> Any:
+                found = super().open(key)
+                return found and WithFile(found._data, found.meta)
+
+        faults = find_faults(Backend({"a.txt": b"content"}), {"a.txt": b"content"}, writable=False)
+    assert any("whose fileno() is not at offset 0 of a file of 7 bytes" in fault for fault in faults), faults
+
+
 class LeavesOut(Broken):
     def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
         return (entry for entry in super().list(prefix, recursive=recursive) if entry.key != "e.txt")
@@ -439,7 +474,51 @@ class SharesOneHandle(Broken):
         return found
 
 
+class FindsInOneThread(Broken):
+    def open(self, key: Key) -> Any:
+        return super().open(key) if threading.current_thread() is threading.main_thread() else None
+
+
+class MixesUpThreads(Broken):
+    def open(self, key: Key) -> Any:
+        found = super().open(key)
+        if found is None or threading.current_thread() is threading.main_thread():
+            return found
+        return MemoryHandle(b"?" * found.meta.size, found.meta)
+
+
+class OpensNowAnotherVersion(Broken):
+    def open_now(self, key: Key) -> Any:
+        found = self.open(key)
+        return None if found is None else MemoryHandle(found._data, replace(found.meta, etag='"another"'))
+
+
+class OpensNowWhateverIsAsked(Broken):
+    def open_now(self, key: Key) -> Any:
+        return self.open(key) or MemoryHandle(b"", Meta(0))
+
+
+class ListsBytes(Broken):
+    def list(self, prefix: str, *, recursive: bool) -> Iterator[Any]:
+        return (entry._replace(key=entry.key.encode()) for entry in super().list(prefix, recursive=recursive))  # type: ignore[arg-type]
+
+
+class WrapsErrors(Broken):
+    def put(self, key: Key, data: Content, *, content_type: str | None = None) -> None:
+        try:
+            body = b"".join(pieces(data))
+        except Exception as error:
+            raise BackendUnavailable("the upload failed") from error
+        super().put(key, body)
+
+
 CAPABILITIES: list[tuple[type[Broken], str]] = [
+    (FindsInOneThread, "open('a.txt') in 8 threads at once does not always find the file"),
+    (MixesUpThreads, "open('a.txt') in 8 threads at once does not always give the file's bytes"),
+    (OpensNowAnotherVersion, "open_now('a.txt') returned Meta("),
+    (OpensNowWhateverIsAsked, "but there is no such file"),
+    (ListsBytes, "yielded a key that is no str: b'a.txt'"),
+    (WrapsErrors, "put of an iterator that raises raised BackendUnavailable("),
     (LeavesOut, "list('', recursive=True) left out 'e.txt'"),
     (ListsTwice, "list('', recursive=False) yielded 'a.txt' twice"),
     (ListsUnsorted, "yielded 'a/' after 'e.txt'; the order is by code point"),

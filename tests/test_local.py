@@ -222,16 +222,24 @@ def test_a_descriptor_in_use_stays_open(mode: str, root: Path, monkeypatch: pyte
     def after_letting_go(call: Callable[..., int]) -> Callable[..., int]:
         def calls(*arguments: Any, **options: Any) -> int:
             backend.close()
+            used = options.get("dir_fd") if "dir_fd" in options else arguments[0]
+            if isinstance(used, int):
+                try:
+                    os.fstat(used)
+                except OSError:
+                    closed.append(used)
             return call(*arguments, **options)
 
         return calls
 
+    closed: list[int] = []
     monkeypatch.setattr(os, "open", after_letting_go(os.open))
     if beneath._openat2 is not None:
         monkeypatch.setattr(beneath, "_openat2", after_letting_go(beneath._openat2))
     for opener in (backend.open, backend.open_now):
         for key, expected in (("sub/deep/c.txt", b"deep below"), ("sub/deep/nothing", MISSING)):
             assert _answer(opener, key) in (expected, "later")
+    assert closed == []
 
 
 def test_a_hit_may_be_a_second_old_and_no_more(root: Path, clock: Clock) -> None:
