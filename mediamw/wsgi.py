@@ -136,3 +136,6 @@ class _Tail(io.RawIOBase):
             super().close()
             if shorter > 0:
                 raise ContentChanged(f"the file ended {shorter} bytes early while it was sent")
+
+    def __del__(self) -> None:
+        self._reply.close()  # a server that forgot to close: nobody would hear an error here
