@@ -98,8 +98,7 @@ async def _drive(steps: Steps[T]) -> T:
         wait = next(steps)
         while True:
             try:
-                # shield: if this client leaves, others may wait for the same answer.
-                value = await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(wait.future)), wait.seconds)
+                value = await _result(wait.future, wait.seconds)
             except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the steps
                 wait = steps.throw(error)
             else:
@@ -107,6 +106,27 @@ async def _drive(steps: Steps[T]) -> T:
     except StopIteration as stop:
         result: T = stop.value
         return result
+
+
+async def _result(future: Future[T], seconds: float | None) -> T:
+    """Await a thread's future. It is never cancelled: if this client leaves, others may wait for the same answer.
+
+    Not ``asyncio.wrap_future``, which cancels, or under ``shield`` complains of failures that nobody waited for.
+    """
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+
+    def wake() -> None:
+        if not done.done():
+            done.set_result(None)
+
+    def landed(_: Future[T]) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(wake)
+
+    future.add_done_callback(landed)
+    await asyncio.wait_for(done, seconds)
+    return future.result()
 
 
 async def _send(reply: Reply, receive: Receive, send: Send, disk: Pool | None) -> None:
@@ -123,7 +143,7 @@ async def _send(reply: Reply, receive: Receive, send: Send, disk: Pool | None) -
         await send(start)
         while not gone.done():
             reading = disk.submit(next, pieces, b"")
-            piece = await asyncio.wrap_future(reading)
+            piece = await _result(reading, None)
             if not piece:
                 await send({"type": "http.response.body", "body": b""})
                 return

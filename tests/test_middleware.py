@@ -288,3 +288,79 @@ def test_a_mistake_of_ours_is_503_and_a_traceback_in_the_log(caplog: pytest.LogC
     assert (status, body) == (503, b"503 Service Unavailable\n")
     assert len(caplog.records) == 2
     assert all(record.exc_info and record.exc_info[0] is ZeroDivisionError for record in caplog.records)
+
+
+class Gate(Bucket):
+    """A bucket whose answers wait until the gate is opened."""
+
+    def __init__(self, *keys: str, broken: bool = False) -> None:
+        super().__init__(*keys, broken=broken)
+        self.asked, self.gate = threading.Event(), threading.Event()
+
+    def open(self, key: Key) -> Remote | None:
+        self.asked.set()
+        assert self.gate.wait(10)
+        return super().open(key)
+
+
+async def _until(event: threading.Event) -> None:
+    while not event.is_set():
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_client_that_leaves_takes_nobody_s_answer_along(broken: bool, caplog: pytest.LogCaptureFixture) -> None:
+    bucket = Gate("a.jpg", broken=broken)
+    app = asgi_side.MediaMiddleware(None, MediaStack([MemoryBackend(), bucket]))
+
+    async def run() -> tuple[int, bytes]:
+        leaves = asyncio.ensure_future(_ask(app, "/media/a.jpg"))
+        stays = asyncio.ensure_future(_ask(app, "/media/a.jpg"))
+        await _until(bucket.asked)
+        leaves.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaves
+        bucket.gate.set()
+        return await stays
+
+    assert asyncio.run(run())[0] == (503 if broken else 302)
+    assert len(bucket.threads) == 1
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
+
+
+def test_a_file_that_is_opened_for_a_client_that_left_is_closed(folder: Path) -> None:
+    opened: list[Any] = []
+    asked, gate, closed = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow:
+        name = "slow"
+
+        def open(self, key: Key) -> Any:
+            asked.set()
+            assert gate.wait(10)
+            handle: Any = LocalBackend(folder).open(key)
+            opened.append(handle)
+            close = handle.close
+
+            class Noted:
+                meta = handle.meta
+
+                def close(self) -> None:
+                    close()
+                    closed.set()
+
+            return Noted()
+
+    app = asgi_side.MediaMiddleware(None, MediaStack([Slow()]))
+
+    async def run() -> None:
+        leaves = asyncio.ensure_future(_ask(app, "/media/a.txt"))
+        await _until(asked)
+        leaves.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaves
+        gate.set()
+        await asyncio.wait_for(_until(closed), 10)
+
+    asyncio.run(run())
+    assert len(opened) == 1
