@@ -9,6 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .backends.base import Backend as Backend
+    from .backends.base import Entry as Entry
+    from .backends.base import Remote as Remote
+    from .backends.base import SignedURL as SignedURL
     from .backends.local import LocalBackend as LocalBackend
     from .backends.memory import MemoryBackend as MemoryBackend
     from .backends.s3 import S3Backend as S3Backend
@@ -20,21 +24,31 @@ if TYPE_CHECKING:
     from .core.errors import NameTaken as NameTaken
     from .core.errors import NotServable as NotServable
     from .core.errors import NoURL as NoURL
+    from .core.keys import Key as Key
+    from .core.model import Handle as Handle
+    from .core.model import Meta as Meta
     from .stack.stack import MediaStack as MediaStack
 
 _HOME = {
+    "Backend": ".backends.base",
     "BackendUnavailable": ".core.errors",
     "ConfigError": ".core.errors",
     "ContentChanged": ".core.errors",
+    "Entry": ".backends.base",
+    "Handle": ".core.model",
     "InvalidKey": ".core.errors",
+    "Key": ".core.keys",
     "LocalBackend": ".backends.local",
     "MediaError": ".core.errors",
     "MediaStack": ".stack.stack",
     "MemoryBackend": ".backends.memory",
+    "Meta": ".core.model",
     "NameTaken": ".core.errors",
     "NoURL": ".core.errors",
     "NotServable": ".core.errors",
+    "Remote": ".backends.base",
     "S3Backend": ".backends.s3",
+    "SignedURL": ".backends.base",
 }
 
 __all__ = [*_HOME]

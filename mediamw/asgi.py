@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, TypeVar, Unpack
 
 from .config import Spec
@@ -37,7 +38,7 @@ class MediaMiddleware:
 
     def __init__(self, app: ASGIApp | None, backends: MediaStack | Sequence[Spec], **options: Unpack[Options]) -> None:
         self.app = app
-        self.service = make_service(backends, options)
+        self.service = make_service(app, backends, options)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass on whatever else the server has: lifespan, websockets."""
@@ -121,7 +122,7 @@ async def _result(future: Future[T], seconds: float | None) -> T:
             done.set_result(None)
 
     def landed(_: Future[T]) -> None:
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(wake)
 
     future.add_done_callback(landed)

@@ -11,13 +11,14 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from .backends.base import Backend
 from .core.errors import ConfigError
+from .core.keys import DotfileRule
 from .core.media_types import guess, is_media_type
 from .core.plan import OnMiss, Placeholder, Policy
 from .stack.stack import MediaStack
@@ -39,8 +40,9 @@ def build_stack(specs: Sequence[Spec], *, base_url: str | None = None) -> MediaS
 
     Unnamed ones are called ``local``, ``s3``, ``memory``; a second one of a kind ``s3_2``. Raises ``ConfigError``.
     """
-    if isinstance(specs, (str, bytes, PathLike)):
-        raise ConfigError("backends: give a list, such as ['./media', 's3://acme-media'], not one string")
+    if isinstance(specs, (str, bytes, PathLike)) or not isinstance(specs, Iterable):
+        raise ConfigError(f"backends: give a list, such as ['./media', 's3://acme-media'], not {type(specs).__name__}")
+    specs = list(specs)
     # What is no backend either has no name here, and is refused by the stack.
     taken = {str(getattr(spec, "name", "")) for spec in specs if not isinstance(spec, (str, PathLike))}
     taken |= {name for spec in specs if isinstance(spec, str) and (name := _split_name(spec)[0])}
@@ -137,9 +139,7 @@ def _options(query: str, name: str) -> dict[str, Any]:
                 raise ConfigError(
                     f"backends: {option} does not belong into a spec; use profile=NAME or the environment", backend=name
                 )
-            close = difflib.get_close_matches(option, S3_OPTIONS, 1, 0.5)
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(S3_OPTIONS)}"
-            raise ConfigError(f"backends: unknown option {option!r}; {hint}", backend=name)
+            raise ConfigError(f"backends: unknown option {option!r}; {_hint(option, S3_OPTIONS)}", backend=name)
         if option in options:
             raise ConfigError(f"backends: option {option} stands twice", backend=name)
         if not value:
@@ -172,14 +172,34 @@ def build_policy(
     )
 
 
+def check_options(given: Collection[str], known: Sequence[str]) -> None:
+    """Raise ``ConfigError`` for an option that nobody knows."""
+    for option in given:
+        if option not in known:
+            raise ConfigError(f"unknown option {option!r}; {_hint(option, known)}")
+
+
+def build_dotfiles(patterns: Sequence[str]) -> DotfileRule:
+    """Make the rule of ``allow_dotfiles``. Raises ``ConfigError``."""
+    if isinstance(patterns, str) or not all(isinstance(pattern, str) for pattern in patterns):
+        raise ConfigError("allow_dotfiles: give a list of patterns, such as ['.thumbs/']")
+    return DotfileRule(patterns)
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1, 0.5)
+    return f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+
+
 def check_prefix(prefix: str) -> str:
     """Return ``prefix`` if it can be one: ASCII, ``/`` at both ends, no empty or dot segment."""
-    segments = prefix.strip("/").split("/")
-    if not (prefix.startswith("/") and prefix.endswith("/") and len(prefix) > 2):
+    if prefix == "/":  # mounted where the media are: the middleware says when it may not be
+        return prefix
+    if not isinstance(prefix, str) or not (prefix.startswith("/") and prefix.endswith("/") and len(prefix) > 2):
         raise ConfigError(f"prefix: {prefix!r} must start and end with '/', such as /media/")
     if not prefix.isascii() or not prefix.isprintable() or set(prefix) & set('\\%?# "<>^`{|}'):
         raise ConfigError(f"prefix: {prefix!r} holds characters that a URL path has to quote")
-    if prefix != "/" + "/".join(segments) + "/" or any(segment in ("", ".", "..") for segment in segments):
+    if any(segment in ("", ".", "..") for segment in prefix[1:-1].split("/")):
         raise ConfigError(f"prefix: {prefix!r} holds an empty or a dot segment")
     return prefix
 
@@ -199,9 +219,14 @@ def _age(option: str, seconds: int | None) -> int | None:
 def _types(media_types: Mapping[str, str]) -> dict[str, str]:
     checked = {}
     for extension, media_type in media_types.items():
-        if not extension.startswith(".") or "." in extension[1:] or len(extension) < 2:
+        if (
+            not isinstance(extension, str)
+            or not extension.startswith(".")
+            or "." in extension[1:]
+            or len(extension) < 2
+        ):
             raise ConfigError(f"media_types: {extension!r} is not an extension such as '.usdz'")
-        if not is_media_type(media_type):
+        if not isinstance(media_type, str) or not is_media_type(media_type):
             raise ConfigError(f"media_types: {media_type!r} for {extension} is not a media type such as 'model/usd'")
         checked[extension.lower()] = media_type
     return checked

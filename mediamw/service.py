@@ -15,11 +15,11 @@ from dataclasses import replace
 from os import PathLike
 from typing import Any, Final, Literal, TypedDict, Unpack, cast
 
-from .config import Spec, build_policy, build_stack, check_prefix
-from .core.errors import BackendUnavailable, ContentChanged, InvalidKey, NotServable
-from .core.keys import DotfileRule, Key, parse_http_key
+from .config import Spec, build_dotfiles, build_policy, build_stack, check_options, check_prefix
+from .core.errors import BackendUnavailable, ConfigError, ContentChanged, InvalidKey, NotServable
+from .core.keys import Key, parse_http_key
 from .core.model import Handle, Held, Outcome, Pass, Plan, Refused, Request, Slice, Timing, Unavailable
-from .core.plan import REASONS, decide
+from .core.plan import ON_MISS_ALONE, REASONS, decide
 from .core.plan import without_app as plan_without_app
 from .stack.stack import MediaStack
 from .stack.steps import Steps, Wait
@@ -48,6 +48,9 @@ class Options(PolicyOptions, total=False):
     prefix: str
     enabled: bool
     allow_dotfiles: Sequence[str]
+
+
+_OPTIONS = ("prefix", "allow_dotfiles", *PolicyOptions.__annotations__)
 
 
 class Reply:
@@ -82,10 +85,11 @@ class Reply:
 def _exactly(handle: Handle, part: Slice) -> Iterator[bytes]:
     rest = part.stop - part.start
     for piece in handle.chunks(part.start, part.stop):
-        # A handle of a third party may give more than it was asked for; the length that was promised counts.
+        # A third party's handle may give more than it was asked for, or nothing; the length that was promised counts.
         data = piece if len(piece) <= rest else piece[:rest]
         rest -= len(data)
-        yield data
+        if data:
+            yield data
         if not rest:
             return
     if rest:
@@ -104,8 +108,7 @@ class MediaService:
         **policy: Unpack[PolicyOptions],
     ) -> None:
         self.prefix = check_prefix(prefix)
-        self._dotfiles = DotfileRule(allow_dotfiles)
-        self._said: dict[str, float] = {}
+        self._dotfiles = build_dotfiles(allow_dotfiles)
         self.stack = backends if isinstance(backends, MediaStack) else build_stack(backends, base_url=self.prefix)
         self.policy = replace(build_policy(**policy), last_modified=not self.stack.redirects)
 
@@ -139,14 +142,13 @@ class MediaService:
             try:
                 return (yield from self._answer(request, inline, timings))
             except ContentChanged:  # between the look-up and the read: what is there now is as good an answer
-                self.stack.forget(request.key)
                 return (yield from self._answer(request, inline, timings))
         except (InvalidKey, NotServable) as error:
             if isinstance(error, NotServable):
-                self._say(f"not servable {error.backend}", str(error))
+                self.stack.say(f"not servable {error.backend}", str(error))
             return self._decided(request, Refused(error.reason), timings)
         except BackendUnavailable as error:
-            self._say(f"unavailable {error.backend}", str(error))
+            self.stack.say(f"unavailable {error.backend}", str(error))
             return self._decided(request, Unavailable(error.reason, error.retry_after), timings)
 
     def _answer(self, request: Request, inline: bool, timings: list[Timing] | None) -> Steps[Reply | Pass]:
@@ -191,20 +193,18 @@ class MediaService:
         plan = decide(request, outcome, self.policy, time.time(), timings or ())
         return plan if isinstance(plan, Pass) else Reply(plan, data=_joined(plan))
 
-    def _say(self, subject: str, text: str) -> None:
-        """Log a warning, at most once a minute for each subject."""
-        now = time.monotonic()
-        if now - self._said.get(subject, -60.0) >= 60.0:
-            self._said[subject] = now
-            log.warning("%s", text)
 
-
-def make_service(backends: MediaStack | Sequence[Spec], options: Options) -> MediaService | None:
-    """Make what a middleware asks; None if it is not enabled, and then nothing is looked at or opened."""
-    rest = {**options}
-    enabled = rest.pop("enabled", True)
-    # Any: the options less one are a type that cannot be written; MediaService checks them.
-    return MediaService(backends, **cast("Any", rest)) if enabled else None
+def make_service(app: object, backends: MediaStack | Sequence[Spec], options: Options) -> MediaService | None:
+    """Make what a middleware around ``app`` asks; None if it is not enabled: then nothing is looked at or opened."""
+    check_options(options, ("enabled", *_OPTIONS))
+    rest: dict[str, Any] = {**options}
+    if not rest.pop("enabled", True):
+        return None
+    if app is None and rest.get("on_miss", "app") == "app":
+        rest["on_miss"] = ON_MISS_ALONE
+    if app is not None and rest.get("prefix") == "/":
+        raise ConfigError("prefix: '/' leaves nothing to the app that is wrapped; it is for MediaMiddleware(None, ...)")
+    return MediaService(backends, **rest)
 
 
 def without_app(method: str, path: str, service: MediaService | None) -> Reply:

@@ -32,7 +32,7 @@ class MediaMiddleware:
         self, app: WSGIApplication | None, backends: MediaStack | Sequence[Spec], **options: Unpack[Options]
     ) -> None:
         self.app = app
-        self.service = make_service(backends, options)
+        self.service = make_service(app, backends, options)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""

@@ -119,6 +119,7 @@ def uploaded(demo: Demo) -> list[str]:
 def test_the_check_passes_and_names_every_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert demo_command("--check") == 0
     lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"ready after \d+\.\d\d s", lines[0])
     for file in ROWS:
         expected = "404  missing" if file.asset is None else "200  local" if file.local else "302  production"
         assert [line for line in lines if line.startswith(expected) and f"bytes  {file.key}" in line], file.key
@@ -186,7 +187,7 @@ def refuse_uploads(demo: Demo, patch: pytest.MonkeyPatch) -> None:
 
 
 def stop_production(demo: Demo, _: Any) -> None:
-    demo.s3._server.stop()  # type: ignore[union-attr]
+    demo.s3._server.stop()  # type: ignore[union-attr]  # it runs
 
 
 @pytest.mark.parametrize(
@@ -301,6 +302,8 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals, tmp_path: Path) -> Non
             assert found
             assert fetch(found[1]).status == 200
             (folder,) = tmp_path.iterdir()
+            told = process.stdout.readline()
+            assert told == f"local files: {folder}  (delete one and reload the page: production answers)\n"
             assert (folder / "homes/3/front.jpg").is_file()
             # A browser keeps connections open; the end must not wait for them.
             with socket.create_connection(("127.0.0.1", urlsplit(found[1]).port)):
@@ -395,6 +398,24 @@ def test_the_page_shows_every_row_and_describes_it(demo: Demo) -> None:
             assert attributes["alt" if tag == "img" else "aria-label"] == file.alt
 
 
+def test_the_page_names_the_folder_whose_files_can_be_deleted(demo: Demo) -> None:
+    assert f"<code>{demo.folder}</code>" in Page(demo).text
+    gone = next(file for file in ROWS if file.local and file.key.startswith("homes/"))
+    assert media(demo, gone.key).headers["x-media-backend"] == "local"
+    (demo.folder / gone.key).unlink()
+    assert media(demo, gone.key).headers["x-media-backend"] == "production"
+
+
+def test_a_video_shows_its_home_until_it_is_played(demo: Demo) -> None:
+    assert upload(demo, "new.webm", b"x").status == 303
+    videos = {attributes["src"]: attributes.get("poster") for tag, attributes in Page(demo).tags if tag == "video"}
+    assert videos == {
+        "/media/homes/42/a%20day%20in%20ten%20seconds.webm": "/media/homes/42/harbour%20cottage.jpg",
+        "/media/homes/64/a%20short%20visit.mp4": "/media/homes/64/CHALET.JPG",
+        "/media/uploads/new.webm": None,
+    }
+
+
 def test_the_page_needs_no_other_server(demo: Demo) -> None:
     page = Page(demo)
     sources = [attributes[name] or "" for _, attributes in page.tags for name in ("src", "href") if name in attributes]
@@ -423,8 +444,8 @@ def test_the_badges_say_what_was_answered_and_the_box_what_production_saw(demo: 
         remote.key: ["production", 302],
         missing.key: ["none", 404],
     }
-    # Two look-ups by mediamw and one GET; one refusal.
-    assert seen()["counts"] == {"answered": 3, "refused": 1, "writes": 0}
+    # Two look-ups by mediamw, a GET for why the first was a 404, and the browser's GET; one refusal.
+    assert seen()["counts"] == {"answered": 4, "refused": 1, "writes": 0}
     assert fetch(location, "PUT", body=b"x").status == 403
     assert seen()["counts"]["writes"] == 1
     assert '<dd id="writes">1</dd>' in Page(demo).text
@@ -605,7 +626,7 @@ def test_a_folder_that_takes_nothing_is_said(demo: Demo) -> None:
 
 
 def test_an_upload_works_while_production_is_gone_or_says_why_not(demo: Demo) -> None:
-    demo.s3._server.stop()  # type: ignore[union-attr]
+    demo.s3._server.stop()  # type: ignore[union-attr]  # it runs
     answer = upload(demo, "a.jpg", b"x")
     assert answer.status == 503
     assert b"could not be reached" in answer.body

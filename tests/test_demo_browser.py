@@ -21,9 +21,9 @@ sync_api: Any = pytest.importorskip("playwright.sync_api", reason=PLAYWRIGHT)
 pytest.importorskip("moto")
 pytest.importorskip("flask_cors")
 
-from mediamw.cli.demo.catalogue import ASSETS, all_media  # noqa: E402
-from mediamw.cli.demo.production import BUCKET  # noqa: E402
-from mediamw.cli.demo.running import Demo, running  # noqa: E402
+from mediamw.cli.demo.catalogue import ASSETS, all_media  # noqa: E402 - after the importorskips
+from mediamw.cli.demo.production import BUCKET  # noqa: E402 - as above
+from mediamw.cli.demo.running import Demo, running  # noqa: E402 - as above
 
 pytestmark = [
     pytest.mark.slow,

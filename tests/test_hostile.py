@@ -12,7 +12,7 @@ import os
 import socket
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -25,7 +25,7 @@ from mediamw import LocalBackend, MediaStack
 from mediamw.asgi import MediaMiddleware as ASGIMiddleware
 from mediamw.wsgi import MediaMiddleware as WSGIMiddleware
 
-from .servers import SERVERS, running
+from .servers import COMMANDS, running
 
 CANARY = b"CANARY-4711-must-never-be-served"
 PUBLIC = {b"a": b"public a", b"b": b"public b", b"u": "public ü".encode(), b"s": b"public blank"}
@@ -96,16 +96,16 @@ def neighbour_file(root: Path, path: bytes) -> bytes | None:
         os.close(fd)
 
 
-def wsgi_app(root: Path, given: str) -> WSGIMiddleware:
+def wsgi_neighbour(root: Path) -> Callable[[Any, Any], list[bytes]]:
     def app(environ: Any, start_response: Any) -> list[bytes]:
         data = neighbour_file(root, environ["PATH_INFO"].encode("latin-1"))
         start_response("404 Not Found" if data is None else "200 OK", [("X-Served-By", "app")])
         return [b"the app has no such page" if data is None else data]
 
-    return WSGIMiddleware(app, MediaStack([LocalBackend(given)]))
+    return app
 
 
-def asgi_app(root: Path, given: str) -> ASGIMiddleware:
+def asgi_neighbour(root: Path) -> Callable[[Any, Any, Any], Coroutine[Any, Any, None]]:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             raise RuntimeError("HTTP only")  # a server takes that for "no lifespan"
@@ -115,7 +115,15 @@ def asgi_app(root: Path, given: str) -> ASGIMiddleware:
         body = b"the app has no such page" if data is None else data
         await send({"type": "http.response.body", "body": body})
 
-    return ASGIMiddleware(app, MediaStack([LocalBackend(given)]))
+    return app
+
+
+def wsgi_app(root: Path, given: str) -> WSGIMiddleware:
+    return WSGIMiddleware(wsgi_neighbour(root), MediaStack([LocalBackend(given)]))
+
+
+def asgi_app(root: Path, given: str) -> ASGIMiddleware:
+    return ASGIMiddleware(asgi_neighbour(root), MediaStack([LocalBackend(given)]))
 
 
 class Answer(NamedTuple):
@@ -186,6 +194,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if sys.platform != "linux":
         pytest.skip("the names of this world are Linux's")
     return build_world(tmp_path_factory.mktemp("world"))
+
+
+def form_of(root: Path, form: str) -> str:
+    """Return the root as a user may give it; the relative one is meant from where the process is."""
+    forms = {"plain": str(root), "link": str(root.parent / "link"), "slash": f"{root}/"}
+    return forms.get(form) or os.path.relpath(root)
 
 
 @pytest.fixture(scope="module")
@@ -307,8 +321,7 @@ def test_the_neighbour_is_as_bad_as_it_is_said(root: Path) -> None:
 @pytest.mark.parametrize("side", ["wsgi", "asgi"])
 def test_hostile_targets(root: Path, mode: str, side: str, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root.parent)
-    given = {"plain": str(root), "link": str(root.parent / "link"), "relative": "root", "slash": f"{root}/"}[form]
-    sides = Sides(root, given)
+    sides = Sides(root, form_of(root, form))
     monkeypatch.chdir("/")
     ask: Ask = getattr(sides, side)
     faults = []
@@ -442,10 +455,12 @@ RAW = [  # what only a socket can send
 
 MODULE = """
 import pathlib
-from tests.test_hostile import asgi_app, wsgi_app
-root = pathlib.Path({root!r})
-asgi = asgi_app(root, str(root))
-wsgi = wsgi_app(root, str(root))
+from tests.test_hostile import asgi_app, asgi_neighbour, wsgi_app, wsgi_neighbour
+root, given = pathlib.Path({root!r}), {given!r}
+if {bare!r}:  # `mediamw serve` puts the middleware around it
+    asgi, wsgi = asgi_neighbour(root), wsgi_neighbour(root)
+else:
+    asgi, wsgi = asgi_app(root, given), wsgi_app(root, given)
 """
 
 
@@ -466,14 +481,20 @@ def send_raw(port: int, method: str, target: bytes) -> Answer:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("server", SERVERS)
-def test_hostile_targets_over_servers(root: Path, server: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("server", COMMANDS)
+def test_hostile_targets_over_servers(
+    root: Path, server: str, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Servers differ in what they refuse and in what they normalise; what may not come out is the same for all."""
     path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])])
-    module = MODULE.format(root=str(root))
+    monkeypatch.chdir(tmp_path)  # where the server will run
+    given = form_of(root, form)
+    module = MODULE.format(root=str(root), given=given, bare=server.startswith("serve"))
+    env = {"PYTHONPATH": path, "SECRET": CANARY.decode()}
     refused = []
     faults = []
-    with running(server, module, server.rpartition("-")[2], tmp_path, PYTHONPATH=path, SECRET=CANARY.decode()) as site:
+    with running(server, module, server.rpartition("-")[2], tmp_path, backend=given, **env) as site:
 
         def ask(method: str, target: bytes) -> Answer:
             answer = send_raw(site.port, method, target)

@@ -632,7 +632,7 @@ def test_without_permission(mode: str, root: Path) -> None:
         "list ['a.txt', 'closed.txt', 'sub/b.txt', 'sub/deep/c.txt']",
         "put unavailable",
         "put in closed unavailable",
-        "root refused",
+        "root unavailable",
         "root list unavailable",
     ]
 

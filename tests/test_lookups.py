@@ -47,7 +47,7 @@ def pool() -> Iterator[Pool]:
 
 
 def lookups_of(pool: Pool, clock: FakeTime, **bounds: int) -> Lookups:
-    return Lookups(pool, found_ttl=300, missing_ttl=30, clock=clock, **bounds)
+    return Lookups(lambda name: pool, found_ttl=300, missing_ttl=30, clock=clock, **bounds)
 
 
 def ask(lookups: Lookups, backend: Backend, key: Key) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from starlette.routing import Mount, Route
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
-from mediamw import BackendUnavailable, LocalBackend, MediaStack, MemoryBackend
+from mediamw import BackendUnavailable, ConfigError, LocalBackend, MediaStack, MemoryBackend
 from mediamw import asgi as asgi_side
 from mediamw import wsgi as wsgi_side
 from mediamw.backends.base import Remote, SignedURL
@@ -233,7 +234,7 @@ def test_what_may_wait_is_done_by_threads_under_asgi(folder: Path) -> None:
     app = asgi_side.MediaMiddleware(None, MediaStack([Plain(), bucket]))
     assert asyncio.run(_ask(app, "/media/b.txt"))[0] == 302
     assert asyncio.run(_ask(app, "/media/a.txt")) == (200, b"hello")
-    assert [name.rpartition("_")[0] for name in bucket.threads] == ["mediamw-network"]
+    assert [name.rpartition("_")[0] for name in bucket.threads] == ["mediamw-network-bucket"]
     assert {name.rpartition("_")[0] for name in slow.threads} == {"mediamw-disk"}
     assert main not in slow.threads
 
@@ -364,3 +365,133 @@ def test_a_file_that_is_opened_for_a_client_that_left_is_closed(folder: Path) ->
 
     asyncio.run(run())
     assert len(opened) == 1
+
+
+def test_a_queued_look_up_that_nobody_waits_for_is_never_made() -> None:
+    """A flood of clients that give up leaves nothing behind: not for the origin, and not for the end of the process."""
+    bucket = Gate()
+    stack = MediaStack([MemoryBackend(), bucket])
+    app = asgi_side.MediaMiddleware(None, stack)
+
+    async def run() -> None:
+        tasks = [asyncio.ensure_future(_ask(app, f"/media/{number}.jpg")) for number in range(100)]
+        await _until(bucket.asked)
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        bucket.gate.set()
+
+    asyncio.run(run())
+    stack.close()
+    assert len(bucket.threads) <= 16
+
+
+def test_a_dead_lower_does_not_take_the_threads_of_a_healthy_one() -> None:
+    """Each backend has its own: staging hangs until the deadline, and production answers all the same."""
+    staging, production = Gate(), Bucket(*(f"{number}.jpg" for number in range(40)))
+    staging.name = "staging"
+    app = asgi_side.MediaMiddleware(None, MediaStack([MemoryBackend(), staging, production], deadline=0.2))
+
+    async def run() -> list[tuple[int, bytes]]:
+        return await asyncio.gather(*(_ask(app, f"/media/{number}.jpg") for number in range(40)))
+
+    try:
+        assert {status for status, _ in asyncio.run(run())} == {302}
+    finally:
+        staging.gate.set()
+
+
+def test_a_remote_backend_that_answers_an_open_file_is_told_so(caplog: pytest.LogCaptureFixture) -> None:
+    """Its answers are shared by all who wait: the first to finish would close the file of the others."""
+
+    class Confused(Bucket):
+        def open(self, key: Key) -> Any:
+            return MemoryBackend({"a.txt": b"hello"}).open(key)
+
+    app = asgi_side.MediaMiddleware(None, MediaStack([MemoryBackend(), Confused()]))
+    assert asyncio.run(_ask(app, "/media/a.txt"))[0] == 503
+    assert "has to answer Remote or None" in caplog.text
+
+
+def test_empty_pieces_of_a_handle_do_not_end_the_body() -> None:
+    from mediamw.core.model import Meta
+
+    class Handle:
+        meta = Meta(200_000, None, '"a"')
+
+        def chunks(self, start: int, stop: int) -> Any:
+            yield from (b"x" * 100_000, b"", b"x" * 100_000, b"")
+
+        def close(self) -> None:
+            pass
+
+    class Pieces:
+        name = "pieces"
+
+        def open(self, key: Key) -> Any:
+            return Handle()
+
+    stack = MediaStack([Pieces()])
+    assert Client(wsgi_side.MediaMiddleware(None, stack)).get("/media/a.bin").data == b"x" * 200_000
+    assert asyncio.run(_ask(asgi_side.MediaMiddleware(None, stack), "/media/a.bin")) == (200, b"x" * 200_000)
+
+
+def test_the_root_as_prefix_is_for_media_alone(folder: Path) -> None:
+    """For mounting: ``Mount("/media", MediaMiddleware(None, ["./media"], prefix="/"))``."""
+    alone = asgi_side.MediaMiddleware(None, [str(folder)], prefix="/")
+    mounted = Starlette(routes=[Mount("/files", alone)])
+    assert asyncio.run(_ask(mounted, "/files/a.txt")) == (200, b"hello")
+    assert asyncio.run(_ask(mounted, "/files/"))[0] == 404
+    assert Client(wsgi_side.MediaMiddleware(None, [str(folder)], prefix="/")).get("/a.txt").data == b"hello"
+    with pytest.raises(ConfigError, match="prefix: '/' leaves nothing to the app"):
+        wsgi_side.MediaMiddleware(Recorder().wsgi, [str(folder)], prefix="/")
+
+
+def test_alone_a_missing_file_says_who_was_asked(folder: Path) -> None:
+    answer = Client(wsgi_side.MediaMiddleware(None, [str(folder)], debug=True)).get("/media/none.txt")
+    assert (answer.status_code, answer.headers["X-Media-Backend"]) == (404, "none")
+    assert "local;dur=" in answer.headers["Server-Timing"]
+
+
+def test_a_placeholder_stands_for_what_cannot_be_told_too() -> None:
+    app = wsgi_side.MediaMiddleware(None, MediaStack([MemoryBackend(), Bucket(broken=True)]), on_miss="placeholder")
+    answer = Client(app).get("/media/x.jpg")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
+    assert answer.headers["Content-Type"] == "image/svg+xml"
+    assert Client(app).get("/media/x.pdf").headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "said"),
+    [
+        ((["./media"],), {"on_mis": "404"}, "did you mean on_miss"),
+        ((["./media"],), {"nonsense": 1}, "unknown option 'nonsense'"),
+        ((["./media"],), {"allow_dotfiles": ".x/"}, "allow_dotfiles: give a list"),
+        ((["./media"],), {"prefix": None}, "prefix: None"),
+        ((["./media"],), {"media_types": {1: "a/b"}}, "media_types: 1"),
+        ((["./media"],), {"media_types": {".x": None}}, "media_types: None"),
+        (("./media",), {}, "backends: give a list, such as"),
+        ((MemoryBackend(),), {}, "backends: give a list, such as"),
+        ((None,), {}, "backends: give a list, such as"),
+        ((lambda environ, start_response: [],), {}, "backends: give a list, such as"),
+        (([],), {}, "backends: give a list with at least one"),
+    ],
+)
+def test_mistakes_are_named(arguments: Any, options: Any, said: str) -> None:
+    for middleware in (wsgi_side.MediaMiddleware, asgi_side.MediaMiddleware):
+        with pytest.raises(ConfigError, match=re.escape(said)):
+            middleware(Recorder().wsgi, *arguments, **options)  # type: ignore[arg-type]
+
+
+def test_a_generator_of_specs_is_a_list_too(folder: Path) -> None:
+    app = wsgi_side.MediaMiddleware(None, (spec for spec in [str(folder)]))  # type: ignore[arg-type]
+    assert Client(app).get("/media/a.txt").data == b"hello"
+
+
+@pytest.mark.parametrize(
+    "options", [{"base_url": "/media"}, {"found_ttl": "x"}, {"missing_ttl": -1}, {"deadline": float("inf")}]
+)
+def test_mistakes_of_a_stack_are_named(options: Any) -> None:
+    with pytest.raises(ConfigError, match=f"^{next(iter(options))}: "):
+        MediaStack([MemoryBackend()], **options)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -89,8 +90,28 @@ def test_existence_is_one_signed_head(s3: StrictS3, prod: S3Backend, caplog: pyt
 
 
 def test_missing(s3: StrictS3, prod: S3Backend) -> None:
+    for name in ("nobody.jpg", "no b.jpg", "nobody.jpg"):
+        assert prod.open(key(name)) is None
+    # One GET asks whether it is S3 that says so, and whether it has the bucket: not one for each missing file.
+    assert [(call.method, call.status) for call in s3.calls] == [("HEAD", 404), ("GET", 404), *[("HEAD", 404)] * 2]
+
+
+def test_a_bucket_that_is_not_there_is_no_missing_file(s3: StrictS3, prod: S3Backend) -> None:
     assert prod.open(key("nobody.jpg")) is None
-    assert [call.status for call in s3.calls] == [404]
+    typo = S3Backend("prdo", endpoint=s3.endpoint, access_key_id=ID, secret_access_key=SECRET, missing_on_403=True)
+    for _ in range(2):
+        said = unavailable(lambda: typo.open(key("nobody.jpg")))
+        assert f"there is no bucket prdo at {s3.endpoint}: correct the bucket's name" in said
+    s3.create_bucket("prdo")
+    assert typo.open(key("nobody.jpg")) is None  # a failure is not remembered
+    typo.close()
+
+
+def test_many_missing_at_once_are_asked_for_their_reason_once(s3: StrictS3, prod: S3Backend) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda number: prod.open(key(f"nobody-{number}.jpg")), range(64)))
+    assert found == [None] * 64
+    assert (len(s3.heads), len(s3.gets)) == (64, 1)
 
 
 @pytest.mark.parametrize(
@@ -119,16 +140,19 @@ def test_a_key_that_is_too_long_with_its_location_is_missing(s3: StrictS3) -> No
     prod = backend(s3, location="uploads")
     longest = "/".join(["k" * 203] * 5)[: 1024 - len("uploads/")]
     assert prod.open(key(longest)) is None
-    assert len(s3.calls) == 1
+    assert len(s3.heads) == 1
     assert prod.open(key(longest + "k")) is None
-    assert len(s3.calls) == 1  # S3 has no such names: nobody was asked
+    assert len(s3.heads) == 1  # S3 has no such names: nobody was asked
     prod.close()
 
 
 def test_a_key_that_may_not_list_gets_403_for_what_is_missing(s3: StrictS3) -> None:
     may_not_list = {"access_key_id": NO_LIST_ID, "secret_access_key": NO_LIST_SECRET}
     careful, willing = backend(s3, **may_not_list), backend(s3, **may_not_list, missing_on_403=True)
-    assert "missing_on_403" in unavailable(lambda: careful.open(key("nobody.jpg")))
+    said = unavailable(lambda: careful.open(key("nobody.jpg")))
+    assert "answered 403 (AccessDenied): the key may not read there, or it may not list the bucket" in said
+    assert "S3Backend(..., missing_on_403=True)" in said
+    assert willing.open(key("no b.jpg")) is None
     assert willing.open(key("nobody.jpg")) is None
     assert isinstance(willing.open(PHOTO), Remote)
     careful.close()
@@ -149,9 +173,16 @@ def test_a_clock_that_is_a_little_off_works(s3: StrictS3, clock: Clock, prod: S3
 
 
 def test_wrong_keys(s3: StrictS3) -> None:
-    prod = backend(s3, secret_access_key="wrong")
-    assert "answered 403" in unavailable(lambda: prod.open(PHOTO))
-    prod.close()
+    for options, cause in (
+        ({"secret_access_key": "wrong"}, "(SignatureDoesNotMatch): the secret access key is wrong"),
+        ({"access_key_id": "AKNOBODY"}, "(InvalidAccessKeyId): the access key id is unknown there"),
+    ):
+        s3.clear_calls()
+        prod = backend(s3, **options, missing_on_403=True)
+        for name in ("a/b c.jpg", "nobody.jpg"):  # never a miss
+            assert f"answered 403 {cause}" in unavailable(lambda prod=prod, name=name: prod.open(key(name)))  # type: ignore[misc]
+        assert [call.method for call in s3.calls] == ["HEAD", "GET", "HEAD"]
+        prod.close()
 
 
 def test_a_token_that_expired_is_named(s3: StrictS3) -> None:
@@ -361,6 +392,13 @@ def test_objects_whose_names_are_no_keys_are_left_out(s3: StrictS3, prod: S3Back
     assert [entry.key for entry in prod.list("", recursive=True)] == ["a/b c.jpg"]
     assert [entry.key for entry in prod.list("", recursive=False)] == ["a/", "c/"]
     assert [entry.key for entry in prod.list("a/", recursive=False)] == ["a/b c.jpg"]
+
+
+def test_a_listing_with_a_token_shows_no_secret_in_logs(s3: StrictS3, caplog: pytest.LogCaptureFixture) -> None:
+    prod = backend(s3, access_key_id=TEMPORARY_ID, secret_access_key=TEMPORARY_SECRET, session_token=TOKEN)
+    assert [entry.key for entry in prod.list("", recursive=True)] == [PHOTO]
+    said = {record.name: record.getMessage() for record in caplog.records if "REDACTED" in record.getMessage()}
+    assert {"botocore.auth", "botocore.endpoint"} <= set(said)  # and the fixture looks for the token in all of them
 
 
 def test_more_than_a_thousand(s3: StrictS3, prod: S3Backend) -> None:

@@ -209,7 +209,9 @@ def test_the_region_of_the_chain(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_wrong_with_an_account_is_unavailable(aws_files: Path) -> None:
     """Whatever botocore raises, a look-up says that one cannot tell, and the stack goes on to the next backend."""
-    assert "nobody-has-this" in unavailable(lambda: S3Backend(BUCKET, profile="nobody-has-this").open(PHOTO))
+    assert "AWS configuration (profile=nobody-has-this): " in unavailable(
+        lambda: S3Backend(BUCKET, profile="nobody-has-this").open(PHOTO)
+    )
     assert "no AWS credentials found" in unavailable(lambda: S3Backend(BUCKET).open(PHOTO))
     assert "no AWS credentials found" in unavailable(lambda: list(S3Backend(BUCKET).list("", recursive=True)))
     write_profile(aws_files, "acme-ro", ID, SECRET)

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import pytest
 
-from mediamw.backends import origin_http
+from mediamw.backends import origin_http, s3_errors
 from mediamw.backends.base import Remote
 from mediamw.backends.origin_http import OriginHTTP
 from mediamw.backends.s3 import S3Backend
@@ -129,11 +129,101 @@ def status(number: int, *headers: str, body: bytes = b"") -> bytes:
 
 @pytest.mark.parametrize("number", [201, 204, 206, 302, 307, 400, 403, 405, 410, 429, 500, 503])
 def test_what_is_neither_200_nor_404_cannot_tell(origin: MakeOrigin, connect: Connect, number: int) -> None:
-    server = origin(status(number, "Location: /elsewhere"))
+    server = origin(*[status(number, "Location: /elsewhere")] * 2)
     said = unavailable(lambda: connect(server.url).open(PHOTO))
     assert str(number) in said
     assert "prod" in said
-    assert len(server.requests) == 1  # neither followed nor repeated
+    asked = [request.partition(b" ")[0] for request in server.requests]
+    assert asked == ([b"HEAD", b"GET"] if number == 403 else [b"HEAD"])  # neither followed nor repeated
+
+
+def error(number: int, code: str, message: str = "") -> bytes:
+    xml = f'<?xml version="1.0"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>'
+    return status(number, "Content-Type: application/xml", body=xml.encode())
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (
+            status(404, body=b"<html><h1>Not Found</h1>"),
+            "answered 404 for bucket prod, but not as S3 does: check endpoint",
+        ),
+        (status(404, body=b"<Code>NoSuchKey</Code>"), "not as S3 does"),
+        (status(404, body=b" " * 5000 + b"<Error><Code>NoSuchKey</Code></Error>"), "not as S3 does"),
+        (error(404, "NoSuchBucket"), "there is no bucket prod at http://127.0.0.1"),
+        (error(404, "NoSuchAccessPoint"), "404 (NoSuchAccessPoint) to HEAD and 404 to GET"),
+        (error(503, "SlowDown"), "404 (SlowDown) to HEAD and 503 to GET"),
+        (error(404, "secret-words" * 20), "not as S3 does"),
+    ],
+)
+def test_a_404_that_is_not_a_missing_file(origin: MakeOrigin, connect: Connect, answer: bytes, expected: str) -> None:
+    server = origin(*[status(404), answer] * 2)
+    prod = connect(server.url)
+    for _ in range(2):  # it is asked again each time
+        assert expected in unavailable(lambda: prod.open(PHOTO))
+    assert [request.partition(b" ")[0] for request in server.requests] == [b"HEAD", b"GET"] * 2
+    assert b"Range: bytes=0-0\r\n" in server.requests[1]
+
+
+def test_a_failure_has_the_next_404_asked_again(origin: MakeOrigin, connect: Connect) -> None:
+    missing = error(404, "NoSuchKey")
+    server = origin(status(404), missing, status(404), status(502), status(404), status(404, body=b"default backend"))
+    prod = connect(server.url)
+    assert prod.open(PHOTO) is prod.open(PHOTO) is None
+    assert "502" in unavailable(lambda: prod.open(PHOTO))
+    assert "not as S3 does" in unavailable(lambda: prod.open(PHOTO))
+    assert len(server.requests) == 6
+
+
+def test_a_404_is_asked_again_after_a_minute(
+    origin: MakeOrigin, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_errors, "REASON_SECONDS", 0.0)
+    server = origin(status(404), error(404, "NoSuchKey"), status(404), error(404, "NoSuchBucket"))
+    prod = connect(server.url)
+    assert prod.open(PHOTO) is None
+    assert "there is no bucket prod" in unavailable(lambda: prod.open(PHOTO))
+
+
+@pytest.mark.parametrize("there", [status(206, "Content-Range: bytes 0-0/10", body=b"x"), status(200), status(416)])
+def test_a_file_that_appears_between_head_and_get(origin: MakeOrigin, connect: Connect, there: bytes) -> None:
+    assert isinstance(connect(origin(status(404), there, OK_HEAD).url).open(PHOTO), Remote)
+    said = unavailable(lambda: connect(origin(*[status(404), there] * 2).url).open(PHOTO))
+    assert "it cannot be told whether the file is there" in said
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (error(403, "AccessDenied", "Request has expired"), "this machine's clock is off"),
+        (error(403, "RequestTimeTooSkewed"), "this machine's clock is off"),
+        (error(403, "ExpiredToken"), "the session token has expired"),
+        (error(403, "InvalidToken"), "the session token is malformed"),
+        (
+            error(403, "AllAccessDisabled"),
+            "403 (AllAccessDisabled): the secret or the access key id is wrong, or the key",
+        ),
+        (
+            status(403, body=b"Forbidden by the gateway"),
+            "403: the secret or the access key id is wrong, or the key may",
+        ),
+    ],
+)
+def test_a_403_is_explained_and_missing_only_if_it_is_access_denied(
+    origin: MakeOrigin, answer: bytes, expected: str
+) -> None:
+    keys = {"access_key_id": ID, "secret_access_key": SECRET}
+    made = S3Backend("prod", endpoint=origin(status(403), answer).url, missing_on_403=True, **keys)
+    said = unavailable(lambda: made.open(PHOTO))
+    assert expected in said
+    assert "gateway" not in said  # the body is not repeated
+    made.close()
+    denied = origin(status(403), error(403, "AccessDenied", "Access Denied"), status(403))
+    made = S3Backend("prod", endpoint=denied.url, missing_on_403=True, **keys)
+    assert made.open(PHOTO) is made.open(key("b")) is None
+    assert len(denied.requests) == 3
+    made.close()
 
 
 def test_an_answer_without_a_length_cannot_tell(origin: MakeOrigin, connect: Connect) -> None:
@@ -165,9 +255,10 @@ def test_only_a_strong_etag_is_kept(origin: MakeOrigin, connect: Connect, etag: 
 def test_connection_refused(connect: Connect) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert f"http://127.0.0.1:{port} could not be reached" in unavailable(
-        lambda: connect(f"http://127.0.0.1:{port}").open(PHOTO)
-    )
+    endpoint = f"http://127.0.0.1:{port}"
+    said = unavailable(lambda: connect(endpoint).open(PHOTO))
+    assert f"{endpoint} could not be reached: " in said
+    assert f"(check endpoint={endpoint})" in said
 
 
 def test_listing_without_a_server(connect: Connect) -> None:

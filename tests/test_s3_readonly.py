@@ -142,7 +142,8 @@ def test_a_full_round_with_a_read_only_key_writes_nothing(s3: StrictS3) -> None:
 
 def test_what_is_shown_of_a_backend(s3: StrictS3) -> None:
     prod = backend(s3, session_token=TOKEN, location="up")
-    assert repr(prod) == "S3Backend('s3://prod/up', name='prod')"
+    assert repr(prod) == f"S3Backend('s3://prod/up', name='prod', endpoint='{s3.endpoint}')"
+    assert repr(S3Backend("prod")) == "S3Backend('s3://prod', name='s3')"
     for thing in (prod, prod._account, prod._signer, prod._http):
         for secret in (SECRET, TOKEN):
             assert secret not in repr(thing)

@@ -81,7 +81,7 @@ def serving(*args: str, stop: int = signal.SIGTERM) -> Iterator[tuple[str, int]]
         assert line, process.communicate(timeout=10)[1]
         yield line, int(line.split("http://")[1].split("/")[0].rpartition(":")[2])
         process.send_signal(stop)
-        rest, errors = process.communicate(timeout=15)
+        rest, errors = process.communicate(timeout=10)
         assert process.returncode == 0, errors
         assert rest == "", "one line, and no more"
     finally:
@@ -101,7 +101,7 @@ def get(port: int, path: str, method: str = "GET") -> tuple[int, dict[str, str],
 
 def test_standing_alone(project: Path) -> None:
     with serving("--debug") as (line, port):
-        assert line == f"mediamw serve: http://127.0.0.1:{port}/media/\n"
+        assert line == f"mediamw serve: http://127.0.0.1:{port}/ (no app; media below /media/, from local)\n"
         status, headers, body = get(port, "/media/a.txt")
         assert (status, body, headers["x-media-backend"]) == (200, b"hello", "local")
         assert get(port, "/media/none.txt")[0] == 404
@@ -116,7 +116,8 @@ def test_standing_alone(project: Path) -> None:
     [("serve_apps:wsgi", b"wsgi"), ("serve_apps:Site()", b"wsgi"), ("serve_apps:asgi", b"asgi")],
 )
 def test_around_an_app(project: Path, target: str, speaks: bytes) -> None:
-    with serving("--prefix", "/files/", target) as (_, port):
+    with serving("--backend", "memory:", "--prefix", "/files/", target) as (line, port):
+        assert line == f"mediamw serve: http://127.0.0.1:{port}/ (media below /files/, from local, then memory)\n"
         assert get(port, "/files/a.txt")[2] == b"hello"
         assert get(port, "/files/none.txt")[2].startswith(speaks + b" GET /files/none.txt")
         assert get(port, "/", "POST")[2].startswith(speaks + b" POST /")
@@ -155,6 +156,58 @@ def test_exit_with_a_connection_kept_open(project: Path) -> None:
             connection.close()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("target", [[], ["serve_apps:wsgi"], ["serve_apps:asgi"]], ids=["alone", "wsgi", "asgi"])
+def test_exit_while_a_client_stalls(project: Path, target: list[str]) -> None:
+    """A browser that sleeps in the middle of a download must not keep the server from stopping."""
+    with (project / "media" / "big.bin").open("wb") as big:
+        big.truncate(100_000_000)
+    stalled = None
+    try:
+        with serving(*target) as (_, port):
+            stalled = socket.create_connection(("127.0.0.1", port), timeout=10)
+            stalled.sendall(b"GET /media/big.bin HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert stalled.recv(4096).startswith(b"HTTP/1.1 200 ")
+    finally:
+        if stalled is not None:
+            stalled.close()
+
+
+def test_a_host_by_its_name(project: Path) -> None:
+    with serving("--host", "localhost") as (line, port):
+        assert line.startswith(f"mediamw serve: http://127.0.0.1:{port}/ ")
+        assert get(port, "/media/a.txt")[2] == b"hello"
+
+
+@pytest.mark.parametrize("error", [socket.gaierror(-2, "Name or service not known"), UnicodeError("label too long")])
+def test_a_host_that_is_not_known(
+    project: Path, error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unknown(*args: object, **kwargs: object) -> list[object]:
+        raise error
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    assert main(["serve", "--backend", "./media", "--port", "0", "--host", "no.such.host.invalid"]) == 2
+    said = capsys.readouterr().err
+    assert "no.such.host.invalid" in said
+    assert "127.0.0.1" in said
+
+
+def test_an_address_that_is_not_ours(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """192.0.2.1 is TEST-NET-1: no machine has it."""
+    assert main(["serve", "--backend", "./media", "--port", "0", "--host", "192.0.2.1"]) == 2
+    assert "cannot listen on 192.0.2.1" in capsys.readouterr().err
+
+
+def test_a_directory_that_is_missing_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It may be made by the first upload; it may as well be mistyped. (The app named ends the command early.)"""
+    args = ["--backend", "./media", "--backend", "old=./meida", "--port", "0", "nowhere:app"]
+    assert main(["serve", *args]) == 2
+    assert capsys.readouterr().err.splitlines()[:-1] == [
+        f"mediamw serve: old: {project / 'meida'} does not exist yet",
+    ]
+
+
 def test_taken_port(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -164,14 +217,37 @@ def test_taken_port(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "--port 0" in error
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the port cannot be held")
+def test_a_free_port_stays_ours_until_the_server_has_it(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    class Server:
+        def on_startup(self, hook: object) -> None:
+            pass
+
+        def serve(self, **options: object) -> None:
+            with socket.socket() as other, pytest.raises(OSError, match="Address already in use"):
+                other.bind(("127.0.0.1", seen[0]))
+
+    def server(host: str, port: int, *rest: str) -> Server:
+        seen.append(port)
+        return Server()
+
+    monkeypatch.setattr("mediamw.cli.serve._granian", server)
+    assert main(["serve", "--backend", "./media", "--port", "0"]) == 0
+    assert seen
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [
         (["--backend", "s3://b?regoin=x"], "did you mean region?"),
         (["--backend", "ftp://b"], "ftp: is no kind of backend"),
         (["--backend", "./media", "--prefix", "media"], "prefix"),
+        (["--backend", "./media", "--prefix", "/", "serve_apps:wsgi"], "leaves nothing to the app"),
         (["--backend", "./media", "serve_apps"], "MODULE:APP"),
         (["--backend", "./media", "nowhere:app"], "no module 'nowhere'"),
+        (["--backend", "./media", "--interface", "asgi", "nowhere:app"], "no module 'nowhere'"),
         (["--backend", "./media", "serve_apps:nothing"], "has no 'nothing'"),
         (["--backend", "./media", "serve_apps:number"], "int is not an app"),
     ],
@@ -203,6 +279,14 @@ def test_what_the_app_imports_and_lacks_is_its_own_error(project: Path, monkeypa
     monkeypatch.syspath_prepend(str(project))
     with pytest.raises(ModuleNotFoundError, match="a_module_that_nobody_has"):
         load_app("serve_broken:app")
+
+
+@pytest.mark.parametrize("interface", ["auto", "wsgi"])
+def test_an_app_that_breaks_when_imported(project: Path, interface: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--port", "0", "--backend", "./media", "--interface", interface, "serve_broken:app"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert "import a_module_that_nobody_has" in "\n".join(lines), "the traceback says where"
+    assert lines[-1].startswith("mediamw: serve_broken:app could not be imported")
 
 
 def test_interfaces(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

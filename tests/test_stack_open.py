@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mediamw import BackendUnavailable, ContentChanged, LocalBackend, MediaStack, MemoryBackend
+from mediamw.backends.local import LocalHandle
 from mediamw.core.keys import Key
 from mediamw.testing.strict_s3 import StrictS3
 
@@ -285,3 +287,28 @@ def test_many_files_at_once(s3: StrictS3) -> None:
     for file in files:
         file.close()
     stack.close()
+
+
+def test_a_local_file_that_has_become_shorter_is_not_read_as_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"x" * 300_000)
+    with MediaStack([LocalBackend(tmp_path)]).open("a.bin") as file:
+        os.truncate(path, 1000)
+        with pytest.raises(ContentChanged, match="ended"):
+            file.read()
+
+
+def test_the_rest_is_read_in_large_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.bin").write_bytes(bytes(range(256)) * 10_000)
+    asked = []
+    chunks = LocalHandle.chunks
+
+    def noted(self: LocalHandle, start: int, stop: int) -> Iterator[bytes]:
+        asked.append(stop - start)
+        return chunks(self, start, stop)
+
+    monkeypatch.setattr(LocalHandle, "chunks", noted)
+    with MediaStack([LocalBackend(tmp_path)]).open("a.bin") as file:
+        assert file.read(3) == b"\0\1\2"
+        assert file.read() == (bytes(range(256)) * 10_000)[3:]
+    assert len(asked) <= 5

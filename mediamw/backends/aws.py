@@ -14,6 +14,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import BackendUnavailable
+from .origin_http import keep_secrets_out_of_logs
 from .sigv4 import Credentials
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 # Regions of the partition "aws", whose hosts are known without asking: one form, no exceptions.
 _PLAIN_REGION = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-[0-9]")
 _PLAIN_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+# At DEBUG they say what is signed and sent, token and all, and what STS and the metadata services answer.
+_LOGGERS = ("auth", "credentials", "endpoint", "hooks", "httpsession", "parsers", "retryhandler", "utils")
 # Names with a meaning of their own get their hosts from botocore's rules: S3 Express, Object Lambda, Outposts.
 _SPECIAL_SUFFIXES = ("--x-s3", "--xa-s3", "--ol-s3", "--op-s3")
 _ENDPOINT = re.compile(
@@ -73,6 +76,7 @@ class AWSAccount:
         self._static = static
         self._region = region
         self._endpoint = endpoint
+        self._of_profile = f" (profile={profile})" if profile is not None else ""
         self._lock = threading.Lock()
         self._session: botocore.session.Session | None = None
         self._source: Any = None  # botocore's credentials object, which renews itself
@@ -91,7 +95,7 @@ class AWSAccount:
                 # botocore keeps the expiry to itself; permanent credentials have none.
                 expiry = getattr(self._source, "_expiry_time", None)
         except (BotoCoreError, ClientError, RuntimeError) as error:  # RuntimeError: renewed, and still expired
-            raise BackendUnavailable(f"AWS credentials: {error}", backend=self._backend) from None
+            raise BackendUnavailable(f"AWS credentials{self._of_profile}: {error}", backend=self._backend) from None
         if frozen is None:
             raise BackendUnavailable(
                 "no AWS credentials found: give profile=NAME, or keys, or set AWS_ACCESS_KEY_ID and "
@@ -114,7 +118,7 @@ class AWSAccount:
                     return session.get_scoped_config().get("region") or "us-east-1"
                 return session.get_config_variable("region") or "us-east-1"
         except BotoCoreError as error:
-            raise BackendUnavailable(f"AWS configuration: {error}", backend=self._backend) from None
+            raise BackendUnavailable(f"AWS configuration{self._of_profile}: {error}", backend=self._backend) from None
 
     def host(self, bucket: str, style: str) -> tuple[str, str]:
         """Return (origin, path before the key) by botocore's endpoint rules: China, dotted names, special buckets."""
@@ -174,6 +178,7 @@ class AWSAccount:
         if self._session is None:
             import botocore.session
 
+            keep_secrets_out_of_logs(*(f"botocore.{name}" for name in _LOGGERS))
             if self._static is not None:
                 # No profile, not even the environment's: (config name, variable, default, conversion) all empty.
                 self._session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})

@@ -54,7 +54,7 @@ def _load_openat2() -> Openat2 | None:
         how = hows.get((flags, resolve))
         if how is None:
             how = hows[flags, resolve] = OpenHow(flags, 0, resolve)
-        fd: int = syscall(_OPENAT2, dir_fd, os.fsencode(path), ctypes.addressof(how), size)
+        fd: int = syscall(_OPENAT2, dir_fd, path.encode(errors="surrogateescape"), ctypes.addressof(how), size)
         if fd < 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), path)

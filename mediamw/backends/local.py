@@ -119,6 +119,8 @@ class LocalBackend:
             return None
         try:
             return self._held(self._beneath.open_file(key), key)
+        except UnicodeEncodeError:  # under a locale that is not UTF-8 Python cannot say this name
+            return None
         except OSError as error:
             self._raise_unless_missing(error, key)
             return None
@@ -130,6 +132,8 @@ class LocalBackend:
         try:
             fd = self._beneath.open_file_now(key)
             return LATER if fd is None else self._held(fd, key)
+        except UnicodeEncodeError:  # under a locale that is not UTF-8 Python cannot say this name
+            return None
         except OSError as error:
             self._raise_unless_missing(error, key)
             return None
@@ -164,6 +168,8 @@ class LocalBackend:
         return LocalHandle(fd, _meta(found))
 
     def _raise_unless_missing(self, error: OSError, key: Key) -> None:
+        if error.errno == errno.EACCES and not os.access(self.root, os.X_OK):  # not this file's fault: an outage
+            raise self._unavailable(error, key, "open") from error
         if isinstance(error, LinkRefused) or error.errno in _NOT_SERVABLE:
             reason = f"{error.strerror} ({os.path.join(self.root, key)})"
             raise NotServable(reason, backend=self.name, key=key, operation="open") from error

@@ -23,15 +23,22 @@ CONNECT_SECONDS = 2.0
 READ_SECONDS = 5.0
 _CONNECTIONS = 16
 _PIECE_BYTES = 64 * 1024
-_SECRET_PARAMETERS = re.compile(r"(X-Amz-(?:Signature|Security-Token)=)[^&\s]*")
+# In URLs, and as botocore writes headers, what it signs, and the answers of STS and metadata services.
+_SECRETS = re.compile(
+    r"""((?:signature|token|secret_?(?:access_?)?key)['"]?\s*[=:>]\s*b?['"]?)[^&\s'",<>}]+""", re.IGNORECASE
+)
 
 
 class OriginHTTP:
-    """The connections of one backend to one origin (``scheme://host[:port]``)."""
+    """The connections of one backend to one origin (``scheme://host[:port]``).
 
-    def __init__(self, origin: str, backend: str) -> None:
+    ``hint`` ends the texts that say it could not be reached.
+    """
+
+    def __init__(self, origin: str, backend: str, hint: str = "") -> None:
         self.origin = origin
         self._backend = backend
+        self._hint = hint
         # By process: a forked child must not read its parent's answers from a shared socket. No lock, which a fork
         # could leave held: setdefault is atomic.
         self._pools: dict[int, HTTPConnectionPool] = {}
@@ -41,6 +48,22 @@ class OriginHTTP:
         response = self._send("HEAD", url, {})
         response.drain_conn()
         return response.status, response.headers
+
+    def get_start(self, url: str, limit_bytes: int) -> tuple[int, bytes]:
+        """Send GET for one byte and return the status and the body up to ``limit_bytes``: what a HEAD cannot tell."""
+        from urllib3.exceptions import HTTPError
+
+        response = self._send("GET", url, {"Range": "bytes=0-0"})
+        body = b""
+        try:
+            while len(body) < limit_bytes and (data := response.read(limit_bytes - len(body))):
+                body += data
+        except HTTPError as error:
+            self._fail(error, "the body broke off")
+        finally:
+            response.close()
+            response.release_conn()
+        return response.status, body
 
     def get_range(self, url: str, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
         """Send GET for the bytes from ``start`` to ``stop`` of the version ``etag`` and yield exactly these.
@@ -83,6 +106,7 @@ class OriginHTTP:
                     retries=False,
                     preload_content=False,
                     decode_content=False,
+                    enforce_content_length=True,  # the default of urllib3 2, not of 1.26
                 )
             except ProtocolError as error:
                 if last:
@@ -98,7 +122,8 @@ class OriginHTTP:
         if pool is None:
             import urllib3
 
-            _keep_signatures_out_of_logs()
+            # They log every target at DEBUG, query and all, and with a malformed answer the URL as a warning.
+            keep_secrets_out_of_logs("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
             parts = urlsplit(self.origin)
             timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
             kind = urllib3.HTTPSConnectionPool if parts.scheme == "https" else urllib3.HTTPConnectionPool
@@ -110,7 +135,9 @@ class OriginHTTP:
     def _fail(self, error: Exception, reason: str = "") -> NoReturn:
         # Not str(error): urllib3 puts the path into some of its messages, and that holds the signature.
         text = reason or type(error).__name__
-        raise BackendUnavailable(f"{self.origin} could not be reached: {text}", backend=self._backend) from None
+        raise BackendUnavailable(
+            f"{self.origin} could not be reached: {text}{self._hint}", backend=self._backend
+        ) from None
 
     def _offset(self, response: BaseHTTPResponse, start: int, stop: int, etag: str | None) -> int:
         """Return how many bytes of the body stand before ``start``; raise what the status means otherwise."""
@@ -154,15 +181,15 @@ class OriginHTTP:
                 yield data
 
 
-def _keep_signatures_out_of_logs() -> None:
-    """urllib3 logs every target at DEBUG, query and all, and with a malformed answer the URL as a warning."""
-    for name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
+def keep_secrets_out_of_logs(*loggers: str) -> None:
+    """Have signatures, tokens and secrets replaced in what these loggers say; those below them need their own."""
+    for name in loggers:
         logging.getLogger(name).addFilter(_redact)  # adding it twice is adding it once
 
 
 def _redact(record: logging.LogRecord) -> bool:
-    if isinstance(record.args, tuple):
-        record.args = tuple(
-            _SECRET_PARAMETERS.sub(r"\1REDACTED", arg) if isinstance(arg, str) else arg for arg in record.args
-        )
+    text = record.getMessage()
+    clean = _SECRETS.sub(r"\1REDACTED", text)
+    if clean != text:
+        record.msg, record.args = clean, ()
     return True

@@ -21,6 +21,7 @@ from ..core.model import Meta
 from .aws import AWSAccount, endpoint_host, plain_host
 from .base import Entry, Remote, SignedURL
 from .origin_http import OriginHTTP
+from .s3_errors import OWN_URL_LIFE_SECONDS, REASON_BYTES, Reasons, explain
 from .sigv4 import MAX_LIFE_SECONDS, Credentials, Signer
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ URL_LIFE_SECONDS = 3600
 URL_WINDOW_SECONDS = 900
 LEAST_REST_SECONDS = 300
 """A URL is handed out only while it has this long to live: a page that loads slowly still gets its images."""
-
-# For the URLs that we ask ourselves and show nobody: a clock that is a quarter of an hour off still works, either way.
-_OWN_URL_LIFE_SECONDS = 900
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,254}")  # old buckets have capitals; ":" is of access points' ARNs
 _HOST_BUCKET = re.compile(r"[a-z0-9][a-z0-9.:-]*")
@@ -45,8 +43,8 @@ class S3Backend:
     Credentials: ``access_key_id`` and ``secret_access_key`` (with ``session_token`` for temporary ones), else
     ``profile``, else botocore's whole chain. ``region`` defaults to the profile's, then us-east-1. ``endpoint`` is the
     URL of another S3 than AWS's; ``style`` is how the bucket stands in URLs: ``virtual``, ``path``, or ``auto``
-    (virtual on AWS, path at an endpoint). ``url_life`` and ``url_window`` in seconds. With ``missing_on_403`` a 403 to
-    a HEAD counts as missing, which is what S3 says to those who may not list the bucket. Raises ``ConfigError``.
+    (virtual on AWS, path at an endpoint). ``url_life`` and ``url_window`` in seconds. With ``missing_on_403`` S3's 403
+    AccessDenied counts as missing: S3 says so to those who may not list the bucket. Raises ``ConfigError``.
     """
 
     def __init__(
@@ -75,6 +73,8 @@ class S3Backend:
         self._check(location, region, profile)
         static = self._static_credentials(access_key_id, secret_access_key, session_token, profile)
         self._account = AWSAccount(name, profile=profile, static=static, region=region, endpoint=endpoint)
+        self._endpoint = endpoint
+        self._reasons = Reasons()
         self._prepare_lock = threading.Lock()
         self._signer: Signer | None = None
         self._http: OriginHTTP | None = None
@@ -87,7 +87,8 @@ class S3Backend:
 
     def __repr__(self) -> str:
         where = f"/{self.location}" if self.location else ""
-        return f"S3Backend('s3://{self.bucket}{where}', name={self.name!r})"
+        endpoint = f", endpoint={self._endpoint!r}" if self._endpoint is not None else ""
+        return f"S3Backend('s3://{self.bucket}{where}', name={self.name!r}{endpoint})"
 
     def open(self, key: Key) -> Remote | None:
         """Ask the bucket by a signed HEAD. Raises ``BackendUnavailable`` with the way out if it cannot tell."""
@@ -95,13 +96,25 @@ class S3Backend:
         if len(object_key.encode()) > MAX_KEY_BYTES:
             return None
         signer, http = self._ready()
-        url = self._presign(signer, http, object_key, "HEAD", int(time.time()), _OWN_URL_LIFE_SECONDS)
-        status, headers = http.head(url)
-        if status == 200 and (meta := _meta(headers)) is not None:
-            return Remote(meta)
-        if status == 404 or (status == 403 and self._missing_on_403 and not _clock_is_off(headers)):
-            return None
-        raise BackendUnavailable(self._explain(status, headers), backend=self.name, key=key, operation="open")
+
+        def get() -> tuple[int, bytes]:
+            return http.get_start(self._own_url(signer, http, object_key, "GET"), REASON_BYTES)
+
+        try:
+            for _ in range(2):  # the second time if a GET found what HEAD did not: the file appeared in between
+                status, headers = http.head(self._own_url(signer, http, object_key, "HEAD"))
+                if status == 200 and (meta := _meta(headers)) is not None:
+                    return Remote(meta)
+                reason = self._reasons.find(status, headers, get)
+                if reason == (404, "NoSuchKey") or (self._missing_on_403 and reason == (403, "AccessDenied")):
+                    return None
+                if not reason.is_found:
+                    break
+            why = explain(self.bucket, http.origin, signer, status, headers, reason)
+            raise BackendUnavailable(why, backend=self.name, key=key, operation="open")
+        except BackendUnavailable:
+            self._reasons.doubt()
+            raise
 
     def can_sign(self, now: float) -> bool:
         """True if credentials are at hand and live long enough for a useful URL."""
@@ -143,7 +156,7 @@ class S3Backend:
     def read_range(self, key: Key, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
         """Yield a part of the version ``etag``."""
         signer, http = self._ready()
-        url = self._presign(signer, http, self._object_key(key), "GET", int(time.time()), _OWN_URL_LIFE_SECONDS)
+        url = self._own_url(signer, http, self._object_key(key), "GET")
         return http.get_range(url, start, stop, etag)
 
     def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
@@ -181,6 +194,9 @@ class S3Backend:
         assert self._http is not None
         return self._signer, self._http
 
+    def _own_url(self, signer: Signer, http: OriginHTTP, object_key: str, method: str) -> str:
+        return self._presign(signer, http, object_key, method, int(time.time()), OWN_URL_LIFE_SECONDS)
+
     def _presign(self, signer: Signer, http: OriginHTTP, object_key: str, method: str, at: int, life: int) -> str:
         return signer.presign(method, http.origin, self._path + object_key, at=at, life=life)
 
@@ -189,7 +205,8 @@ class S3Backend:
 
     def _set_host(self, host: tuple[str, str]) -> None:
         origin, self._path = host
-        self._http = OriginHTTP(origin, self.name)
+        hint = f" (check endpoint={self._endpoint})" if self._endpoint is not None else ""
+        self._http = OriginHTTP(origin, self.name, hint)
 
     def _known_host(
         self, endpoint: str | None, region: str | None, static: Credentials | None
@@ -250,25 +267,6 @@ class S3Backend:
     def _wrong(self, reason: str) -> ConfigError:
         return ConfigError(reason, backend=self.name)
 
-    def _explain(self, status: int, headers: Mapping[str, str]) -> str:
-        """Say what a status means and what to do; a HEAD's answer has no body to quote."""
-        region = headers.get("x-amz-bucket-region")
-        signed_for = self._signer.region if self._signer is not None else ""
-        if status in (301, 307, 400) and region and region != signed_for:
-            return f"bucket {self.bucket} is in {region}, not in {signed_for}: set region={region}"
-        if status == 200:
-            return f"bucket {self.bucket} did not say how long the file is (no Content-Length)"
-        if status in (400, 403) and _clock_is_off(headers):
-            return f"bucket {self.bucket} answered {status}: this machine's clock is off, there it is {headers['Date']}"
-        if status == 400 and self._signer is not None and self._signer.credentials.session_token is not None:
-            return f"bucket {self.bucket} answered 400: the session token has expired, or it is not of this key"
-        if status == 403:
-            return (
-                f"bucket {self.bucket} answered 403: the key may not read there, or it may not list the bucket, in "
-                "which case S3 says 403 for every missing file (allow s3:ListBucket, or set missing_on_403)"
-            )
-        return f"bucket {self.bucket} answered {status} to HEAD"
-
 
 def _meta(headers: Mapping[str, str]) -> Meta | None:
     """What a HEAD tells of an object; None if it does not tell its length."""
@@ -283,12 +281,6 @@ def _meta(headers: Mapping[str, str]) -> Meta | None:
         content_type=headers.get("Content-Type"),
         content_encoding=headers.get("Content-Encoding"),
     )
-
-
-def _clock_is_off(headers: Mapping[str, str]) -> bool:
-    """True if the origin's clock says that what was signed just now is long past, or yet to come."""
-    there = parse_http_date(headers.get("Date", ""), 0)
-    return there is not None and abs(there - time.time()) > _OWN_URL_LIFE_SECONDS
 
 
 def _listed(item: Mapping[str, Any]) -> Meta:

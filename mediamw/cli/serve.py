@@ -10,19 +10,25 @@ from __future__ import annotations
 import argparse
 import http.client
 import logging
+import os
 import socket
 import sys
 import threading
+import traceback
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ..config import build_stack, check_prefix
+from ..backends.local import LocalBackend
+from ..config import build_stack
 from ..core.errors import ConfigError
+from ..stack.stack import MediaStack
 from .loading import Interface, interface_of, load_app
 
 _POLL_SECONDS = 0.05
 _START_SECONDS = 60.0
+_STOP_SECONDS = 3
+"""How long a stop waits for answers under way. Without an end, one client that stopped reading would prevent it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +60,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or Ctrl-C; return the exit status."""
-    check_prefix(args.prefix)
-    build_stack(args.backend).close()  # a mistake in a spec is told here, not in a worker's traceback
-    interface: Interface = "asgi" if args.app is None else _interface(args)
+    stack = build_stack(args.backend)
+    _tell_missing(stack)
+    app: Any = None
+    interface: Interface = "asgi"
+    if args.app is not None:
+        # Imported even if --interface says what it speaks: see below.
+        try:
+            app = load_app(args.app)
+        except ConfigError:
+            raise
+        except Exception:  # noqa: BLE001 - the app's own, whatever it is; its traceback says where
+            traceback.print_exc()
+            print(f"mediamw: {args.app} could not be imported: its own error is above", file=sys.stderr)
+            return 1
+        interface = interface_of(app) if args.interface == "auto" else args.interface
     served = Served(tuple(args.backend), args.prefix, args.debug, args.app)
-    port = _free_port(args.host, args.port)
-    server = _granian(args.host, port, interface, args.app or "mediamw")
-    announcer = threading.Thread(target=_announce, args=(args.host, port, args.prefix), daemon=True)
-    server.on_startup(announcer.start)
-    server.serve(target_loader=partial(_app, served, interface), wrap_loader=False)
+    # Made here as the worker will make it, so that a mistake is told in one line and not in the worker's traceback.
+    _wrap(app, stack, served, interface)
+    stack.close()
+    names = ", then ".join(backend.name for backend in stack.backends)
+    about = f"{'' if args.app else 'no app; '}media below {args.prefix}, from {names}"
+    host = _address(args.host)
+    with _bound(host, args.port) as probe:
+        port = probe.getsockname()[1]
+        if sys.platform != "linux":
+            probe.close()  # no server could be bound beside it; in the moment between the two the port may be taken
+        server = _granian(host, port, interface, args.app or "mediamw")
+        announcer = threading.Thread(target=_announce, args=(host, port, args.prefix, about), daemon=True)
+        server.on_startup(announcer.start)
+        server.serve(target_loader=partial(_app, served, interface), wrap_loader=False)
     return 0
 
 
@@ -72,9 +99,11 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _interface(args: argparse.Namespace) -> Interface:
-    chosen: Interface = interface_of(load_app(args.app)) if args.interface == "auto" else args.interface
-    return chosen
+def _tell_missing(stack: MediaStack) -> None:
+    """Name the directories that are not there: no error, as an upload makes one, but a mistyped path must be seen."""
+    for backend in stack.backends:
+        if isinstance(backend, LocalBackend) and not os.path.lexists(backend.root):
+            print(f"mediamw serve: {backend.name}: {backend.root} does not exist yet", file=sys.stderr, flush=True)
 
 
 def _granian(host: str, port: int, interface: Interface, name: str) -> Any:
@@ -96,6 +125,7 @@ def _granian(host: str, port: int, interface: Interface, name: str) -> Any:
         address=host,
         port=port,
         interface=Interfaces(interface),
+        workers_kill_timeout=_STOP_SECONDS,
         log_level=LogLevels.warning,  # the level at which workers tell of an app's exceptions
         log_dictconfig={"handlers": {**handlers, "console": console}},
     )
@@ -108,32 +138,55 @@ def _app(served: Served, interface: Interface) -> Any:
     """Make the app to serve; called in the worker process."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     app = None if served.target is None else load_app(served.target)
+    return _wrap(app, served.backends, served, interface)
+
+
+def _wrap(app: Any, backends: MediaStack | tuple[str, ...], served: Served, interface: Interface) -> Any:
     if interface == "asgi":
         from ..asgi import MediaMiddleware as ASGIMiddleware
 
-        return ASGIMiddleware(app, served.backends, prefix=served.prefix, debug=served.debug)
+        return ASGIMiddleware(app, backends, prefix=served.prefix, debug=served.debug)
     from ..wsgi import MediaMiddleware as WSGIMiddleware
 
-    return WSGIMiddleware(app, served.backends, prefix=served.prefix, debug=served.debug)
+    return WSGIMiddleware(app, backends, prefix=served.prefix, debug=served.debug)
 
 
-def _free_port(host: str, port: int) -> int:
-    """Return the port to listen on. The server itself would share a taken one (SO_REUSEPORT) without a word."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ConfigError(
-                f"cannot listen on {host} port {port}: {error.strerror}; choose another with --port, or --port 0 for "
-                "a free one"
-            ) from None
-        number: int = probe.getsockname()[1]
-        return number
+def _address(host: str) -> str:
+    """Return the IP address of ``host``: granian takes no names."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):  # the latter: no name could look like that
+        found = []
+    found.sort(key=lambda entry: entry[0] != socket.AF_INET)  # `localhost` is 127.0.0.1 to most tools
+    if found:
+        return str(found[0][4][0])
+    raise ConfigError(
+        f"--host {host!r}: no address of that name is known; give an address of this machine, such as 127.0.0.1, or "
+        "0.0.0.0 for all"
+    )
 
 
-def _announce(host: str, port: int, prefix: str) -> None:
+def _bound(host: str, port: int) -> socket.socket:
+    """Return a socket that holds the port to listen on. The server would share a taken one (SO_REUSEPORT) silently.
+
+    Open, it keeps the system from giving a free port to another program before the server has it; as it does not
+    listen, it gets no connections. Granian takes no bound socket: two commands that start on one given port in the
+    same moment may still both get it.
+    """
+    probe = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind((host, port))
+    except OSError as error:
+        probe.close()
+        raise ConfigError(
+            f"cannot listen on {host} port {port}: {error.strerror}; choose another with --port, or --port 0 for "
+            "a free one"
+        ) from None
+    return probe
+
+
+def _announce(host: str, port: int, prefix: str, about: str) -> None:
     """Print the line once a request is really answered."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - asked for by --host
     shown = f"[{reachable}]" if ":" in reachable else reachable
@@ -148,6 +201,6 @@ def _announce(host: str, port: int, prefix: str) -> None:
             continue
         finally:
             connection.close()
-        print(f"mediamw serve: http://{shown}:{port}{prefix}", flush=True)
+        print(f"mediamw serve: http://{shown}:{port}/ ({about})", flush=True)
         return
     print(f"mediamw serve: no answer on {shown}:{port} within {_START_SECONDS:g} seconds", file=sys.stderr, flush=True)

@@ -26,7 +26,7 @@ MAX_SEGMENT_BYTES = 255
 STATE_FOLDER = ".mediamw"
 
 _WINDOWS_DEVICES = frozenset(
-    ["con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))]
+    ["con", "prn", "aux", "nul", "conin$", "conout$", *(name + n for name in ("com", "lpt") for n in "0123456789¹²³")]
 )
 
 
@@ -56,7 +56,7 @@ def refusal(name: str) -> str | None:
         if len(segment) > MAX_SEGMENT_BYTES or len(segment.encode()) > MAX_SEGMENT_BYTES:
             return f"a segment has more than {MAX_SEGMENT_BYTES} bytes"
     # casefold: on a case-folding disk it is the same folder
-    if segments[0].casefold() == STATE_FOLDER or segments[-1].startswith(f"{STATE_FOLDER}-"):
+    if segments[0].casefold() == STATE_FOLDER or segments[-1].casefold().startswith(f"{STATE_FOLDER}-"):
         return f"{STATE_FOLDER} names mediamw's own state"
     return None
 
@@ -76,8 +76,6 @@ class DotfileRule:
     """
 
     def __init__(self, allow: Sequence[str] = ()) -> None:
-        if isinstance(allow, str):
-            raise TypeError("allow_dotfiles takes a list of patterns, not one string")
         self._matches: Callable[[str], bool] | None = None
         if allow:
             import pathspec  # not needed by those who give no pattern

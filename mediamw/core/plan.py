@@ -31,6 +31,8 @@ REASONS: Final = {
 
 Headers = list[tuple[str, str]]
 OnMiss = Literal["app", "404", "placeholder"]
+ON_MISS_ALONE: Final[OnMiss] = "404"
+"""What ``"app"`` comes to where no app is wrapped."""
 
 # What add_headers may not say: these are decided here, and a second opinion would break framing, caches or redirects.
 _OURS: Final = frozenset(
@@ -60,7 +62,7 @@ _OURS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """A picture in the place of a missing one; it keeps its 404, browsers paint it all the same."""
+    """A picture in the place of a missing one; it keeps its 404 or 503, browsers paint it all the same."""
 
     body: bytes = (
         b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 160 120" role="img" aria-label="missing">'
@@ -105,11 +107,12 @@ def decide(
     elif isinstance(outcome, Missing):
         if policy.on_miss == "app":
             return PASS
-        plan = _placeholder(policy) if _wants_picture(request, policy) else _error(404)
+        plan = _placeholder(404, policy) if _wants_picture(request, policy) else _error(404)
     elif isinstance(outcome, (Hidden, Refused)):
         plan = _error(404)
     else:
-        plan = _error(503, ("Retry-After", str(outcome.retry_after)))
+        retry = ("Retry-After", str(outcome.retry_after))
+        plan = _placeholder(503, policy, retry) if _wants_picture(request, policy) else _error(503, retry)
     return _finished(request, plan, policy, backend, timings)
 
 
@@ -229,8 +232,8 @@ def _error(status: int, *extra: tuple[str, str]) -> Plan:
     return _small(status, body, "text/plain; charset=utf-8", *extra)
 
 
-def _placeholder(policy: Policy) -> Plan:
-    return _small(404, policy.placeholder.body, policy.placeholder.content_type)
+def _placeholder(status: int, policy: Policy, *extra: tuple[str, str]) -> Plan:
+    return _small(status, policy.placeholder.body, policy.placeholder.content_type, *extra)
 
 
 def _wants_picture(request: Request, policy: Policy) -> bool:

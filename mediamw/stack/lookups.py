@@ -53,15 +53,17 @@ class _State:
         self.lock = threading.Lock()
         self.answers = answers
         self.flights: dict[_Id, Future[Answer]] = {}
+        self.waiting: dict[Future[Answer], int] = {}  # how many wait for a flight
         self.backends: set[str] = set()  # the names of those that were asked
 
 
 class Lookups:
-    """The answers of the remote backends of one stack. ``clock`` in seconds, for tests."""
+    """The answers of the remote backends of one stack. ``pool_of`` gives the threads that ask a backend, by its name:
+    each has its own, so that a dead one does not keep the others waiting. ``clock`` in seconds, for tests."""
 
     def __init__(
         self,
-        pool: Pool,
+        pool_of: Callable[[str], Pool],
         *,
         found_ttl: float,
         missing_ttl: float,
@@ -80,7 +82,7 @@ class Lookups:
                 TLRUCache(max_bytes, ttu=expires, timer=clock, getsizeof=lambda value: max(value.size, least))
             )
 
-        self._pool = pool
+        self._pool_of = pool_of
         self._new_state = new_state
         self._states: dict[int, _State] = {}  # by process; one assignment or setdefault, so no lock
 
@@ -97,7 +99,10 @@ class Lookups:
         return UNKNOWN if found is None else found.answer
 
     def ask(self, backend: Backend, key: Key) -> Future[Answer]:
-        """Ask ``backend`` on the network pool, unless somebody is asking already; the future has the answer."""
+        """Ask ``backend`` on its pool, unless somebody is asking already; the future has the answer.
+
+        Who does not wait for it to the end calls ``leave``.
+        """
         state = self._state()
         identity = (backend.name, key)
         with state.lock:
@@ -107,12 +112,33 @@ class Lookups:
                 flight.set_result(found.answer)
                 return flight
             if identity in state.flights:
-                return state.flights[identity]
-            flight = state.flights[identity] = self._pool.submit(backend.open, key)
+                flight = state.flights[identity]
+                state.waiting[flight] += 1
+                return flight
+            flight = state.flights[identity] = self._pool_of(backend.name).submit(_open_remote, backend, key)
+            state.waiting[flight] = 1
             state.backends.add(backend.name)
         # Outside the lock: a future that is done calls back at once.
         flight.add_done_callback(lambda done: _landed(state, identity, done))
         return flight
+
+    def leave(self, backend: Backend, key: Key, flight: Future[Answer]) -> None:
+        """Wait no longer. A question that nobody waits for and nobody has begun to ask is dropped.
+
+        This bounds the queue by those who wait: a flood of clients that give up leaves nothing behind.
+        """
+        state = self._state()
+        identity = (backend.name, key)
+        with state.lock:
+            left = state.waiting.get(flight, 1) - 1
+            if left > 0:
+                state.waiting[flight] = left
+                return
+            if flight.running() or flight.done():
+                return
+            if state.flights.get(identity) is flight:
+                del state.flights[identity]  # who asks from now on starts anew
+        flight.cancel()  # outside the lock: it calls back at once
 
     def forget(self, key: Key) -> None:
         """Drop what is remembered of ``key``, and do not remember what is being asked now."""
@@ -128,8 +154,20 @@ class Lookups:
         return state if state is not None else self._states.setdefault(pid, self._new_state())
 
 
+def _open_remote(backend: Backend, key: Key) -> Answer:
+    answer = backend.open(key)
+    if answer is not None and not isinstance(answer, Remote):
+        answer.close()
+        raise TypeError(
+            f"backend {backend.name!r} signs or reads ranges, so its answers are shared: it has to answer Remote or "
+            "None, not an open file"
+        )
+    return answer
+
+
 def _landed(state: _State, identity: _Id, flight: Future[Answer]) -> None:
     with state.lock:
+        state.waiting.pop(flight, None)
         if state.flights.get(identity) is not flight:
             return  # forgotten meanwhile
         del state.flights[identity]

@@ -56,12 +56,21 @@ class _Reader(io.RawIOBase):
         self._position += len(data)
         return len(data)
 
+    def readall(self) -> bytes:
+        """Read the rest in the largest pieces there are; the inherited one asks for 8 KiB at a time."""
+        self._check_open()
+        pieces = []
+        while self._position < self.meta.size:
+            pieces.append(self._some(self._position, self.meta.size))
+            self._position += len(pieces[-1])
+        return b"".join(pieces)
+
     def _check_open(self) -> None:
         if self.closed:
             raise ValueError("I/O operation on closed file")
 
     def _some(self, start: int, stop: int) -> bytes:
-        """Return at least one of the bytes from ``start`` to ``stop``, or none if the file ended early."""
+        """Return at least one of the bytes from ``start`` to ``stop``. Raises ``ContentChanged`` if there are none."""
         raise NotImplementedError(f"{type(self).__name__} has to say how it reads")
 
 
@@ -78,7 +87,10 @@ class HandleReader(_Reader):
         super().close()
 
     def _some(self, start: int, stop: int) -> bytes:
-        return next(self._handle.chunks(start, stop), b"")
+        data = next(self._handle.chunks(start, stop), b"")
+        if not data:  # start lies before the size that was promised
+            raise ContentChanged(f"the file ended {stop - start} bytes early while it was read", key=self.name)
+        return data
 
 
 class RemoteReader(_Reader):

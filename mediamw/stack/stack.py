@@ -42,7 +42,7 @@ class MediaStack:
 
     ``base_url`` is what ``url`` puts before a key that no backend signs, such as ``/media/``. ``found_ttl`` and
     ``missing_ttl`` say for how many seconds a remote backend's answer is believed, ``deadline`` how many seconds one
-    look-up may take in all. Raises ``ConfigError``.
+    backend may take for one look-up, waiting for a thread included. Raises ``ConfigError``.
     """
 
     def __init__(
@@ -55,13 +55,17 @@ class MediaStack:
         deadline: float = DEADLINE_SECONDS,
     ) -> None:
         self.backends = _checked(backends)
-        self.base_url = base_url
+        self.base_url = _checked_base_url(base_url)
+        for option, seconds in (("found_ttl", found_ttl), ("missing_ttl", missing_ttl), ("deadline", deadline)):
+            if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not 0 <= seconds < float("inf"):
+                raise ConfigError(f"{option}: {seconds!r} is not a number of seconds, 0 or more")
         self._deadline = deadline
+        self._said: dict[str, float] = {}
         self._disk = Pool(DISK_THREADS, "mediamw-disk")
-        self._network = Pool(NETWORK_THREADS, "mediamw-network")
-        self._lookups = Lookups(self._network, found_ttl=found_ttl, missing_ttl=missing_ttl)
         # Asked over a network, and so remembered: isinstance with a protocol is slow, so it is asked once.
         self._remote = frozenset(b.name for b in self.backends if isinstance(b, (Signs, ReadsRanges)))
+        self._network = {name: Pool(NETWORK_THREADS, f"mediamw-network-{name}") for name in self._remote}
+        self._lookups = Lookups(self._network.__getitem__, found_ttl=found_ttl, missing_ttl=missing_ttl)
         self._now = frozenset(b.name for b in self.backends if isinstance(b, OpensNow))
 
     def __repr__(self) -> str:
@@ -82,6 +86,13 @@ class MediaStack:
         """The threads for what may wait for a disk."""
         return self._disk
 
+    def say(self, subject: str, text: str) -> None:
+        """Log a warning, at most once a minute for each ``subject``."""
+        now = time.monotonic()
+        if now - self._said.get(subject, -60.0) >= 60.0:
+            self._said[subject] = now
+            log.warning("%s", text)
+
     def find(self, key: str, method: str = "GET") -> Found:
         """Say what the stack has: ``Held`` (the caller closes its handle), ``Redirect`` for ``method``, ``Missing``.
 
@@ -101,7 +112,7 @@ class MediaStack:
         if not isinstance(backend, Signs):
             raise NoURL("the backend makes no URLs, so nobody can be sent there", backend=backend.name, key=key)
         if not backend.can_sign(time.time()):
-            yield from self._within_deadline(backend, self._network.submit(backend.prepare))
+            yield from self._within_deadline(backend, self._network[backend.name].submit(backend.prepare))
         signed = backend.sign(key, method, time.time())
         return Redirect(backend.name, signed.url, signed.expires)
 
@@ -184,7 +195,8 @@ class MediaStack:
     def close(self) -> None:
         """Close connections, descriptors and threads. The stack may be used again and then opens what it needs."""
         self._disk.close()
-        self._network.close()
+        for pool in self._network.values():
+            pool.close()
         for backend in self.backends:
             if isinstance(backend, Closes):
                 backend.close()
@@ -208,7 +220,7 @@ class MediaStack:
                 timings.append(Timing(backend.name, said, time.perf_counter() - started, cached))
             if answer is not None:
                 if unsure is not None:
-                    log.warning("%s; served from backend %r instead", unsure, backend.name)
+                    self.say(f"instead of {unsure.backend}", f"{unsure}; served from backend {backend.name!r} instead")
                 return backend, answer
         if unsure is not None:
             raise unsure
@@ -220,8 +232,12 @@ class MediaStack:
             known = self._lookups.known(backend, key)
             if known is not UNKNOWN:
                 return known, True
-            answer = yield from self._within_deadline(backend, self._lookups.ask(backend, key))
-            return answer, False
+            flight = self._lookups.ask(backend, key)
+            try:
+                return (yield from self._within_deadline(backend, flight)), False
+            except BaseException:
+                self._lookups.leave(backend, key, flight)
+                raise
         if not inline:
             return backend.open(key), False
         if backend.name in self._now:
@@ -272,9 +288,15 @@ def _not_found(key: str) -> FileNotFoundError:
     return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), key)
 
 
+def _checked_base_url(base_url: Any) -> str | None:
+    if base_url is not None and not (isinstance(base_url, str) and base_url.endswith("/")):
+        raise ConfigError(f"base_url: {base_url!r} must end with '/', such as /media/")
+    return base_url
+
+
 def _checked(backends: Any) -> tuple[Backend, ...]:
-    if isinstance(backends, (str, bytes)) or not backends:
-        raise ConfigError("backends: give a list with at least one backend")
+    if not isinstance(backends, (list, tuple)) or not backends:
+        raise ConfigError(f"backends: give a list with at least one backend, not {backends!r}")
     for number, backend in enumerate(backends, 1):
         if not callable(getattr(backend, "open", None)) or not isinstance(getattr(backend, "name", None), str):
             raise ConfigError(

@@ -60,7 +60,7 @@ class Pool:
         return executor.submit(function, *args, **kwargs)
 
     def close(self) -> None:
-        """Let the threads end when they have done what was submitted."""
+        """Let the threads end when they have done what they do now; what was not begun is cancelled."""
         executor = self._executors.pop(os.getpid(), None)
         if executor is not None:
-            executor.shutdown(wait=False)
+            executor.shutdown(wait=False, cancel_futures=True)

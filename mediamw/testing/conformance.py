@@ -9,7 +9,8 @@
 
 Rules:
 
-1. All faults are found in one run, and each is a sentence (in the manner of Go's ``testing/fstest``).
+1. All faults are found in one run, and each is a sentence (in the manner of Go's ``testing/fstest``). What is wrong in
+   the same way with many files or slices is one sentence, with an example and their number.
 2. ``open`` is checked for every backend, a capability of ``backends/base.py`` for those that have it. The backend holds
    ``files`` and nothing else; names that are not there are asked for too.
 3. Only ``put`` writes, below ``mediamw-conformance-...``, and what it wrote stays: give the suite a backend of its own.

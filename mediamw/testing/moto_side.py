@@ -20,6 +20,16 @@ def require_moto() -> None:
         )
 
 
+def keep_moto_from_profiles() -> None:
+    """Have moto open its botocore session without a profile: it does so before its first XML error, and would fail if
+    AWS_PROFILE names none."""
+    import botocore.session
+    import moto.core.utils
+
+    utils: Any = moto.core.utils  # its type says nothing of what it imports
+    utils.Session = lambda: botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+
+
 def moto_environ(request: HttpRequest, path: str, port: int, account: str) -> dict[str, Any]:
     """The WSGI environment for moto: path style whatever the client used, in our account."""
     environ: dict[str, Any] = {

@@ -35,7 +35,7 @@ from typing import Any, Self
 from urllib.parse import quote, unquote
 
 from .http_server import Answer, Server
-from .moto_side import moto_environ, require_moto
+from .moto_side import keep_moto_from_profiles, moto_environ, require_moto
 from .sigv4_check import AuthKind, Claim, HttpRequest, S3Error, read_claim, verify
 
 READS = ("GET", "HEAD")
@@ -119,6 +119,7 @@ class StrictS3:
     def start(self) -> Self:
         """Serve until ``close``. A closed instance can be started again, empty."""
         require_moto()
+        keep_moto_from_profiles()
         from moto.moto_server.werkzeug_app import create_backend_app
         from moto.s3.models import s3_backends
 

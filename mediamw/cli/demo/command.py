@@ -1,6 +1,6 @@
 """Look at a site on a production dump whose media lie in an embedded production, which it can read and not write.
 
-  mediamw demo            prints a line with the URL once the page answers; Ctrl-C stops
+  mediamw demo            prints the URL once the page answers, then the folder of the local files; Ctrl-C stops
   mediamw demo --check    looks at everything itself and says what it saw
 
 Nothing of it stays behind: the local media directory is a temporary one.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import io
 import sys
+import time
 
 from .stop_signals import stop_signals
 
@@ -37,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # keys are of all scripts, terminals are not
     port = 0 if args.check else args.port
+    started = time.monotonic()
     with stop_signals() as stop:
         try:
             # Imported here: without the `demo` extra there should be a sentence, and --help needs none of it.
@@ -49,11 +51,13 @@ def run(args: argparse.Namespace) -> int:
         try:
             with running(host=args.host, port=port) as demo:
                 if args.check:
+                    _say(f"ready after {time.monotonic() - started:.2f} s")
                     return 0 if check(demo, _say, stopped=stop.arrived) else 1
                 _say(
                     f"mediamw demo: {demo.url}  "
                     f"(production: embedded S3 at {demo.s3.endpoint}, read-only key; Ctrl-C stops)"
                 )
+                _say(f"local files: {demo.folder}  (delete one and reload the page: production answers)")
                 stop.wait()
                 return 0
         except CannotStart as error:

@@ -56,7 +56,7 @@ def running(*, host: str = "127.0.0.1", port: int = 0, clock: Callable[[], float
         fill(folder)
         stack = opened.enter_context(closing(make_stack(folder, s3, secret)))
         database = opened.enter_context(closing(Database()))
-        site = Site(stack, s3, database)
+        site = Site(stack, s3, database, folder)
         site.recorder = Recorder(MediaMiddleware(site, stack, prefix=PREFIX, on_miss="placeholder", debug=True))
         opened.enter_context(_serving(listener, host, site.recorder))
         shown = _ANY_ADDRESS.get(host, host)

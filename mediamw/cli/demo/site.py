@@ -73,10 +73,11 @@ class Site:
 
     recorder: Recorder
 
-    def __init__(self, stack: MediaStack, s3: StrictS3, database: Database) -> None:
+    def __init__(self, stack: MediaStack, s3: StrictS3, database: Database, folder: Path) -> None:
         self._stack = stack
         self._s3 = s3
         self._database = database
+        self._folder = folder
         origins = f"'self' {s3.endpoint}"  # a redirect has to be allowed at its end too
         self._headers = {
             "Content-Security-Policy": f"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -116,7 +117,7 @@ class Site:
         return self._page()
 
     def _page(self, status: int = 200, error: str = "") -> Response:
-        return Response(render(self._database, self.counts(), error), status, mimetype="text/html")
+        return Response(render(self._database, self._folder, self.counts(), error), status, mimetype="text/html")
 
     def _upload(self, request: Request) -> Response:
         try:

@@ -1,0 +1,130 @@
+"""What an S3 means by a refusal, and what to do about it, in words that name the setting.
+
+A HEAD's answer has no body: its 404 is the same for a missing file, a misspelt bucket and a web server that never was
+an S3, its 403 the same for a wrong secret and a file that is not there. A GET of the same key tells them apart by the
+code in S3's XML. Of that body nothing but the code is kept or shown.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from ..core.http_dates import parse_http_date
+from .sigv4 import Signer
+
+OWN_URL_LIFE_SECONDS: Final = 900
+"""Of the URLs that we ask ourselves and show nobody: a clock that is a quarter of an hour off still works."""
+
+REASON_BYTES: Final = 4096
+"""How much of an error's body is read: S3's are below 1 KiB."""
+
+REASON_SECONDS: Final = 60.0
+"""For how long a GET's answer explains the HEADs of all keys, so that a missing file costs no second request."""
+
+_WAIT_SECONDS = 2.0
+_CODE = re.compile(rb"<Error[\s>].*?<Code>\s*([A-Za-z0-9._]{1,64})\s*</Code>", re.DOTALL)
+_OUT_OF_TIME = re.compile(rb"<Message>\s*Request (?:has expired|is not (?:yet valid|valid yet))")
+
+_KEY_OR_CLOCK = {
+    "InvalidAccessKeyId": "the access key id is unknown there",
+    "SignatureDoesNotMatch": "the secret access key is wrong",
+    "RequestTimeTooSkewed": "this machine's clock is off",
+    "OutOfTime": "this machine's clock is off",
+    "ExpiredToken": "the session token has expired",
+    "TokenRefreshRequired": "the session token has expired",
+    "InvalidToken": "the session token is malformed, or it is not of this key",
+}
+_NO_RIGHT = (
+    "the key may not read there, or it may not list the bucket, in which case S3 says 403 for every missing file "
+    "(allow s3:ListBucket, or give S3Backend(..., missing_on_403=True))"
+)
+
+
+class Reason(NamedTuple):
+    """What a GET said of the key that a HEAD did not find: its status, and S3's code ("" if it is not S3's XML)."""
+
+    status: int
+    code: str
+
+    @property
+    def is_found(self) -> bool:
+        """True if the GET finds the file; 416 is what an empty one answers to a range."""
+        return self.status in (200, 206, 416)
+
+
+NOT_ASKED: Final = Reason(0, "")
+
+
+class Reasons:
+    """Why HEADs of one backend were refused, kept for a minute by status. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[float, Reason]] = {}  # until when, on the monotonic clock
+        self._lock = threading.Lock()
+
+    def find(self, status: int, headers: Mapping[str, str], ask: Callable[[], tuple[int, bytes]]) -> Reason:
+        """Return why HEAD answered 403 or 404. ``ask`` is a GET of the same key: status and start of the body."""
+        if status not in (403, 404) or (status == 403 and clock_is_off(headers)):
+            return NOT_ASKED
+        # Of many that are refused at once one asks. The others wait for it, but not for long: it may hang.
+        mine = self._lock.acquire(timeout=_WAIT_SECONDS)
+        try:
+            until, reason = self._kept.get(status, (0.0, NOT_ASKED))
+            if time.monotonic() < until:
+                return reason
+            reason = _read(*ask())
+            if reason.status == status:
+                self._kept[status] = (time.monotonic() + REASON_SECONDS, reason)
+            return reason
+        finally:
+            if mine:
+                self._lock.release()
+
+    def doubt(self) -> None:
+        """Have the next 404 asked for its reason again: who has failed may be another S3 by now, or none."""
+        self._kept.pop(404, None)
+
+
+def _read(status: int, body: bytes) -> Reason:
+    match = _CODE.search(body)
+    code = match[1].decode() if match else ""
+    # S3 says AccessDenied to this too, which would make it a lack of rights.
+    return Reason(status, "OutOfTime" if code == "AccessDenied" and _OUT_OF_TIME.search(body) else code)
+
+
+def clock_is_off(headers: Mapping[str, str]) -> bool:
+    """True if the origin's clock says that what was signed just now is long past, or yet to come."""
+    there = parse_http_date(headers.get("Date", ""), 0)
+    return there is not None and abs(there - time.time()) > OWN_URL_LIFE_SECONDS
+
+
+def explain(
+    bucket: str, origin: str, signer: Signer, status: int, headers: Mapping[str, str], reason: Reason = NOT_ASKED
+) -> str:
+    """Say what the answer to a HEAD means and what to do."""
+    region = headers.get("x-amz-bucket-region")
+    said = f"bucket {bucket} answered {status}" + (f" ({reason.code})" if reason.code else "")
+    if status in (301, 307, 400) and region and region != signer.region:
+        return f"bucket {bucket} is in {region}, not in {signer.region}: set region={region}"
+    if status == 200:
+        return f"bucket {bucket} did not say how long the file is (no Content-Length)"
+    if status in (400, 403) and clock_is_off(headers):
+        return f"bucket {bucket} answered {status}: this machine's clock is off, there it is {headers['Date']}"
+    if status == 400 and signer.credentials.session_token is not None:
+        return f"{said}: the session token has expired, or it is not of this key"
+    if status == 403 and reason.code in _KEY_OR_CLOCK:
+        return f"{said}: {_KEY_OR_CLOCK[reason.code]}"
+    if status == 403:
+        wrong_key = "" if reason.code == "AccessDenied" else "the secret or the access key id is wrong, or "
+        return f"{said}: {wrong_key}{_NO_RIGHT}"
+    if status == 404 and reason.code == "NoSuchBucket":
+        return f"there is no bucket {bucket} at {origin}: correct the bucket's name, or set endpoint and region"
+    if status == 404 and reason == (404, ""):
+        return f"{origin} answered 404 for bucket {bucket}, but not as S3 does: check endpoint"
+    if status == 404:
+        return f"{said} to HEAD and {reason.status} to GET: it cannot be told whether the file is there"
+    return f"{said} to HEAD"
