@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shlex
 from pathlib import Path
@@ -115,3 +116,51 @@ def test_options_in_the_semantics_are_the_code_s() -> None:
     assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == set(Options.__annotations__) | {
         name for base in Options.__mro__ for name in getattr(base, "__annotations__", {})
     }
+
+
+def _lines_of_the_readme_s_table() -> dict[str, str]:
+    table = re.findall(r"^\| ([^|]+) \| [^|]+ \| `([^`]+)` \|$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    return {project.strip(): line.replace("[...]", "['./media']") for project, line in table}
+
+
+@pytest.mark.parametrize("project", ["Flask", "Django", "Starlette, FastAPI", "media alone, mounted"])
+def test_where_the_line_goes(project: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import flask
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+
+    from mediamw import asgi, wsgi
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media" / "a.txt").write_text("hello")
+    line = _lines_of_the_readme_s_table()[project]
+    is_wsgi = project in ("Flask", "Django")
+    names: dict[str, Any] = {
+        "MediaMiddleware": (wsgi if is_wsgi else asgi).MediaMiddleware,
+        "app": flask.Flask("shop") if project == "Flask" else Starlette(),
+        "application": their_app,
+        "Mount": Mount,
+    }
+    if project == "media alone, mounted":
+        names["app"] = Starlette(routes=[eval(line, names)])
+    else:
+        exec(line, names)
+    app = names["application"] if project == "Django" else names["app"]
+    if is_wsgi:
+        assert Client(app).get("/media/a.txt").data == b"hello"
+    else:
+        assert asyncio.run(_asgi_get(app, "/media/a.txt")) == b"hello"
+
+
+async def _asgi_get(app: Any, path: str) -> bytes:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app({"type": "http", "method": "GET", "path": path, "headers": []}, receive, send)
+    return b"".join(message.get("body", b"") for message in sent)

@@ -15,7 +15,7 @@ from ..core.keys import Key
 from ..core.model import Handle, Meta
 
 CHUNK_BYTES: Final = 1024 * 1024
-"""The size of the pieces in which a large local file is read (measured: 256 KiB is slower)."""
+"""The size of the pieces in which a large local file is read."""
 
 Content = bytes | BinaryIO | Iterable[bytes]
 
