@@ -14,13 +14,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from enum import Enum
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from cachetools import TLRUCache
 
 from ..backends.base import Backend, Remote
 from ..core.keys import Key
-from ..core.model import Handle
 from .steps import Pool
 
 MAX_ANSWERS = 50_000
@@ -37,7 +36,7 @@ class Unknown(Enum):
 
 UNKNOWN: Final = Unknown.UNKNOWN
 
-Answer: TypeAlias = Handle | Remote | None
+Flight = Future[Remote | None]
 _Id = tuple[str, Key]
 
 
@@ -52,8 +51,8 @@ class _State:
     def __init__(self, answers: TLRUCache[_Id, _Remembered]) -> None:
         self.lock = threading.Lock()
         self.answers = answers
-        self.flights: dict[_Id, Future[Answer]] = {}
-        self.waiting: dict[Future[Answer], int] = {}  # how many wait for a flight
+        self.flights: dict[_Id, Flight] = {}
+        self.waiting: dict[Flight, int] = {}  # how many wait for a flight
         self.backends: set[str] = set()  # the names of those that were asked
 
 
@@ -98,7 +97,7 @@ class Lookups:
             found = state.answers.get((backend.name, key))
         return UNKNOWN if found is None else found.answer
 
-    def ask(self, backend: Backend, key: Key) -> Future[Answer]:
+    def ask(self, backend: Backend, key: Key) -> Flight:
         """Ask ``backend`` on its pool, unless somebody is asking already; the future has the answer.
 
         Who does not wait for it to the end calls ``leave``.
@@ -108,7 +107,7 @@ class Lookups:
         with state.lock:
             found = state.answers.get(identity)
             if found is not None:  # somebody's answer came after the caller looked
-                flight: Future[Answer] = Future()
+                flight: Flight = Future()
                 flight.set_result(found.answer)
                 return flight
             if identity in state.flights:
@@ -122,7 +121,7 @@ class Lookups:
         flight.add_done_callback(lambda done: _landed(state, identity, done))
         return flight
 
-    def leave(self, backend: Backend, key: Key, flight: Future[Answer]) -> None:
+    def leave(self, backend: Backend, key: Key, flight: Flight) -> None:
         """Wait no longer. A question that nobody waits for and nobody has begun to ask is dropped.
 
         This bounds the queue by those who wait: a flood of clients that give up leaves nothing behind.
@@ -154,7 +153,7 @@ class Lookups:
         return state if state is not None else self._states.setdefault(pid, self._new_state())
 
 
-def _open_remote(backend: Backend, key: Key) -> Answer:
+def _open_remote(backend: Backend, key: Key) -> Remote | None:
     answer = backend.open(key)
     if answer is not None and not isinstance(answer, Remote):
         answer.close()
@@ -165,7 +164,7 @@ def _open_remote(backend: Backend, key: Key) -> Answer:
     return answer
 
 
-def _landed(state: _State, identity: _Id, flight: Future[Answer]) -> None:
+def _landed(state: _State, identity: _Id, flight: Flight) -> None:
     with state.lock:
         state.waiting.pop(flight, None)
         if state.flights.get(identity) is not flight:
@@ -174,8 +173,7 @@ def _landed(state: _State, identity: _Id, flight: Future[Answer]) -> None:
         if flight.cancelled() or flight.exception() is not None:
             return
         answer = flight.result()
-        if answer is None or isinstance(answer, Remote):
-            state.answers[identity] = _Remembered(answer, _bytes_of(identity, answer))
+        state.answers[identity] = _Remembered(answer, _bytes_of(identity, answer))
 
 
 def _bytes_of(identity: _Id, answer: Remote | None) -> int:

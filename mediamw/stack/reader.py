@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ..backends.base import ReadsRanges
@@ -69,9 +70,9 @@ class _Reader(io.RawIOBase):
         if self.closed:
             raise ValueError("I/O operation on closed file")
 
+    @abstractmethod
     def _some(self, start: int, stop: int) -> bytes:
         """Return at least one of the bytes from ``start`` to ``stop``. Raises ``ContentChanged`` if there are none."""
-        raise NotImplementedError(f"{type(self).__name__} has to say how it reads")
 
 
 class HandleReader(_Reader):
@@ -94,12 +95,16 @@ class HandleReader(_Reader):
 
 
 class RemoteReader(_Reader):
-    """Reads a remote file by ranges of one version: 64 KiB, twice as much each time one follows on the other, 8 MiB."""
+    """Reads a remote file by ranges of one version: 64 KiB, twice as much each time one follows on the other, 8 MiB.
 
-    def __init__(self, key: Key, backend: ReadsRanges, meta: Meta) -> None:
+    ``changed`` is called when that version is gone.
+    """
+
+    def __init__(self, key: Key, backend: ReadsRanges, meta: Meta, changed: Callable[[], None]) -> None:
         super().__init__(key, meta)
         self._key = key
         self._backend = backend
+        self._changed = changed
         self._pieces: Iterator[bytes] = iter(())  # of the request that is going on
         self._rest = b""  # of its last piece
         self._at = -1  # where the rest starts in the file
@@ -113,20 +118,25 @@ class RemoteReader(_Reader):
     def _some(self, start: int, stop: int) -> bytes:
         if start != self._at or (not self._rest and start >= self._stop):
             self._request(start, stop)
+        self._at = -1  # whoever reads on after a failure asks anew
         while not self._rest:
-            try:
-                self._rest = next(self._pieces)
-            except Exception as error:
-                self._at = -1  # whoever reads on after a failure asks anew
-                if isinstance(error, StopIteration):
-                    raise ContentChanged("the backend sent less than it was asked for", key=self._key) from None
-                raise
+            self._rest = self._next_piece()
         data = self._rest[: stop - start]
         self._rest = self._rest[len(data) :]
         self._at = start + len(data)
         if self._at >= self._stop:
             self._end_request()
         return data
+
+    def _next_piece(self) -> bytes:
+        try:
+            piece = next(self._pieces, None)
+            if piece is None:
+                raise ContentChanged("the backend sent less than it was asked for", key=self._key)
+        except ContentChanged:
+            self._changed()
+            raise
+        return piece
 
     def _request(self, start: int, stop: int) -> None:
         self._end_request()

@@ -14,14 +14,15 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
 from ..backends.base import LATER, Backend, Closes, Entry, Lists, OpensNow, ReadsRanges, Remote, Signs
-from ..core.errors import BackendUnavailable, ConfigError, ContentChanged, InvalidKey, NoURL
+from ..core.errors import BackendUnavailable, ConfigError, InvalidKey, NoURL
 from ..core.keys import Key, parse_key, refusal
 from ..core.model import Found, Handle, Held, Meta, Missing, Redirect, Timing
-from .lookups import UNKNOWN, Answer, Lookups
+from .lookups import UNKNOWN, Lookups
 from .reader import BUFFER_BYTES, HandleReader, RemoteReader
 from .steps import Pool, Steps, Wait, run
 
@@ -33,6 +34,7 @@ DEADLINE_SECONDS = 8.0
 NETWORK_THREADS = 16
 DISK_THREADS = 8
 
+Answer = Handle | Remote | None
 Located = tuple[Backend, Handle | Remote] | None
 Timings = list[Timing]
 
@@ -130,7 +132,7 @@ class MediaStack:
         if not isinstance(answer, Remote):
             raw = HandleReader(checked, answer)
         elif isinstance(backend, ReadsRanges):
-            raw = RemoteReader(checked, _Forgetting(self, backend), answer.meta)
+            raw = RemoteReader(checked, backend, answer.meta, partial(self.forget, key))
         else:
             raise BackendUnavailable("the backend cannot be read from here", backend=backend.name, key=key)
         return cast("BinaryIO", io.BufferedReader(raw, BUFFER_BYTES))
@@ -257,21 +259,6 @@ class MediaStack:
             return (yield Wait(future, self._deadline))
         except TimeoutError:
             raise BackendUnavailable(f"no answer within {self._deadline:g} s", backend=backend.name) from None
-
-
-class _Forgetting:
-    """Reads ranges of a backend; when the file has changed there, what the stack remembers of it is dropped."""
-
-    def __init__(self, stack: MediaStack, backend: ReadsRanges) -> None:
-        self._stack = stack
-        self._backend = backend
-
-    def read_range(self, key: Key, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
-        try:
-            yield from self._backend.read_range(key, start, stop, etag)
-        except ContentChanged:
-            self._stack.forget(key)
-            raise
 
 
 def _ordered(entries: Iterator[Entry], order: int) -> Iterator[tuple[str, int, Entry]]:
