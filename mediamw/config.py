@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypedDict, Unpack
 from urllib.parse import parse_qsl, urlsplit
 
 from .backends.base import Backend
@@ -23,9 +23,6 @@ from .core.media_types import guess, is_media_type
 from .core.plan import OnMiss, Placeholder, Policy
 from .stack.stack import MediaStack
 
-if TYPE_CHECKING:
-    from typing import Literal
-
 MAX_PLACEHOLDER_BYTES = 1024 * 1024
 S3_OPTIONS = ("endpoint", "location", "profile", "region", "style")
 _NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
@@ -33,6 +30,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _SECRET = re.compile(r"secret|token|password|passwd|access.?key|credential", re.IGNORECASE)
 
 Spec = str | PathLike[str] | Backend
+AddHeaders = Callable[[str, int], Mapping[str, str]]
 
 
 def build_stack(specs: Sequence[Spec], *, base_url: str | None = None) -> MediaStack:
@@ -148,28 +146,36 @@ def _options(query: str, name: str) -> dict[str, Any]:
     return options
 
 
-def build_policy(
-    *,
-    on_miss: Literal["app", "404", "placeholder"] = "app",
-    debug: bool = False,
-    max_age: int | None = None,
-    redirect_max_age: int | None = None,
-    media_types: Mapping[str, str] | None = None,
-    placeholder: str | PathLike[str] | None = None,
-    add_headers: Callable[[str, int], Mapping[str, str]] | None = None,
-) -> Policy:
+class PolicyOptions(TypedDict, total=False):
+    """The options that change what is answered; ages in seconds. ``docs/semantics.md`` has each of them."""
+
+    on_miss: OnMiss
+    debug: bool
+    max_age: int | None
+    redirect_max_age: int | None
+    media_types: Mapping[str, str] | None
+    placeholder: str | PathLike[str] | None
+    add_headers: AddHeaders | None
+
+
+def build_policy(**options: Unpack[PolicyOptions]) -> Policy:
     """Check the options of a middleware and make its policy. Raises ``ConfigError`` that names the option."""
-    if add_headers is not None and not callable(add_headers):
-        raise ConfigError("add_headers: it is a function of key and status that returns a mapping")
+    placeholder = options.get("placeholder")
     return Policy(
-        on_miss=_on_miss(on_miss),
-        max_age=_age("max_age", max_age),
-        redirect_max_age=_age("redirect_max_age", redirect_max_age),
-        debug=debug,
-        media_types=_types(media_types or {}),
+        on_miss=_on_miss(options.get("on_miss", "app")),
+        max_age=_age("max_age", options.get("max_age")),
+        redirect_max_age=_age("redirect_max_age", options.get("redirect_max_age")),
+        debug=options.get("debug", False),
+        media_types=_types(options.get("media_types") or {}),
         placeholder=Placeholder() if placeholder is None else _placeholder(placeholder),
-        add_headers=add_headers,
+        add_headers=_add_headers(options.get("add_headers")),
     )
+
+
+def _add_headers(value: AddHeaders | None) -> AddHeaders | None:
+    if value is not None and not callable(value):
+        raise ConfigError("add_headers: it is a function of key and status that returns a mapping")
+    return value
 
 
 def check_options(given: Collection[str], known: Sequence[str]) -> None:

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from os import PathLike
-from typing import Any, Final, Literal, TypedDict, Unpack, cast
+from typing import Any, Final, Unpack, cast
 
-from .config import Spec, build_dotfiles, build_policy, build_stack, check_options, check_prefix
+from .config import PolicyOptions, Spec, build_dotfiles, build_policy, build_stack, check_options, check_prefix
 from .core.errors import BackendUnavailable, ConfigError, ContentChanged, InvalidKey, NotServable
 from .core.keys import Key, parse_http_key
-from .core.model import Handle, Held, Outcome, Pass, Plan, Refused, Request, Slice, Timing, Unavailable
+from .core.model import Handle, Held, Outcome, Pass, Plan, Refused, Request, Slice, Timing, Unavailable, body_length
 from .core.plan import ON_MISS_ALONE, REASONS, decide
 from .core.plan import without_app as plan_without_app
 from .stack.stack import MediaStack
@@ -28,18 +27,6 @@ log = logging.getLogger("mediamw")
 
 INLINE_BYTES: Final = 64 * 1024
 """Bodies up to this size are read whole before the answer starts."""
-
-
-class PolicyOptions(TypedDict, total=False):
-    """The options that change what is answered; ages in seconds. ``docs/semantics.md`` has each of them."""
-
-    on_miss: Literal["app", "404", "placeholder"]
-    debug: bool
-    max_age: int | None
-    redirect_max_age: int | None
-    media_types: Mapping[str, str] | None
-    placeholder: str | PathLike[str] | None
-    add_headers: Callable[[str, int], Mapping[str, str]] | None
 
 
 class Options(PolicyOptions, total=False):
@@ -83,7 +70,7 @@ class Reply:
 
 
 def _exactly(handle: Handle, part: Slice) -> Iterator[bytes]:
-    rest = part.stop - part.start
+    rest = part.length
     for piece in handle.chunks(part.start, part.stop):
         # A third party's handle may give more than it was asked for, or nothing; the length that was promised counts.
         data = piece if len(piece) <= rest else piece[:rest]
@@ -160,10 +147,7 @@ class MediaService:
         try:
             plan = cast("Plan", decide(request, found, self.policy, time.time(), timings or ()))
             reply = Reply(plan, handle)
-            if (
-                sum(part.stop - part.start if isinstance(part, Slice) else len(part) for part in plan.body)
-                > INLINE_BYTES
-            ):
+            if body_length(plan.body) > INLINE_BYTES:
                 keep = True
                 return reply
             reply.data = self._read_now(reply) if inline else b"".join(reply.stream())
@@ -184,7 +168,7 @@ class MediaService:
                 pieces.append(part)
                 continue
             data = read_now(part.start, part.stop) if read_now is not None else None
-            if data is None or len(data) != part.stop - part.start:
+            if data is None or len(data) != part.length:
                 return None
             pieces.append(data)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
@@ -52,6 +52,11 @@ class Slice(NamedTuple):
     start: int
     stop: int
 
+    @property
+    def length(self) -> int:
+        """The number of bytes (``len`` of a tuple is its items)."""
+        return self.stop - self.start
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -62,8 +67,17 @@ class Plan:
     body: tuple[bytes | Slice, ...] = ()
 
 
+def body_length(body: Iterable[bytes | Slice]) -> int:
+    """Return the number of bytes of a plan's body."""
+    return sum(len(part) if isinstance(part, bytes) else part.length for part in body)
+
+
 class Handle(Protocol):
-    """An open file: its bytes cannot be swapped for another file's while it is held."""
+    """An open file: its bytes cannot be swapped for another file's while it is held.
+
+    It may also have ``read_now(start, stop) -> bytes | None``, the bytes of a slice if reading waits for nothing, and
+    ``fileno() -> int``, a descriptor at offset 0 for servers that send files themselves.
+    """
 
     @property
     def meta(self) -> Meta:

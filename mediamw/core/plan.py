@@ -14,7 +14,22 @@ from typing import Final, Literal
 from .conditions import Verdict, evaluate, is_entity_tag, last_modified, range_applies
 from .http_dates import format_http_date
 from .media_types import SANDBOX, guess, is_active, is_content_coding, is_media_type, with_charset
-from .model import PASS, Held, Hidden, Meta, Missing, Outcome, Pass, Plan, Redirect, Refused, Request, Slice, Timing
+from .model import (
+    PASS,
+    Held,
+    Hidden,
+    Meta,
+    Missing,
+    Outcome,
+    Pass,
+    Plan,
+    Redirect,
+    Refused,
+    Request,
+    Slice,
+    Timing,
+    body_length,
+)
 from .ranges import UNSATISFIABLE, Ranges, slices_of
 
 REASONS: Final = {
@@ -174,8 +189,7 @@ def _held(request: Request, meta: Meta, policy: Policy, now: int) -> Plan:
     if len(wanted) == 1:
         part = wanted[0]
         described.append(("Content-Range", _content_range(part, meta.size)))
-        length = part.stop - part.start
-        return Plan(206, (*described, ("Content-Length", str(length)), *common), (part,))
+        return Plan(206, (*described, ("Content-Length", str(part.length)), *common), (part,))
     return _multipart(wanted, meta, content_type, described[1:], common)
 
 
@@ -200,11 +214,10 @@ def _multipart(slices: list[Slice], meta: Meta, content_type: str, encoding: Hea
         head = f"\r\n--{boundary}\r\nContent-Type: {content_type}\r\nContent-Range: {content_range}\r\n\r\n"
         body += [head.encode("ascii"), part]
     body.append(f"\r\n--{boundary}--\r\n".encode("ascii"))
-    length = sum(len(part) if isinstance(part, bytes) else part.stop - part.start for part in body)
     headers = (
         ("Content-Type", f"multipart/byteranges; boundary={boundary}"),
         *encoding,
-        ("Content-Length", str(length)),
+        ("Content-Length", str(body_length(body))),
         *common,
     )
     return Plan(206, headers, tuple(body))
