@@ -121,7 +121,7 @@ class Bucket:
             self.open_ranges -= 1
 
     def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
-        return Local.list(self, prefix, recursive=recursive)  # type: ignore[arg-type]
+        return Local.list(self, prefix, recursive=recursive)
 
 
 def down(name: str) -> BackendUnavailable:

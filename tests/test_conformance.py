@@ -518,7 +518,7 @@ class OpensNowWhateverIsAsked(Broken):
 class ListsBytes(Broken):
     def list(self, prefix: str, *, recursive: bool) -> Iterator[Any]:
         entries = super().list(prefix, recursive=recursive)
-        return (entry._replace(key=entry.key.encode()) for entry in entries)  # type: ignore[arg-type]  # the fault
+        return (entry._replace(key=entry.key.encode()) for entry in entries)  # the fault
 
 
 class WrapsErrors(Broken):
@@ -595,7 +595,7 @@ def test_a_broken_signer_is_caught(kind: str, url: Any, expires: Any, sentence: 
 
 def test_a_signer_that_is_never_ready_is_caught() -> None:
     backend = Signing(quoted, in_an_hour)
-    backend.can_sign = lambda now: False  # type: ignore[method-assign]  # the fault
+    backend.can_sign = lambda now: False  # the fault
     assert "can_sign is False after prepare()" in find_faults(backend, FILES)
 
 
@@ -653,7 +653,7 @@ def test_a_remote_that_nobody_can_get_is_caught() -> None:
 def test_an_open_handle_of_a_shared_answer_is_caught(kind: type[OnlyOpens]) -> None:
     """The stack gives one answer to all who wait for it, and the first of them would close the others' handle."""
     backend = Signing(quoted, in_an_hour) if kind is Signing else Ranging(read_rightly)
-    backend.open = backend._memory.open  # type: ignore[method-assign]  # the one thing that is broken
+    backend.open = backend._memory.open  # the one thing that is broken
     (fault,) = find_faults(backend, FILES)
     assert fault.startswith("open('a.txt') returned an open handle; who signs or reads ranges is asked over a network")
     assert fault.endswith("a Remote or None is needed (the first of 4 such)")
@@ -713,7 +713,7 @@ def test_writable_false_writes_nothing() -> None:
 
 def test_a_name_that_is_no_str_is_caught() -> None:
     backend = OnlyOpens()
-    backend.name = b"x"  # type: ignore[assignment]  # the fault
+    backend.name = b"x"  # the fault
     assert "name is b'x'; it must be a printable str" in find_faults(backend, FILES)
 
 

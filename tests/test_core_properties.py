@@ -355,7 +355,7 @@ HEADERS = st.dictionaries(
     ),
 )
 OUTCOMES = st.one_of(
-    METAS.map(lambda meta: Held("x\r\n", _Handle(meta))),  # type: ignore[arg-type]
+    METAS.map(lambda meta: Held("x\r\n", _Handle(meta))),
     st.just(Redirect("x", "https://x/?a", NOW + 60.0)),
     st.just(Hidden("x")),
     st.just(Missing()),
@@ -416,7 +416,7 @@ def test_head_is_get_without_range_and_body(key: str, headers: dict[str, str], o
 def test_add_headers_cannot_break_an_answer(extra: dict[str, str]) -> None:
     policy = Policy(add_headers=lambda key, status: extra)
     try:
-        plan = _decide(Request("GET", parse_key("a.jpg")), Held("x", _Handle(Meta(5, 0, '"a"'))), policy)  # type: ignore[arg-type]
+        plan = _decide(Request("GET", parse_key("a.jpg")), Held("x", _Handle(Meta(5, 0, '"a"'))), policy)
     except ValueError as error:
         assert "add_headers" in str(error)  # noqa: PT017 - it may be refused or not
         return

@@ -187,7 +187,7 @@ def refuse_uploads(demo: Demo, patch: pytest.MonkeyPatch) -> None:
 
 
 def stop_production(demo: Demo, _: Any) -> None:
-    demo.s3._server.stop()  # type: ignore[union-attr]  # it runs
+    demo.s3._server.stop()
 
 
 @pytest.mark.parametrize(
@@ -626,7 +626,7 @@ def test_a_folder_that_takes_nothing_is_said(demo: Demo) -> None:
 
 
 def test_an_upload_works_while_production_is_gone_or_says_why_not(demo: Demo) -> None:
-    demo.s3._server.stop()  # type: ignore[union-attr]  # it runs
+    demo.s3._server.stop()
     answer = upload(demo, "a.jpg", b"x")
     assert answer.status == 503
     assert b"could not be reached" in answer.body

@@ -158,7 +158,7 @@ class Closed:
 
 
 def _decided(request: Request, meta: Meta, data: bytes, policy: Policy | None = None) -> Response:
-    plan = decide(request, Held("x", Closed(meta)), policy or Policy(), NOW + 0.5)  # type: ignore[arg-type]
+    plan = decide(request, Held("x", Closed(meta)), policy or Policy(), NOW + 0.5)
     assert isinstance(plan, Plan)
     body = b"".join(data[part.start : part.stop] if isinstance(part, Slice) else part for part in plan.body)
     return Response(plan.status, tuple((name.lower(), value) for name, value in plan.headers), body)
@@ -192,7 +192,7 @@ def test_decide_what_a_backend_says_of_the_type(meta: Meta, content_type: str, e
 
 def test_decide_hidden_is_404_whatever_is_chosen_for_misses() -> None:
     for on_miss in ("app", "404", "placeholder"):
-        plan = decide(Request("GET", Key("a.jpg")), Hidden("local"), Policy(on_miss=on_miss), NOW)  # type: ignore[arg-type]
+        plan = decide(Request("GET", Key("a.jpg")), Hidden("local"), Policy(on_miss=on_miss), NOW)
         assert isinstance(plan, Plan)
         assert (plan.status, plan.body) == (404, (b"404 Not Found\n",))
 
@@ -283,7 +283,7 @@ def test_other_scopes_are_the_apps(house: House) -> None:
 
     middleware = MediaMiddleware(app, [local_files(house.root)("files")])
     for kind in ("lifespan", "websocket"):
-        house.runner.run(middleware({"type": kind, "path": "/media/photo.jpg"}, None, None))  # type: ignore[arg-type]
+        house.runner.run(middleware({"type": kind, "path": "/media/photo.jpg"}, None, None))
     assert seen == ["lifespan", "websocket"]
 
 

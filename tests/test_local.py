@@ -1320,7 +1320,7 @@ def test_writes_that_are_cut_short(root: Path, monkeypatch: pytest.MonkeyPatch) 
     real = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: real(fd, data[:1000]))
     data = os.urandom(5500)
-    LocalBackend(root).put(Key("x.bin"), [memoryview(data).cast("I")])  # type: ignore[list-item]
+    LocalBackend(root).put(Key("x.bin"), [memoryview(data).cast("I")])
     assert (root / "x.bin").read_bytes() == data
 
 

@@ -197,7 +197,7 @@ def count_askers(stack: MediaStack) -> list[Key]:
         joined.append(key)
         return flight
 
-    stack._lookups.ask = counting  # type: ignore[method-assign]
+    stack._lookups.ask = counting
     return joined
 
 
@@ -234,7 +234,7 @@ def test_tasks_that_ask_at_once_ask_once() -> None:
     async def main() -> list[int]:
         app = ASGIMiddleware(None, stack)
         asking = [asyncio.create_task(get(app, f"/media/{A}")) for _ in range(50)]
-        while len(s3.asked) < 1 or len(stack.upper.asked) < 50:  # type: ignore[attr-defined]
+        while len(s3.asked) < 1 or len(stack.upper.asked) < 50:
             await asyncio.sleep(0.001)
         event.set()
         return await asyncio.wait_for(asyncio.gather(*asking), 10)
@@ -257,7 +257,7 @@ def test_a_client_that_leaves_does_not_take_the_answer_along() -> None:
             await asyncio.sleep(0.001)
         leaving = [asyncio.create_task(get(app, f"/media/{key}")) for key in (A, "0")]
         staying = [asyncio.create_task(get(app, f"/media/{key}")) for key in (A, "0")]
-        while len(stack.upper.asked) < NETWORK_THREADS + 4:  # type: ignore[attr-defined]
+        while len(stack.upper.asked) < NETWORK_THREADS + 4:
             await asyncio.sleep(0.001)
         for task in leaving:
             task.cancel()

@@ -179,7 +179,7 @@ def over_wsgi(stack: MediaStack, names: list[str]) -> list[int]:
     def request(name: str) -> int:
         statuses: list[int] = []
         environ = {"REQUEST_METHOD": "GET", "PATH_INFO": f"/media/{name}", "SCRIPT_NAME": ""}
-        app(environ, lambda status, headers, exc_info=None: statuses.append(int(status[:3])))  # type: ignore[arg-type, return-value]
+        app(environ, lambda status, headers, exc_info=None: statuses.append(int(status[:3])))
         return statuses[0]
 
     with ThreadPoolExecutor(6) as threads:

@@ -481,11 +481,11 @@ def test_a_placeholder_stands_for_what_cannot_be_told_too() -> None:
 def test_mistakes_are_named(arguments: Any, options: Any, said: str) -> None:
     for middleware in (wsgi_side.MediaMiddleware, asgi_side.MediaMiddleware):
         with pytest.raises(ConfigError, match=re.escape(said)):
-            middleware(Recorder().wsgi, *arguments, **options)  # type: ignore[arg-type]
+            middleware(Recorder().wsgi, *arguments, **options)
 
 
 def test_a_generator_of_specs_is_a_list_too(folder: Path) -> None:
-    app = wsgi_side.MediaMiddleware(None, (spec for spec in [str(folder)]))  # type: ignore[arg-type]
+    app = wsgi_side.MediaMiddleware(None, (spec for spec in [str(folder)]))
     assert Client(app).get("/media/a.txt").data == b"hello"
 
 

@@ -180,7 +180,7 @@ def test_wrong_keys(s3: StrictS3) -> None:
         s3.clear_calls()
         prod = backend(s3, **options, missing_on_403=True)
         for name in ("a/b c.jpg", "nobody.jpg"):  # never a miss
-            assert f"answered 403 {cause}" in unavailable(lambda prod=prod, name=name: prod.open(key(name)))  # type: ignore[misc]
+            assert f"answered 403 {cause}" in unavailable(lambda prod=prod, name=name: prod.open(key(name)))
         assert [call.method for call in s3.calls] == ["HEAD", "GET", "HEAD"]
         prod.close()
 
@@ -265,7 +265,7 @@ def test_one_url_in_two_processes(s3: StrictS3, prod: S3Backend) -> None:
 def test_a_url_ends_with_its_credential(now: int, rest: int, window: int) -> None:
     """X-Amz-Expires is min(life, credential expiry - window start)."""
     prod = S3Backend(BUCKET, access_key_id=ID, secret_access_key=SECRET, url_window=window)
-    prod._signer = type(prod._signer)(Credentials(ID, SECRET, "t", now + rest), "us-east-1")  # type: ignore[union-attr, call-arg, misc]
+    prod._signer = type(prod._signer)(Credentials(ID, SECRET, "t", now + rest), "us-east-1")
     signed = prod.sign(PHOTO, "GET", now)
     query = dict(parse_qsl(urlsplit(signed.url).query))
     start = datetime.datetime.strptime(query["X-Amz-Date"] + "+0000", "%Y%m%dT%H%M%SZ%z").timestamp()
@@ -278,7 +278,7 @@ def test_a_url_ends_with_its_credential(now: int, rest: int, window: int) -> Non
 
 def test_an_expired_credential_signs_nothing() -> None:
     prod = S3Backend(BUCKET, access_key_id=ID, secret_access_key=SECRET)
-    prod._signer = type(prod._signer)(Credentials(ID, SECRET, "t", 5000.0), "us-east-1")  # type: ignore[union-attr, call-arg, misc]
+    prod._signer = type(prod._signer)(Credentials(ID, SECRET, "t", 5000.0), "us-east-1")
     assert prod.sign(PHOTO, "GET", 4999).expires == 5000
     assert "credentials have expired" in unavailable(lambda: prod.sign(PHOTO, "GET", 5000))
 
@@ -425,7 +425,7 @@ def test_every_listing_closes_its_client(s3: StrictS3, prod: S3Backend, monkeypa
     assert closed == [1]
     left = prod.list("", recursive=True)
     next(left)
-    left.close()  # type: ignore[attr-defined]
+    left.close()
     assert closed == [1, 1]
 
 

@@ -229,7 +229,7 @@ def test_a_403_is_explained_and_missing_only_if_it_is_access_denied(
 def test_an_answer_without_a_length_cannot_tell(origin: MakeOrigin, connect: Connect) -> None:
     for headers in (b"", b"Content-Length: ten\r\n", b"Content-Length: -1\r\n", b"Transfer-Encoding: chunked\r\n"):
         server = origin(b"HTTP/1.1 200 OK\r\n" + headers + b"\r\n")
-        assert "Content-Length" in unavailable(lambda server=server: connect(server.url).open(PHOTO))  # type: ignore[misc]
+        assert "Content-Length" in unavailable(lambda server=server: connect(server.url).open(PHOTO))
 
 
 @pytest.mark.parametrize(
@@ -416,7 +416,7 @@ def test_a_body_that_is_left_gives_its_connection_back(origin: MakeOrigin, conne
     prod = connect(server.url)
     pieces = prod.read_range(PHOTO, 0, 1_000_000, None)
     next(pieces)
-    pieces.close()  # type: ignore[attr-defined]
+    pieces.close()
     # What is left of that body must not be taken for the next answer.
     assert isinstance(prod.open(PHOTO), Remote)
     assert isinstance(prod.open(PHOTO), Remote)

@@ -101,7 +101,7 @@ def test_hosts_are_botocores(region: str) -> None:
                 expected = botocores_host(bucket, region, style)
             except botocore.exceptions.BotoCoreError:
                 assert ours is None, (bucket, style)
-                unavailable(lambda bucket=bucket, style=style: account.host(bucket, style))  # type: ignore[misc]
+                unavailable(lambda bucket=bucket, style=style: account.host(bucket, style))
                 continue
             assert ours in (None, expected), (bucket, style)
             if bucket in ("acme.media", "acme-media"):

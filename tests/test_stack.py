@@ -46,8 +46,8 @@ def test_the_first_that_has_it(tmp_path: Path) -> None:
     assert isinstance(found["a"], Held)
     assert isinstance(found["b"], Held)
     assert (found["a"].backend, found["b"].backend) == ("local", "memory")
-    assert found["c"] == Redirect("s3", "https://s3.example/c?GET", found["c"].expires)  # type: ignore[union-attr]
-    assert found["d"].backend == "later"  # type: ignore[union-attr]
+    assert found["c"] == Redirect("s3", "https://s3.example/c?GET", found["c"].expires)
+    assert found["d"].backend == "later"
     assert found["e"] == Missing()
     assert (s3.asked, later.asked) == (["c", "d", "e"], ["d", "e"])  # nobody is asked who need not be
     for held in (found["a"], found["b"]):
@@ -67,7 +67,7 @@ HAS, HAS_NOT, CANNOT_TELL, NOT_SERVABLE = "has", "has not", "cannot tell", "not 
 def fake(kind: type[Local] | type[Bucket], name: str, says: str) -> Local | Bucket:
     return kind(
         name, {HAS: {A: b"data"}, HAS_NOT: {}, CANNOT_TELL: {A: down(name)}, NOT_SERVABLE: {A: fifo(name)}}[says]
-    )  # type: ignore[arg-type]
+    )
 
 
 @pytest.mark.parametrize("says", list(product((HAS, HAS_NOT, CANNOT_TELL, NOT_SERVABLE), repeat=3)), ids=", ".join)
@@ -93,7 +93,7 @@ def test_every_combination_of_answers(
                 with pytest.raises(expected) as caught:
                     ask(A)
                 unsure = says.index(CANNOT_TELL) if expected is BackendUnavailable else decided
-                assert caught.value.backend == f"b{unsure}"  # type: ignore[union-attr]
+                assert caught.value.backend == f"b{unsure}"
             elif decided is None:
                 assert missing(ask)
             else:

@@ -81,12 +81,12 @@ def do(file: BinaryIO | io.BytesIO, step: tuple[object, ...]) -> object:
         if name == "read1":  # may return less, as it likes: what is left is read after it
             wanted = arguments[0]
             assert isinstance(wanted, int)
-            data = file.read1(wanted)  # type: ignore[union-attr]
+            data = file.read1(wanted)
             assert data or not wanted or not file.read(1)
             return data + file.read(wanted - len(data))
         if name == "readinto":
-            buffer = bytearray(arguments[0])  # type: ignore[call-overload]
-            count = file.readinto(buffer)  # type: ignore[union-attr]
+            buffer = bytearray(arguments[0])
+            count = file.readinto(buffer)
             return bytes(buffer[:count])
         return getattr(file, str(name))(*arguments)
     except ValueError as error:  # a position before the start; BytesIO moves to 0 instead where Python's files raise
@@ -135,7 +135,7 @@ def test_what_kind_of_file_it_is(stacks: dict[str, MediaStack], kind: str) -> No
 def test_empty_files(s3: StrictS3) -> None:
     s3.put(BUCKET, "empty", b"")
     for of in (Bucket("s3", {"empty": b""}), MemoryBackend({"empty": b""}), backend(s3)):
-        with MediaStack([of]).open("empty") as file:  # type: ignore[list-item]
+        with MediaStack([of]).open("empty") as file:
             assert file.read() == file.read(5) == b""
         if isinstance(of, Bucket):
             assert of.ranges == []
@@ -252,7 +252,7 @@ class Short(Bucket):
     """Breaks the contract: ends before the range does, without an error."""
 
     def read_range(self, key: Key, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
-        yield self.files[key][start : start + 5]  # type: ignore[index]
+        yield self.files[key][start : start + 5]
 
 
 def test_a_backend_that_sends_too_little() -> None:

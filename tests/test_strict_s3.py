@@ -16,21 +16,20 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import boto3
 import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.exceptions import BotoCoreError, ClientError
 
-boto3 = pytest.importorskip("boto3")
+from mediamw.testing import moto_side
+from mediamw.testing.sigv4_check import HttpRequest, S3Error, read_claim, verify
+from mediamw.testing.strict_s3 import StrictS3
+
 pytest.importorskip("moto")
 pytest.importorskip("flask_cors")
-
-from botocore.auth import S3SigV4Auth  # noqa: E402
-from botocore.awsrequest import AWSRequest  # noqa: E402
-from botocore.config import Config  # noqa: E402
-from botocore.credentials import Credentials  # noqa: E402
-from botocore.exceptions import BotoCoreError, ClientError  # noqa: E402
-
-from mediamw.testing import moto_side  # noqa: E402
-from mediamw.testing.sigv4_check import HttpRequest, S3Error, read_claim, verify  # noqa: E402
-from mediamw.testing.strict_s3 import StrictS3  # noqa: E402
 
 SECRETS = {
     "AKADMIN": "admin-secret",
@@ -179,7 +178,7 @@ def sign(
 ) -> dict[str, str]:
     """The headers of a request with an empty body, or the given payload hash, as botocore signs them."""
 
-    class Auth(S3SigV4Auth):  # type: ignore[misc]
+    class Auth(S3SigV4Auth):
         def payload(self, request: AWSRequest) -> str:
             return payload or "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 

@@ -159,7 +159,7 @@ class _Wire:
     def makefile(self, _mode: str) -> io.BytesIO:
         self.file = io.BytesIO(self._data)
         # http.client closes what it has read to the end of; what is left over is still wanted.
-        self.file.close = lambda: None  # type: ignore[method-assign]
+        self.file.close = lambda: None
         return self.file
 
 
@@ -179,7 +179,7 @@ def call_socket(port: int, host: str, method: str, target: str, headers: Pairs =
                 break
             received += data
     wire = _Wire(bytes(received))
-    response = http.client.HTTPResponse(wire, method=method)  # type: ignore[arg-type]
+    response = http.client.HTTPResponse(wire, method=method)
     response.begin()
     body = response.read()
     rest = wire.file.read()

@@ -16,8 +16,8 @@ def _redirect(row_id: str, clause: str, shows: str, *, method: str = "GET", cach
     return Row(
         id=row_id, clause=clause, shows=shows, method=method, file=None, status=302, body=b"", peers=False,
         expect={"location": _URL.format(method)},
-        ours={**_ALWAYS, "cache-control": cache},  # type: ignore[dict-item]
-        **{"path": "/media/far.jpg", "site": "redirect", **more},  # type: ignore[arg-type]
+        ours={**_ALWAYS, "cache-control": cache},
+        **{"path": "/media/far.jpg", "site": "redirect", **more},
     )  # fmt: skip
 
 

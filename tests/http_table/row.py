@@ -51,7 +51,7 @@ def by_app(row_id: str, clause: str, shows: str, path: str, method: str = "GET",
     body = b"" if method == "HEAD" else f"app: {method}\n".encode()
     return Row(
         id=row_id, clause=clause, shows=shows, path=path, method=method, file=None, body=body, app=True,
-        **{"peers": False, **more},  # type: ignore[arg-type]
+        **{"peers": False, **more},
     )  # fmt: skip
 
 
@@ -59,5 +59,5 @@ def refused(row_id: str, clause: str, shows: str, path: str, **more: object) -> 
     """Make a row that is answered 404 by the middleware, whatever app is wrapped."""
     return Row(
         id=row_id, clause=clause, shows=shows, path=path, status=404, file=None,
-        **{"body": b"404 Not Found\n", **more},  # type: ignore[arg-type]
+        **{"body": b"404 Not Found\n", **more},
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import draw
 from draw import DUSK, MORNING, NOON, Canvas
-from PIL import Image  # type: ignore[import-not-found, unused-ignore]
+from PIL import Image
 
 
 def garden_pond() -> Image.Image:

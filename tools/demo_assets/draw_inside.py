@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from draw import Box, Canvas, Colour, Light, Point, mix
 from draw_furniture import WHITE, bed, lamp, pane, picture, plant, rug, shelves, sofa, table
-from PIL import Image  # type: ignore[import-not-found, unused-ignore]
+from PIL import Image
 
 DAY = Light(((0, 0, 0), (0, 0, 0)))
 WARM = Light(((0, 0, 0), (0, 0, 0)), (255, 240, 220))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import draw
 from draw import DUSK, GREY, MORNING, NIGHT, NOON, Canvas
 from draw_house import Facade, door, house, window
-from PIL import Image  # type: ignore[import-not-found, unused-ignore]
+from PIL import Image
 
 COTTAGE = Facade((246, 240, 226), (92, 106, 120), (30, 92, 120), shutters=(70, 130, 150))
 

@@ -25,7 +25,7 @@ import draw_outside
 import make_documents
 from draw import DUSK, MORNING, NIGHT, NOON, Canvas
 from draw_inside import LATE
-from PIL import Image, ImageDraw, ImageFilter, ImageFont  # type: ignore[import-not-found, unused-ignore]
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 ASSETS = Path(__file__).parents[2] / "mediamw/cli/demo/assets"
 

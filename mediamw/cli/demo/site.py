@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Request, Response
@@ -25,6 +25,7 @@ from .page import PREFIX, render
 from .uploads import MAX_UPLOAD_BYTES, Refused, store, too_large
 
 if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 MAX_ANSWERS: Final = 1000
@@ -47,12 +48,14 @@ class Recorder:
         """Pass the request on and note the answer's headers."""
         path = environ["PATH_INFO"].encode("latin-1").decode(errors="replace")
 
-        def noting(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> object:
+        def noting(
+            status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /
+        ) -> Callable[[bytes], object]:
             if path.startswith(PREFIX):
                 self._note(path.removeprefix(PREFIX), dict(headers).get("X-Media-Backend", "none"), int(status[:3]))
-            return start_response(status, headers)
+            return start_response(status, headers, exc_info)
 
-        return self._app(environ, noting)  # type: ignore[arg-type]  # the legacy write() of PEP 3333 is passed through
+        return self._app(environ, noting)
 
     @property
     def answers(self) -> dict[str, tuple[str, int]]:
@@ -142,7 +145,7 @@ class Site:
             raise too_large() from None
         if file is None or not file.filename:
             raise Refused(400, "Please choose a file first.")
-        key = store(self._stack, file.filename, file.stream)  # type: ignore[arg-type]  # typed as IO[bytes]
+        key = store(self._stack, file.filename, cast("BinaryIO", file.stream))
         kind, _, subtype = guess(key)[0].partition("/")
         if kind not in ("image", "video", "audio"):
             kind = "pdf" if subtype == "pdf" else "text"
