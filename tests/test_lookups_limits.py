@@ -19,7 +19,7 @@ from mediamw.core.model import Missing, Redirect
 from mediamw.wsgi import MediaMiddleware as WSGIMiddleware
 
 from .fakes import Bucket, Local, gate, get, until
-from .s3_world import BUCKET, Clock, backend, s3_server
+from .s3.s3_world import BUCKET, Clock, backend, s3_server
 
 A, B = Key("a.jpg"), Key("b.jpg")
 

@@ -19,7 +19,7 @@ from mediamw.core.keys import Key
 from mediamw.testing.strict_s3 import StrictS3
 
 from .fakes import Bucket, Local, down
-from .s3_world import BUCKET, Clock, backend, s3_server
+from .s3.s3_world import BUCKET, Clock, backend, s3_server
 
 KIB = 1024
 MIB = 1024 * KIB

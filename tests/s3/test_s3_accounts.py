@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,24 +24,14 @@ from .s3_world import (
     TEMPORARY_ID,
     TEMPORARY_SECRET,
     TOKEN,
-    Clock,
-    assert_logs_no_secret,
     backend,
     fetch,
     key,
-    s3_server,
     unavailable,
 )
 
 PHOTO = key("a/b c.jpg")
 NOWHERE = "http://127.0.0.1:9"  # discard: whoever is led here fails at once
-
-
-@pytest.fixture(autouse=True)
-def no_secret_in_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    caplog.set_level(logging.DEBUG)
-    yield
-    assert_logs_no_secret(caplog)
 
 
 @pytest.fixture(autouse=True)
@@ -53,12 +41,6 @@ def aws_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     return tmp_path
-
-
-@pytest.fixture
-def s3() -> Iterator[StrictS3]:
-    with s3_server(Clock()) as server:
-        yield server
 
 
 def write_profile(folder: Path, name: str, key_id: str, secret: str, config: str = "") -> None:

@@ -23,21 +23,13 @@ from .s3_world import (
     DATA,
     ID,
     SECRET,
-    Clock,
     backend,
     fetch,
     key,
-    s3_server,
     unavailable,
 )
 
 PHOTO = key("a/b c.jpg")
-
-
-@pytest.fixture
-def s3() -> Iterator[StrictS3]:
-    with s3_server(Clock()) as server:
-        yield server
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import socket
 import threading
@@ -18,18 +17,11 @@ from mediamw.backends.origin_http import OriginHTTP
 from mediamw.backends.s3 import S3Backend
 from mediamw.core.errors import BackendUnavailable, ContentChanged
 
-from .s3_world import ID, SECRET, TOKEN, assert_logs_no_secret, key, unavailable
+from .s3_world import ID, SECRET, TOKEN, key, unavailable
 
 PHOTO = key("a/b c.jpg")
 OK_HEAD = b'HTTP/1.1 200 OK\r\nContent-Length: 10\r\nETag: "1"\r\n\r\n'
 CLOSE = None  # the end of a connection
-
-
-@pytest.fixture(autouse=True)
-def no_secret_in_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    caplog.set_level(logging.DEBUG)
-    yield
-    assert_logs_no_secret(caplog)
 
 
 class Origin:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import io
-import logging
 import subprocess
 import sys
 import time
@@ -35,7 +34,6 @@ from .s3_world import (
     TEMPORARY_SECRET,
     TOKEN,
     Clock,
-    assert_logs_no_secret,
     backend,
     fetch,
     key,
@@ -45,31 +43,6 @@ from .s3_world import (
 
 PHOTO = key("a/b c.jpg")
 WINDOW_START = 1_780_000_200  # a multiple of 900
-
-
-@pytest.fixture(autouse=True)
-def no_secret_in_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    caplog.set_level(logging.DEBUG)
-    yield
-    assert_logs_no_secret(caplog)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def s3(clock: Clock) -> Iterator[StrictS3]:
-    with s3_server(clock) as server:
-        yield server
-
-
-@pytest.fixture
-def prod(s3: StrictS3) -> Iterator[S3Backend]:
-    made = backend(s3)
-    yield made
-    made.close()
 
 
 # -- is it there? ------------------------------------------------------------------------------------------------------

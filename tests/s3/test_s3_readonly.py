@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -17,18 +16,11 @@ from mediamw.backends.origin_http import OriginHTTP
 from mediamw.backends.s3 import S3Backend
 from mediamw.testing.strict_s3 import StrictS3
 
-from .s3_world import BUCKET, DATA, ID, SECRET, TOKEN, Clock, assert_logs_no_secret, backend, key, s3_server
+from .s3_world import BUCKET, DATA, ID, SECRET, TOKEN, Clock, backend, key, s3_server
 
 MODEL = botocore.session.Session().get_service_model("s3")
 OPERATIONS = list(MODEL.operation_names)
 READS = [name for name in OPERATIONS if name.startswith(("Head", "Get", "List"))]
-
-
-@pytest.fixture(autouse=True)
-def no_secret_in_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    caplog.set_level(logging.DEBUG)
-    yield
-    assert_logs_no_secret(caplog)
 
 
 @pytest.fixture(scope="module")
