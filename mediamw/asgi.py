@@ -57,8 +57,8 @@ class MediaMiddleware:
                 return
         if self.app is not None:
             await self.app(scope, receive, send)
-        elif scope["type"] == "http":
-            await _send(without_app(method, path, service), receive, send, None)
+        else:
+            await _send_whole(without_app(method, path, service), send)
 
 
 def _path(scope: Scope) -> str:
@@ -130,18 +130,15 @@ async def _result(future: Future[T], seconds: float | None) -> T:
     return future.result()
 
 
-async def _send(reply: Reply, receive: Receive, send: Send, disk: Pool | None) -> None:
-    headers = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in reply.plan.headers]
-    start = {"type": "http.response.start", "status": reply.plan.status, "headers": headers}
-    if reply.data is not None or disk is None:
-        await send(start)
-        await send({"type": "http.response.body", "body": reply.data or b""})
+async def _send(reply: Reply, receive: Receive, send: Send, disk: Pool) -> None:
+    if reply.data is not None:
+        await _send_whole(reply, send)
         return
     gone = asyncio.ensure_future(_disconnected(receive))
     reading: Future[bytes] | None = None
     pieces = reply.stream()
     try:
-        await send(start)
+        await send(_start(reply))
         while not gone.done():
             reading = disk.submit(next, pieces, b"")
             piece = await _result(reading, None)
@@ -159,6 +156,16 @@ async def _send(reply: Reply, receive: Receive, send: Send, disk: Pool | None) -
             reply.close()
         else:  # cancelled while a thread reads: it must not find its descriptor closed, or another's
             reading.add_done_callback(lambda _: reply.close())
+
+
+async def _send_whole(reply: Reply, send: Send) -> None:
+    await send(_start(reply))
+    await send({"type": "http.response.body", "body": reply.data})
+
+
+def _start(reply: Reply) -> Message:
+    headers = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in reply.plan.headers]
+    return {"type": "http.response.start", "status": reply.plan.status, "headers": headers}
 
 
 async def _disconnected(receive: Receive) -> None:

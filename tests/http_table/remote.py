@@ -8,7 +8,6 @@ from .row import Row, by_app
 
 _URL = "https://bucket.example/far.jpg?method={}&signature=abc"
 _ALWAYS = {"referrer-policy": "no-referrer", "etag": None, "last-modified": None, "accept-ranges": None}
-_UNAVAILABLE = {"retry-after": "7"}
 
 
 def _redirect(row_id: str, clause: str, shows: str, *, method: str = "GET", cache: object = "no-store",
@@ -18,6 +17,13 @@ def _redirect(row_id: str, clause: str, shows: str, *, method: str = "GET", cach
         expect={"location": _URL.format(method)},
         ours={**_ALWAYS, "cache-control": cache},
         **{"path": "/media/far.jpg", "site": "redirect", **more},
+    )  # fmt: skip
+
+
+def _unavailable(row_id: str, clause: str, shows: str, *, retry_after: object = "7", **more: object) -> Row:
+    return Row(
+        id=row_id, clause=clause, shows=shows, file=None, status=503, peers=False, ours={"retry-after": retry_after},
+        **{"site": "down", "body": b"503 Service Unavailable\n", **more},
     )  # fmt: skip
 
 
@@ -73,67 +79,19 @@ ROWS = (
         body=b"",
     ),
     by_app("redirect-missing", "RFC 9110 15.5.5", "nobody has it: the app's", "/media/none.jpg", site="redirect"),
-    Row(
-        id="down-upper",
-        clause="RFC 9110 15.6.4",
-        shows="an upper that cannot tell is 503, never 404 and never the app's",
-        site="down",
-        status=503,
-        file=None,
-        body=b"503 Service Unavailable\n",
-        ours=_UNAVAILABLE,
-        peers=False,
-    ),
-    Row(
-        id="down-upper-head",
-        clause="RFC 9110 9.3.2",
-        shows="HEAD of it",
-        method="HEAD",
-        site="down",
-        status=503,
-        file=None,
-        ours=_UNAVAILABLE,
-        peers=False,
-    ),
+    _unavailable("down-upper", "RFC 9110 15.6.4", "an upper that cannot tell is 503, never 404 and never the app's"),
+    _unavailable("down-upper-head", "RFC 9110 9.3.2", "HEAD of it", method="HEAD", body=b""),
+    _unavailable("down-lower-missing", "RFC 9110 15.6.4", "nobody else has it: 503", site="lower-down",
+                 path="/media/none.jpg"),
+    _unavailable("down-conditions", "RFC 9110 13.2.1", "conditions do not count beside an error",
+                 headers=(("If-None-Match", "*"), ("Range", "bytes=0-1"))),
+    _unavailable("broken-backend", "RFC 9110 15.6.4", "a mistake in a backend is 503", site="broken",
+                 retry_after=lambda value: value.isdigit()),
     Row(
         id="down-lower-held",
         clause="RFC 9110 9.3.1",
         shows="a lower that cannot tell does not harm what the upper has",
         site="lower-down",
-        peers=False,
-    ),
-    Row(
-        id="down-lower-missing",
-        clause="RFC 9110 15.6.4",
-        shows="nobody else has it: 503",
-        path="/media/none.jpg",
-        site="lower-down",
-        status=503,
-        file=None,
-        body=b"503 Service Unavailable\n",
-        ours=_UNAVAILABLE,
-        peers=False,
-    ),
-    Row(
-        id="down-conditions",
-        clause="RFC 9110 13.2.1",
-        shows="conditions do not count beside an error",
-        site="down",
-        headers=(("If-None-Match", "*"), ("Range", "bytes=0-1")),
-        status=503,
-        file=None,
-        body=b"503 Service Unavailable\n",
-        peers=False,
-    ),
-    Row(
-        id="broken-backend",
-        clause="RFC 9110 15.6.4",
-        shows="a mistake in a backend is 503",
-        site="broken",
-        status=503,
-        file=None,
-        body=b"503 Service Unavailable\n",
-        ours={"retry-after": lambda value: value.isdigit()},
         peers=False,
     ),
 )  # fmt: skip
