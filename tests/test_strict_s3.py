@@ -25,7 +25,9 @@ from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
 from mediamw.testing import moto_side
-from mediamw.testing.sigv4_check import HttpRequest, S3Error, read_claim, verify
+from mediamw.testing.s3_request import HttpRequest, S3Error
+from mediamw.testing.sigv4_check import verify
+from mediamw.testing.sigv4_claim import read_claim
 from mediamw.testing.strict_s3 import StrictS3
 
 pytest.importorskip("moto")
@@ -379,11 +381,12 @@ def test_header_signing_is_good_for_15_minutes(s3: StrictS3, clock: Clock, admin
     assert refusal(lambda: admin.head_object(Bucket="prod", Key="a/b c.jpg")) == (403, "403")
 
 
-def test_wrong_secret_and_unknown_key(connect: Connect) -> None:
+def test_wrong_secret_and_unknown_key(s3: StrictS3, connect: Connect) -> None:
     def get(client: Any) -> Callable[[], Any]:
         return lambda: client.get_object(Bucket="prod", Key="a/b c.jpg")
 
     assert refusal(get(connect("AKADMIN", "wrong"))) == (403, "SignatureDoesNotMatch")
+    assert s3.calls[-1].access_key_id == "AKADMIN", "the record says who it claimed to be"
     assert refusal(get(connect("AKNOBODY", "wrong"))) == (403, "InvalidAccessKeyId")
 
 

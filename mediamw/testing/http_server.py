@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any
 
-from .sigv4_check import HttpRequest
+from .s3_request import HttpRequest
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
 

@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import unquote
 
-from .sigv4_check import HttpRequest
+from .s3_request import HttpRequest
 
 
 def require_moto() -> None:

@@ -34,13 +34,12 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, unquote
 
+from .guard import READS, Guard, denied
 from .http_server import Answer, Server
 from .moto_side import keep_moto_from_profiles, moto_environ, require_moto
-from .sigv4_check import AuthKind, Claim, HttpRequest, S3Error, read_claim, verify
+from .s3_request import AuthKind, HttpRequest, S3Error
+from .sigv4_claim import Claim, read_claim
 
-READS = ("GET", "HEAD")
-# Parts of an object that "anybody may read the object" does not cover.
-OBJECT_SUBRESOURCES = frozenset({"acl", "attributes", "legal-hold", "retention", "tagging", "torrent", "uploadId"})
 SECRET_PARAMETERS = frozenset({"x-amz-signature", "x-amz-security-token", "signature"})
 _accounts = itertools.count(900_000_000_001)  # moto keeps its data apart by account
 
@@ -92,17 +91,17 @@ class StrictS3:
         clock: Callable[[], float] = time.time,
         virtual_host_suffix: str = "s3.localhost",
     ) -> None:
-        self._read_only = frozenset(read_only_keys or {})
-        self._secrets = {**keys, **(read_only_keys or {})}
-        self._no_list = frozenset(no_list_keys)
-        self._tokens = dict(session_tokens or {})
-        if both := self._read_only.intersection(keys):
-            raise ValueError(f"in keys and in read_only_keys: {sorted(both)}")
-        if unknown := (self._no_list | set(self._tokens)).difference(self._secrets):
-            raise ValueError(f"neither in keys nor in read_only_keys: {sorted(unknown)}")
+        self._guard = Guard(
+            keys=keys,
+            read_only_keys=read_only_keys or {},
+            no_list_keys=no_list_keys,
+            session_tokens=session_tokens or {},
+            region=region,
+            regions=regions or {},
+            public_buckets=public_buckets,
+            clock=clock,
+        )
         self.region = region
-        self._regions = dict(regions or {})
-        self._public = frozenset(public_buckets)
         self._port = port
         self._clock = clock
         self._virtual_suffix = f".{virtual_host_suffix}"
@@ -206,7 +205,7 @@ class StrictS3:
             if bucket in self._s3.buckets:
                 raise ValueError(f"bucket {bucket!r} exists")
             try:
-                self._s3.create_bucket(bucket, self._region_of(bucket))
+                self._s3.create_bucket(bucket, self._guard.region_of(bucket))
             except S3ClientError as error:
                 raise ValueError(f"cannot create bucket {bucket!r}: {error.message}") from error
             self._unshare(bucket)
@@ -258,17 +257,12 @@ class StrictS3:
             # A browser asks OPTIONS for the URL that was signed for its GET: no signature is looked at.
             claim = None if request.method == "OPTIONS" else read_claim(request)
             if claim is not None:
-                self._verify(claim, request, bucket)
-            self._authorize(claim, request, bucket, key)
+                self._guard.verify(claim, request, bucket)
+            found = self._s3.buckets.get(bucket)
+            self._guard.authorize(claim, request, bucket, key, cors=found is not None and bool(found.cors))
             status, headers, body = self._ask_moto(request, bucket, raw_key)
-            if (
-                status == 404
-                and request.method in READS
-                and key
-                and bucket in self._s3.buckets
-                and self._unlisting(claim)
-            ):
-                raise _denied()  # who may not list may not learn what is missing
+            if status == 404 and request.method in READS and key and found is not None and self._guard.unlisting(claim):
+                raise denied()  # who may not list may not learn what is missing
         except S3Error as error:
             request_id = f"{next(self._request_ids):016X}"
             body = error.xml(request_id)  # which the handler drops for a HEAD
@@ -298,47 +292,6 @@ class StrictS3:
         bucket, _, raw_key = path.partition("/")
         return unquote(bucket), raw_key
 
-    def _verify(self, claim: Claim, request: HttpRequest, bucket: str) -> None:
-        secret = self._secrets.get(claim.access_key_id)
-        if secret is None:
-            message = "The AWS Access Key Id you provided does not exist in our records."
-            raise S3Error(403, "InvalidAccessKeyId", message, details={"AWSAccessKeyId": claim.access_key_id})
-        home = self._region_of(bucket)
-        if claim.region not in (home, self.region):
-            wrong = f"the region '{claim.region}' is wrong; expecting '{home}'"
-            code, message = {
-                "header": ("AuthorizationHeaderMalformed", f"The authorization header is malformed; {wrong}"),
-                "query": (
-                    "AuthorizationQueryParametersError",
-                    f"Error parsing the X-Amz-Credential parameter; {wrong}",
-                ),
-            }[claim.auth]
-            raise S3Error(400, code, message, details={"Region": home}, headers={"x-amz-bucket-region": home})
-        token = self._tokens.get(claim.access_key_id, "")
-        verify(claim, request, secret=secret, token=token, now=self._clock())
-        if claim.region != home:
-            # Signed for this endpoint's region, but the bucket lives elsewhere.
-            message = "The bucket you are attempting to access must be addressed using the specified endpoint."
-            details = {"Endpoint": f"s3.{home}.amazonaws.com", "Bucket": bucket}
-            raise S3Error(301, "PermanentRedirect", message, details=details, headers={"x-amz-bucket-region": home})
-
-    def _authorize(self, claim: Claim | None, request: HttpRequest, bucket: str, key: str) -> None:
-        method, sent = request.method, request.parameters
-        if method == "OPTIONS":
-            if bucket not in self._s3.buckets or not self._s3.buckets[bucket].cors:
-                raise S3Error(403, "AccessForbidden", "CORSResponse: CORS is not enabled for this bucket.")
-        elif claim is None:
-            if bucket not in self._public or method not in READS or not key or OBJECT_SUBRESOURCES.intersection(sent):
-                raise _denied()
-            if any(name.startswith("response-") for name in sent):
-                message = "Request specific response headers cannot be used for anonymous GET requests."
-                raise S3Error(400, "InvalidRequest", message)
-        elif (method not in READS and claim.access_key_id in self._read_only) or (not key and self._unlisting(claim)):
-            raise _denied()
-
-    def _unlisting(self, claim: Claim | None) -> bool:
-        return claim is None or claim.access_key_id in self._no_list
-
     def _ask_moto(self, request: HttpRequest, bucket: str, raw_key: str) -> Answer:
         # moto would make a bucket anew that it has been told to keep out of its shared namespace.
         making = request.method == "PUT" and not raw_key and not set(request.parameters) - {"x-id"}
@@ -358,9 +311,6 @@ class StrictS3:
         status, headers = started[-1]
         return status, [(name, value) for name, value in headers if name.lower() != "date"], body
 
-    def _region_of(self, bucket: str) -> str:
-        return self._regions.get(bucket, self.region)
-
     def _bucket(self, bucket: str) -> Any:
         if self._server is None:
             raise RuntimeError("StrictS3 is not running: use it in a with block, or call start()")
@@ -374,7 +324,3 @@ class StrictS3:
 
         if s3_backends.bucket_accounts.get(bucket) == ("aws", self._account):
             del s3_backends.bucket_accounts[bucket]
-
-
-def _denied() -> S3Error:
-    return S3Error(403, "AccessDenied", "Access Denied")
