@@ -32,8 +32,9 @@ _HEADERS = {name.encode(): name for name in CONDITIONAL_HEADERS}
 class MediaMiddleware:
     """Wraps an ASGI app: GET and HEAD below ``prefix`` are answered from ``backends``, the rest is the app's.
 
-    ``app`` None stands alone. ``backends`` is a ``MediaStack`` or a list of specs and backends; ``options`` are those
-    of ``mediamw.service.Options``. Raises ``ConfigError``.
+    ``app`` None stands alone. ``backends`` is a ``MediaStack`` or a list of specs and backends. Options: ``prefix``,
+    ``enabled``, ``on_miss``, ``placeholder``, ``max_age``, ``redirect_max_age``, ``allow_dotfiles``, ``media_types``,
+    ``add_headers``, ``debug``; ``docs/semantics.md`` has each of them. Raises ``ConfigError``.
     """
 
     def __init__(self, app: ASGIApp | None, backends: MediaStack | Sequence[Spec], **options: Unpack[Options]) -> None:

@@ -82,21 +82,21 @@ def _backend(kind: str, where: str, name: str) -> Backend:
         from .backends.local import LocalBackend
 
         if not where:
-            raise ConfigError(f"backends: {name!r} has no path behind its name", backend=name)
+            raise ConfigError("its path is empty: name the directory of the media", backend=name)
         try:
             return LocalBackend(where, name=name)
         except ValueError:  # NUL, or half a surrogate pair; ConfigError is none
-            raise ConfigError(f"backends: {where!r} is not a possible path", backend=name) from None
+            raise ConfigError(f"{where!r} is not a possible path", backend=name) from None
     if kind == "memory":
         from .backends.memory import MemoryBackend
 
         if where.partition(":")[2]:
-            raise ConfigError("backends: memory: takes nothing behind the colon", backend=name)
+            raise ConfigError("memory: takes nothing behind the colon", backend=name)
         return MemoryBackend(name=name)
     if kind == "s3":
         return _s3(where, name)
     raise ConfigError(
-        f"backends: {kind}: is no kind of backend known here; there are s3://bucket, memory:, and paths "
+        f"{kind}: is no kind of backend known here; there are s3://bucket, memory:, and paths "
         f"(a path that looks like this is written with ./ before it)",
         backend=name,
     )
@@ -107,20 +107,20 @@ def _s3(where: str, name: str) -> Backend:
 
     form = "give s3://bucket[/location][?region=...&profile=...]"
     if not where[3:].startswith("//"):
-        raise ConfigError(f"backends: s3: without //; {form}", backend=name)
+        raise ConfigError(f"s3: without //; {form}", backend=name)
     try:
         parts = urlsplit(where)
     except ValueError:
-        raise ConfigError(f"backends: not a usable spec; {form}", backend=name) from None
+        raise ConfigError(f"not a usable spec; {form}", backend=name) from None
     if "@" in parts.netloc:
         # The text is not repeated: what stands before the @ is probably a secret.
-        raise ConfigError("backends: keys do not belong into a spec; use profile=NAME or the environment", backend=name)
+        raise ConfigError("keys do not belong into a spec; use profile=NAME or the environment", backend=name)
     if parts.fragment:
-        raise ConfigError("backends: '#' has no meaning in a spec", backend=name)
+        raise ConfigError("'#' has no meaning in a spec", backend=name)
     options = _options(parts.query, name)
     location = parts.path.strip("/")
     if location and "location" in options:
-        raise ConfigError("backends: the location stands twice, in the path and as an option", backend=name)
+        raise ConfigError("the location stands twice, in the path and as an option", backend=name)
     options.setdefault("location", location)
     return S3Backend(parts.netloc, name=name, **options)
 
@@ -130,18 +130,18 @@ def _options(query: str, name: str) -> dict[str, Any]:
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True) if query else []
     except ValueError:
-        raise ConfigError("backends: options are written option=value, with & between them", backend=name) from None
+        raise ConfigError("options are written option=value, with & between them", backend=name) from None
     for option, value in pairs:
         if option not in S3_OPTIONS:
             if _SECRET.search(option):
                 raise ConfigError(
-                    f"backends: {option} does not belong into a spec; use profile=NAME or the environment", backend=name
+                    f"{option} does not belong into a spec; use profile=NAME or the environment", backend=name
                 )
-            raise ConfigError(f"backends: unknown option {option!r}; {_hint(option, S3_OPTIONS)}", backend=name)
+            raise ConfigError(f"unknown option {option!r}; {_hint(option, S3_OPTIONS)}", backend=name)
         if option in options:
-            raise ConfigError(f"backends: option {option} stands twice", backend=name)
+            raise ConfigError(f"option {option} stands twice", backend=name)
         if not value:
-            raise ConfigError(f"backends: option {option} has no value", backend=name)
+            raise ConfigError(f"option {option} has no value", backend=name)
         options[option] = value
     return options
 
@@ -165,7 +165,7 @@ def build_policy(**options: Unpack[PolicyOptions]) -> Policy:
         on_miss=_on_miss(options.get("on_miss", "app")),
         max_age=_age("max_age", options.get("max_age")),
         redirect_max_age=_age("redirect_max_age", options.get("redirect_max_age")),
-        debug=options.get("debug", False),
+        debug=check_switch("debug", options.get("debug", False)),
         media_types=_types(options.get("media_types") or {}),
         placeholder=Placeholder() if placeholder is None else _placeholder(placeholder),
         add_headers=_add_headers(options.get("add_headers")),
@@ -183,6 +183,13 @@ def check_options(given: Collection[str], known: Sequence[str]) -> None:
     for option in given:
         if option not in known:
             raise ConfigError(f"unknown option {option!r}; {_hint(option, known)}")
+
+
+def check_switch(option: str, value: object) -> bool:
+    """Return ``value`` if it is True or False; ``"false"`` and ``"0"`` would be true to Python."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{option}: {value!r} is neither True nor False")
+    return value
 
 
 def build_dotfiles(patterns: Sequence[str]) -> DotfileRule:

@@ -14,7 +14,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Unpack, cast
 
-from .config import PolicyOptions, Spec, build_dotfiles, build_policy, build_stack, check_options, check_prefix
+from .config import (
+    PolicyOptions,
+    Spec,
+    build_dotfiles,
+    build_policy,
+    build_stack,
+    check_options,
+    check_prefix,
+    check_switch,
+)
 from .core.errors import BackendUnavailable, ConfigError, ContentChanged, InvalidKey, NotServable
 from .core.keys import Key, parse_http_key
 from .core.model import Handle, Held, Outcome, Pass, Plan, Refused, Request, Slice, Timing, Unavailable, body_length
@@ -182,7 +191,7 @@ def make_service(app: object, backends: MediaStack | Sequence[Spec], options: Op
     """Make what a middleware around ``app`` asks; None if it is not enabled: then nothing is looked at or opened."""
     check_options(options, ("enabled", *_OPTIONS))
     rest: dict[str, Any] = {**options}
-    if not rest.pop("enabled", True):
+    if not check_switch("enabled", rest.pop("enabled", True)):
         return None
     if app is None and rest.get("on_miss", "app") == "app":
         rest["on_miss"] = ON_MISS_ALONE

@@ -24,8 +24,9 @@ _SEND_BYTES = 256 * 1024
 class MediaMiddleware:
     """Wraps a WSGI app: GET and HEAD below ``prefix`` are answered from ``backends``, the rest is the app's.
 
-    ``app`` None stands alone. ``backends`` is a ``MediaStack`` or a list of specs and backends; ``options`` are those
-    of ``mediamw.service.Options``. Raises ``ConfigError``.
+    ``app`` None stands alone. ``backends`` is a ``MediaStack`` or a list of specs and backends. Options: ``prefix``,
+    ``enabled``, ``on_miss``, ``placeholder``, ``max_age``, ``redirect_max_age``, ``allow_dotfiles``, ``media_types``,
+    ``add_headers``, ``debug``; ``docs/semantics.md`` has each of them. Raises ``ConfigError``.
     """
 
     def __init__(

@@ -55,7 +55,7 @@ def names(*specs: Any) -> list[str]:
 )
 def test_paths(spec: Any, name: str | None, root: str) -> None:
     if name is None:
-        with pytest.raises(ConfigError, match="backends: 'disk' has no path"):
+        with pytest.raises(ConfigError, match="backend 'disk': its path is empty"):
             build_stack([spec])
         return
     (made,) = build_stack([spec]).backends
@@ -135,7 +135,7 @@ def test_backends_that_are_made_already() -> None:
         (b"./media", "backends: give a list"),
         (Path("media"), "backends: give a list"),
         ([], "backends: give a list with at least one"),
-        ([""], "has no path"),
+        ([""], "its path is empty"),
         (["ftp://host/a"], "ftp: is no kind of backend"),
         (["https://host"], "https: is no kind of backend"),
         (["gs://bucket"], "gs: is no kind of backend"),

@@ -14,8 +14,8 @@ FINE = [
 ]  # fmt: skip
 REFUSED = {
     "": "empty",
-    "/a": "segment ''",
-    "a/": "segment ''",
+    "/a": "starts with '/'",
+    "a/": "ends with '/'",
     "a//b": "segment ''",
     ".": "segment '.'",
     "a/../b": "segment '..'",

@@ -466,6 +466,8 @@ def test_a_placeholder_stands_for_what_cannot_be_told_too() -> None:
     ("arguments", "options", "said"),
     [
         ((["./media"],), {"on_mis": "404"}, "did you mean on_miss"),
+        ((["./media"],), {"enabled": "false"}, "enabled: 'false' is neither"),
+        ((["./media"],), {"debug": 1}, "debug: 1 is neither"),
         ((["./media"],), {"nonsense": 1}, "unknown option 'nonsense'"),
         ((["./media"],), {"allow_dotfiles": ".x/"}, "allow_dotfiles: give a list"),
         ((["./media"],), {"prefix": None}, "prefix: None"),

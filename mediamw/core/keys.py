@@ -52,13 +52,17 @@ def refusal(name: str) -> str | None:
     segments = name.split("/")
     for segment in segments:
         if segment in ("", ".", ".."):
-            return f"it holds the segment {segment!r}"
+            return _at_the_end(name) or f"it holds the segment {segment!r}"
         if len(segment) > MAX_SEGMENT_BYTES or len(segment.encode()) > MAX_SEGMENT_BYTES:
             return f"a segment has more than {MAX_SEGMENT_BYTES} bytes"
     # casefold: on a case-folding disk it is the same folder
     if segments[0].casefold() == STATE_FOLDER or segments[-1].casefold().startswith(f"{STATE_FOLDER}-"):
         return f"{STATE_FOLDER} names mediamw's own state"
     return None
+
+
+def _at_the_end(name: str) -> str | None:
+    return "it starts with '/'" if name[0] == "/" else "it ends with '/'" if name[-1] == "/" else None
 
 
 def parse_key(name: str) -> Key:
