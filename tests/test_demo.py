@@ -31,7 +31,7 @@ from mediamw.cli.demo.check import check
 from mediamw.cli.demo.fetching import Answer, fetch
 from mediamw.cli.demo.production import BUCKET
 from mediamw.cli.demo.running import Demo
-from mediamw.testing import strict_s3
+from mediamw.testing import guard
 
 ROWS = [file for _, file in all_media()]
 REMOTE = [file for file in ROWS if file.asset is not None and not file.local]
@@ -163,7 +163,7 @@ def invent_a_row(demo: Demo, _: Any) -> None:
 
 
 def believe_every_signature(demo: Demo, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(strict_s3, "verify", lambda *_, **__: None)
+    patch.setattr(guard, "verify", lambda *_, **__: None)
 
 
 def write(demo: Demo, _: Any) -> None:
