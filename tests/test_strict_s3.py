@@ -287,7 +287,8 @@ def test_multipart_copy_and_many_deletes(s3: StrictS3, admin: Any) -> None:
         Bucket="prod",
         Key="big",
         UploadId=upload,
-        MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"], "ChecksumCRC32": part["ChecksumCRC32"]}]},
+        # Old botocores send no checksum, and so get none.
+        MultipartUpload={"Parts": [{"PartNumber": 1} | {k: part[k] for k in ("ETag", "ChecksumCRC32") if k in part}]},
     )
     admin.copy_object(Bucket="prod", Key="copy", CopySource={"Bucket": "prod", "Key": "big"})
     assert s3.objects("prod")["copy"] == b"part"

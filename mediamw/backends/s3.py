@@ -162,6 +162,7 @@ class S3Backend:
     def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
         """Yield entries sorted by key, page by page. Objects whose names are no keys are left out."""
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError  # no BotoCoreError, and what old botocores raise for HTML
 
         start = f"{self.location}/" if self.location else ""
         arguments = {"Bucket": self.bucket, "Prefix": start + prefix}
@@ -179,7 +180,8 @@ class S3Backend:
                     for name, meta in sorted(found, key=lambda pair: pair[0]):
                         if refusal(name.removesuffix("/") if meta is None else name) is None:
                             yield Entry(name, meta, self.name)
-        except (BotoCoreError, ClientError, ValueError, KeyError) as error:  # the last two: XML that is no listing
+        # ValueError, KeyError: XML that is no listing.
+        except (BotoCoreError, ClientError, ResponseParserError, ValueError, KeyError) as error:
             raise BackendUnavailable(f"listing failed: {error}", backend=self.name, operation="list") from None
 
     def close(self) -> None:
