@@ -1,8 +1,8 @@
 """Floor 3: from what people write to what runs. Specs to backends, options to a policy; each fault names its setting.
 
 A spec is ``[name=]where``: a path, ``s3://bucket[/location][?option=value&...]``, or ``memory:``. Options of ``s3://``:
-``region``, ``profile``, ``endpoint``, ``style`` and ``location``. Secrets never stand in a spec, since specs end up in
-process lists, shell histories and logs. A name is made of ASCII letters, digits, ``-`` and ``_``; a path that looks
+``region``, ``profile``, ``endpoint_url``, ``addressing_style`` and ``location``. Secrets never stand in a spec, since
+specs end up in process lists, shell histories and logs. A name is made of ASCII letters, digits, ``-`` and ``_``; a path that looks
 like one with ``=`` in it is written with ``./`` before it.
 """
 
@@ -24,7 +24,7 @@ from .core.plan import OnMiss, Placeholder, Policy
 from .stack.stack import MediaStack
 
 MAX_PLACEHOLDER_BYTES = 1024 * 1024
-S3_OPTIONS = ("endpoint", "location", "profile", "region", "style")
+S3_OPTIONS = ("addressing_style", "endpoint_url", "location", "profile", "region")
 _NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _SECRET = re.compile(r"secret|token|password|passwd|access.?key|credential", re.IGNORECASE)

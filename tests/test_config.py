@@ -84,16 +84,20 @@ def test_memory(spec: str) -> None:
         ("s3://acme?region=eu-west-1", "s3://acme", "https://acme.s3.eu-west-1.amazonaws.com/"),
         ("S3://acme/?region=eu-west-1", "s3://acme", "https://acme.s3.eu-west-1.amazonaws.com/"),
         ("s3://acme/up/loads?region=eu-west-1", "s3://acme/up/loads", "https://acme.s3.eu-west-1.amazonaws.com/"),
-        ("s3://acme/up/?region=us-east-1&style=path", "s3://acme/up", "https://s3.us-east-1.amazonaws.com/acme/"),
+        (
+            "s3://acme/up/?region=us-east-1&addressing_style=path",
+            "s3://acme/up",
+            "https://s3.us-east-1.amazonaws.com/acme/",
+        ),
         (
             "s3://acme?location=up/loads/&region=us-east-1",
             "s3://acme/up/loads",
             "https://acme.s3.us-east-1.amazonaws.com/",
         ),
-        ("s3://acme?endpoint=http://localhost:9000/s3", "s3://acme", "http://localhost:9000/s3/acme/"),
-        ("s3://acme?endpoint=http%3A%2F%2Flocalhost%3A9000", "s3://acme", "http://localhost:9000/acme/"),
+        ("s3://acme?endpoint_url=http://localhost:9000/s3", "s3://acme", "http://localhost:9000/s3/acme/"),
+        ("s3://acme?endpoint_url=http%3A%2F%2Flocalhost%3A9000", "s3://acme", "http://localhost:9000/acme/"),
         ("s3://acme?profile=acme-ro&region=us-east-1", "s3://acme", "https://acme.s3.us-east-1.amazonaws.com/"),
-        ("s3://Old_Bucket?endpoint=http://h", "s3://Old_Bucket", "http://h/Old_Bucket/"),
+        ("s3://Old_Bucket?endpoint_url=http://h", "s3://Old_Bucket", "http://h/Old_Bucket/"),
     ],
 )
 def test_buckets(spec: str, shown: str, url: str) -> None:
@@ -155,12 +159,15 @@ def test_backends_that_are_made_already() -> None:
         (["s3://acme?=b"], "unknown option ''"),
         (["s3://acme?&"], "option=value"),
         (["s3://acme?regoin=b"], "unknown option 'regoin'; did you mean region?"),
-        (["s3://acme?zzzz=b"], "unknown option 'zzzz'; there are endpoint, location, profile, region, style"),
+        (
+            ["s3://acme?zzzz=b"],
+            "unknown option 'zzzz'; there are addressing_style, endpoint_url, location, profile, region",
+        ),
         (["s3://acme?Region=b"], "unknown option 'Region'; did you mean region?"),
         (["s3://acme?writable=true"], "unknown option 'writable'"),
-        (["s3://acme?style=dns"], "style 'dns'"),
+        (["s3://acme?addressing_style=dns"], "addressing_style 'dns'"),
         (["s3://acme?region=a b"], "region 'a b'"),
-        (["s3://acme?endpoint=localhost"], "endpoint"),
+        (["s3://acme?endpoint_url=localhost"], "endpoint"),
         (["s3://acme#top"], "'#' has no meaning"),
         (["memory:x"], "memory: takes nothing"),
         (["memory://"], "memory: takes nothing"),
@@ -194,9 +201,9 @@ def test_faults(specs: Any, said: str) -> None:
         f"s3://acme?password={SECRET}",
         f"s3://acme?sceret={SECRET}",
         f"s3://acme?{SECRET}",
-        f"s3://acme?endpoint=http://AKIA:{SECRET}@localhost",
-        f"s3://acme?endpoint=http://localhost/?key={SECRET}",
-        f"s3://acme?style=path#{SECRET}",
+        f"s3://acme?endpoint_url=http://AKIA:{SECRET}@localhost",
+        f"s3://acme?endpoint_url=http://localhost/?key={SECRET}",
+        f"s3://acme?addressing_style=path#{SECRET}",
         f"https://AKIA:{SECRET}@host",
         f"memory:{SECRET}",
         f"prod=s3:{SECRET}",
@@ -214,10 +221,12 @@ def test_no_secret_is_repeated(spec: str) -> None:
 
 def test_a_backend_is_named_by_its_fault() -> None:
     with pytest.raises(ConfigError, match="'qa'"):
-        build_stack(["./media", "qa=s3://acme?style=x"])
+        build_stack(["./media", "qa=s3://acme?addressing_style=x"])
 
 
-SHORT = "s3: memory: = a acme ? & region : 9000 @ # % [ ] / .. ./ ~ é http:// h style=path profile=x location="
+SHORT = (
+    "s3: memory: = a acme ? & region : 9000 @ # % [ ] / .. ./ ~ é http:// h addressing_style=path profile=x location="
+)
 pieces = st.sampled_from(["s3://", "endpoint=", " ", "\0", "\n", "\ud800", *SHORT.split(" ")])
 spec_texts = st.text(max_size=30) | st.lists(pieces, max_size=9).map("".join)
 
@@ -225,8 +234,8 @@ spec_texts = st.text(max_size=30) | st.lists(pieces, max_size=9).map("".join)
 @settings(deadline=None, max_examples=400)
 @given(st.lists(spec_texts, max_size=3))
 @example(["~\ud800"])
-@example(["s3://a?endpoint=http://[::1"])
-@example(["s3://a?endpoint=http://h:99999"])
+@example(["s3://a?endpoint_url=http://[::1"])
+@example(["s3://a?endpoint_url=http://h:99999"])
 @example(["s3://\u2100"])
 def test_any_text_is_a_stack_or_a_fault(specs: list[str]) -> None:
     try:

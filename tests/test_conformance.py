@@ -72,7 +72,7 @@ def test_s3_passes(kind: str) -> None:
         s3.put("media", "elsewhere.txt", b"not below the location") if location else None
         backend = S3Backend(
             "media",
-            endpoint=s3.endpoint,
+            endpoint_url=s3.endpoint,
             location=location,
             access_key_id="AKRO",
             secret_access_key=keys["AKRO"],

@@ -41,10 +41,10 @@ class S3Backend:
     """The files of ``bucket`` below ``location``, read-only by type.
 
     Credentials: ``access_key_id`` and ``secret_access_key`` (with ``session_token`` for temporary ones), else
-    ``profile``, else botocore's whole chain. ``region`` defaults to the profile's, then us-east-1. ``endpoint`` is the
-    URL of another S3 than AWS's; ``style`` is how the bucket stands in URLs: ``virtual``, ``path``, or ``auto``
-    (virtual on AWS, path at an endpoint). ``url_life`` and ``url_window`` in seconds. With ``missing_on_403`` S3's 403
-    AccessDenied counts as missing: S3 says so to those who may not list the bucket. Raises ``ConfigError``.
+    ``profile``, else botocore's whole chain. ``region`` defaults to the profile's, then us-east-1. ``endpoint_url`` is
+    the URL of another S3 than AWS's; ``addressing_style`` is how the bucket stands in URLs: ``virtual``, ``path``, or
+    ``auto`` (virtual on AWS, path at an endpoint). ``url_life`` and ``url_window`` in seconds. With ``missing_on_403``
+    S3's 403 AccessDenied counts as missing: S3 says so to those who may not list the bucket. Raises ``ConfigError``.
     """
 
     def __init__(
@@ -53,8 +53,8 @@ class S3Backend:
         *,
         location: str = "",
         region: str | None = None,
-        endpoint: str | None = None,
-        style: Literal["auto", "virtual", "path"] = "auto",
+        endpoint_url: str | None = None,
+        addressing_style: Literal["auto", "virtual", "path"] = "auto",
         profile: str | None = None,
         access_key_id: str | None = None,
         secret_access_key: str | None = None,
@@ -67,19 +67,19 @@ class S3Backend:
         self.name = name
         self.bucket = bucket
         self.location = location.strip("/")
-        self._style = style
+        self._style = addressing_style
         self._life, self._window = url_life, url_window
         self._missing_on_403 = missing_on_403
         self._check(location, region, profile)
         static = self._static_credentials(access_key_id, secret_access_key, session_token, profile)
-        self._account = AWSAccount(name, profile=profile, static=static, region=region, endpoint=endpoint)
-        self._endpoint = endpoint
+        self._account = AWSAccount(name, profile=profile, static=static, region=region, endpoint=endpoint_url)
+        self._endpoint = endpoint_url
         self._reasons = Reasons()
         self._prepare_lock = threading.Lock()
         self._signer: Signer | None = None
         self._http: OriginHTTP | None = None
         self._path = ""
-        host = self._known_host(endpoint, region, static)
+        host = self._known_host(endpoint_url, region, static)
         if host is not None:
             self._set_host(host)
             if static is not None:
@@ -87,7 +87,7 @@ class S3Backend:
 
     def __repr__(self) -> str:
         where = f"/{self.location}" if self.location else ""
-        endpoint = f", endpoint={self._endpoint!r}" if self._endpoint is not None else ""
+        endpoint = f", endpoint_url={self._endpoint!r}" if self._endpoint is not None else ""
         return f"S3Backend('s3://{self.bucket}{where}', name={self.name!r}{endpoint})"
 
     def open(self, key: Key) -> Remote | None:
@@ -207,7 +207,7 @@ class S3Backend:
 
     def _set_host(self, host: tuple[str, str]) -> None:
         origin, self._path = host
-        hint = f" (check endpoint={self._endpoint})" if self._endpoint is not None else ""
+        hint = f" (check endpoint_url={self._endpoint})" if self._endpoint is not None else ""
         self._http = OriginHTTP(origin, self.name, hint)
 
     def _known_host(
@@ -220,7 +220,9 @@ class S3Backend:
             return plain_host(self.bucket, region or "us-east-1", self._style)
         host = endpoint_host(self.bucket, endpoint, self._style)
         if host is None:  # not repeated: keys may stand in it
-            raise self._wrong("endpoint: give scheme, host, port and path alone, such as https://s3.example.com:9000")
+            raise self._wrong(
+                "endpoint_url: give scheme, host, port and path alone, such as https://s3.example.com:9000"
+            )
         return host
 
     def _check(self, location: str, region: str | None, profile: str | None) -> None:
@@ -233,9 +235,11 @@ class S3Backend:
         if region is not None and not _REGION.fullmatch(region):
             raise self._wrong(f"region {region!r}: give a region's name, such as eu-west-1")
         if self._style not in ("auto", "virtual", "path"):
-            raise self._wrong(f"style {self._style!r}: it is auto, virtual or path")
+            raise self._wrong(f"addressing_style {self._style!r}: it is auto, virtual or path")
         if self._style == "virtual" and not _HOST_BUCKET.fullmatch(self.bucket):
-            raise self._wrong(f"style 'virtual': bucket {self.bucket!r} cannot stand in a host name, use path")
+            raise self._wrong(
+                f"addressing_style 'virtual': bucket {self.bucket!r} cannot stand in a host name, use path"
+            )
         if profile == "":
             raise self._wrong("profile is empty: give its name, or leave it out for botocore's chain")
         for option, seconds in (("url_life", self._life), ("url_window", self._window)):

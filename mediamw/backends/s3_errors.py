@@ -122,9 +122,9 @@ def explain(
         wrong_key = "" if reason.code == "AccessDenied" else "the secret or the access key id is wrong, or "
         return f"{said}: {wrong_key}{_NO_RIGHT}"
     if status == 404 and reason.code == "NoSuchBucket":
-        return f"there is no bucket {bucket} at {origin}: correct the bucket's name, or set endpoint and region"
+        return f"there is no bucket {bucket} at {origin}: correct the bucket's name, or set endpoint_url and region"
     if status == 404 and reason == (404, ""):
-        return f"{origin} answered 404 for bucket {bucket}, but not as S3 does: check endpoint"
+        return f"{origin} answered 404 for bucket {bucket}, but not as S3 does: check endpoint_url"
     if status == 404:
         return f"{said} to HEAD and {reason.status} to GET: it cannot be told whether the file is there"
     return f"{said} to HEAD"

@@ -61,7 +61,7 @@ def backend(server: StrictS3, **options: Any) -> S3Backend:
     given: dict[str, Any] = {
         "access_key_id": ID,
         "secret_access_key": SECRET,
-        "endpoint": server.endpoint,
+        "endpoint_url": server.endpoint,
         "name": "prod",
     }
     return S3Backend(BUCKET, **(given | options))

@@ -71,7 +71,7 @@ def test_missing(s3: StrictS3, prod: S3Backend) -> None:
 
 def test_a_bucket_that_is_not_there_is_no_missing_file(s3: StrictS3, prod: S3Backend) -> None:
     assert prod.open(key("nobody.jpg")) is None
-    typo = S3Backend("prdo", endpoint=s3.endpoint, access_key_id=ID, secret_access_key=SECRET, missing_on_403=True)
+    typo = S3Backend("prdo", endpoint_url=s3.endpoint, access_key_id=ID, secret_access_key=SECRET, missing_on_403=True)
     for _ in range(2):
         said = unavailable(lambda: typo.open(key("nobody.jpg")))
         assert f"there is no bucket prdo at {s3.endpoint}: correct the bucket's name" in said
@@ -227,7 +227,7 @@ def test_one_url_for_a_window(s3: StrictS3, prod: S3Backend) -> None:
 def test_one_url_in_two_processes(s3: StrictS3, prod: S3Backend) -> None:
     code = (
         "from mediamw import S3Backend;"
-        f"b = S3Backend({BUCKET!r}, endpoint={s3.endpoint!r}, access_key_id={ID!r}, secret_access_key={SECRET!r});"
+        f"b = S3Backend({BUCKET!r}, endpoint_url={s3.endpoint!r}, access_key_id={ID!r}, secret_access_key={SECRET!r});"
         f"print(b.sign({PHOTO!r}, 'GET', {WINDOW_START + 7}).url)"
     )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
@@ -405,7 +405,7 @@ def test_every_listing_closes_its_client(s3: StrictS3, prod: S3Backend, monkeypa
 def test_listing_refused(s3: StrictS3) -> None:
     prod = backend(s3, access_key_id=NO_LIST_ID, secret_access_key=NO_LIST_SECRET)
     assert "AccessDenied" in unavailable(lambda: list(prod.list("", recursive=True)))
-    nobody = S3Backend("nobody", endpoint=s3.endpoint, access_key_id=ID, secret_access_key=SECRET)
+    nobody = S3Backend("nobody", endpoint_url=s3.endpoint, access_key_id=ID, secret_access_key=SECRET)
     assert "NoSuchBucket" in unavailable(lambda: list(nobody.list("", recursive=True)))
 
 

@@ -93,7 +93,7 @@ def test_the_environment_has_no_say(
     if source == "keys":
         assert works(backend(s3))
     else:
-        assert works(S3Backend(BUCKET, endpoint=s3.endpoint, profile="acme-ro"))
+        assert works(S3Backend(BUCKET, endpoint_url=s3.endpoint, profile="acme-ro"))
 
 
 @pytest.mark.parametrize("options", [{"access_key_id": ID, "secret_access_key": SECRET}, {"profile": "acme-ro"}, {}])
@@ -137,7 +137,7 @@ def test_the_chain_uses_the_environment(s3: StrictS3, aws_files: Path, monkeypat
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", TEMPORARY_ID)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", TEMPORARY_SECRET)
     monkeypatch.setenv("AWS_SESSION_TOKEN", TOKEN)
-    assert works(S3Backend(BUCKET, endpoint=s3.endpoint))
+    assert works(S3Backend(BUCKET, endpoint_url=s3.endpoint))
     assert {call.access_key_id for call in s3.calls} == {TEMPORARY_ID}
 
 
@@ -146,7 +146,7 @@ def test_the_chain_uses_the_profile_of_the_environment(
 ) -> None:
     write_profile(aws_files, "acme-ro", ID, SECRET, "region = eu-west-1")
     monkeypatch.setenv("AWS_PROFILE", "acme-ro")
-    assert works(S3Backend(BUCKET, endpoint=s3.endpoint, region="us-east-1"))
+    assert works(S3Backend(BUCKET, endpoint_url=s3.endpoint, region="us-east-1"))
     made = S3Backend(BUCKET)
     made.prepare()
     assert made.sign(PHOTO, "GET", 0).url.startswith("https://prod.s3.eu-west-1.amazonaws.com/")

@@ -96,7 +96,7 @@ def connect() -> Iterator[Callable[[str], S3Backend]]:
     with contextlib.ExitStack() as stack:
 
         def make(url: str) -> S3Backend:
-            made = S3Backend("prod", endpoint=url, access_key_id=ID, secret_access_key=SECRET, session_token=TOKEN)
+            made = S3Backend("prod", endpoint_url=url, access_key_id=ID, secret_access_key=SECRET, session_token=TOKEN)
             stack.callback(made.close)
             return made
 
@@ -206,13 +206,13 @@ def test_a_403_is_explained_and_missing_only_if_it_is_access_denied(
     origin: MakeOrigin, answer: bytes, expected: str
 ) -> None:
     keys = {"access_key_id": ID, "secret_access_key": SECRET}
-    made = S3Backend("prod", endpoint=origin(status(403), answer).url, missing_on_403=True, **keys)
+    made = S3Backend("prod", endpoint_url=origin(status(403), answer).url, missing_on_403=True, **keys)
     said = unavailable(lambda: made.open(PHOTO))
     assert expected in said
     assert "gateway" not in said  # the body is not repeated
     made.close()
     denied = origin(status(403), error(403, "AccessDenied", "Access Denied"), status(403))
-    made = S3Backend("prod", endpoint=denied.url, missing_on_403=True, **keys)
+    made = S3Backend("prod", endpoint_url=denied.url, missing_on_403=True, **keys)
     assert made.open(PHOTO) is made.open(key("b")) is None
     assert len(denied.requests) == 3
     made.close()
@@ -250,7 +250,7 @@ def test_connection_refused(connect: Connect) -> None:
     endpoint = f"http://127.0.0.1:{port}"
     said = unavailable(lambda: connect(endpoint).open(PHOTO))
     assert f"{endpoint} could not be reached: " in said
-    assert f"(check endpoint={endpoint})" in said
+    assert f"(check endpoint_url={endpoint})" in said
 
 
 def test_listing_without_a_server(connect: Connect) -> None:

@@ -156,7 +156,7 @@ def test_endpoints(endpoint: str, style: str, expected: tuple[str, str]) -> None
 
 def test_virtual_style_at_an_endpoint(s3: StrictS3) -> None:
     """Host: prod.s3.localhost is what StrictS3 takes for virtual style; *.localhost is this machine (RFC 6761)."""
-    made = backend(s3, endpoint=f"http://S3.localhost:{s3.port}", style="virtual")
+    made = backend(s3, endpoint_url=f"http://S3.localhost:{s3.port}", addressing_style="virtual")
     url = made.sign(PHOTO, "GET", time.time()).url
     assert url.startswith(f"http://prod.s3.localhost:{s3.port}/a/b%20c.jpg?")
     path = url.removeprefix(f"http://prod.s3.localhost:{s3.port}")

@@ -134,7 +134,7 @@ def test_a_full_round_with_a_read_only_key_writes_nothing(s3: StrictS3) -> None:
 
 def test_what_is_shown_of_a_backend(s3: StrictS3) -> None:
     prod = backend(s3, session_token=TOKEN, location="up")
-    assert repr(prod) == f"S3Backend('s3://prod/up', name='prod', endpoint='{s3.endpoint}')"
+    assert repr(prod) == f"S3Backend('s3://prod/up', name='prod', endpoint_url='{s3.endpoint}')"
     assert repr(S3Backend("prod")) == "S3Backend('s3://prod', name='s3')"
     for thing in (prod, prod._account, prod._signer, prod._http):
         for secret in (SECRET, TOKEN):
@@ -167,10 +167,10 @@ KEYS = {"access_key_id": ID, "secret_access_key": SECRET}
         ),
         *(("location", {"location": location}) for location in ("a//b", "..", "a/../b", "a\\b", "x" * 256, "\n")),
         *(("region", {"region": region}) for region in ("", "us east", "eu-west-1/", "é", "a" * 64, "us-east-1\n")),
-        *(("style", {"style": style}) for style in ("", "Virtual", "dns")),
-        ("style", {"style": "virtual", "bucket": "Upper_Case"}),
+        *(("addressing_style", {"addressing_style": style}) for style in ("", "Virtual", "dns")),
+        ("addressing_style", {"addressing_style": "virtual", "bucket": "Upper_Case"}),
         *(
-            ("endpoint", {"endpoint": endpoint, **KEYS})
+            ("endpoint_url", {"endpoint_url": endpoint, **KEYS})
             for endpoint in (
                 "",
                 "localhost:9000",
@@ -228,8 +228,8 @@ def test_every_bad_argument_is_named(named: str, options: dict[str, Any]) -> Non
         {"bucket": "arn:aws:s3:eu-west-1:123456789012:accesspoint:acme"},
         {"location": "/"},
         {"location": "/a/b c/"},
-        {"region": "auto", "endpoint": "https://account.r2.example.com"},
-        {"region": "RegionOne", "endpoint": "http://swift:8080"},
+        {"region": "auto", "endpoint_url": "https://account.r2.example.com"},
+        {"region": "RegionOne", "endpoint_url": "http://swift:8080"},
         {"url_window": 1},
         {"url_life": 1200},
         {"url_life": 604800, "url_window": 604500},

@@ -66,7 +66,7 @@ def make_stack(folder: Path, s3: StrictS3, secret: str) -> MediaStack:
     local = LocalBackend(folder)
     lower = S3Backend(
         BUCKET,
-        endpoint=s3.endpoint,
+        endpoint_url=s3.endpoint,
         region=s3.region,
         access_key_id=ACCESS_KEY_ID,
         secret_access_key=secret,
