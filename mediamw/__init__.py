@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .core.errors import NameTaken as NameTaken
     from .core.errors import NotServable as NotServable
     from .core.errors import NoURL as NoURL
+    from .core.errors import Unreachable as Unreachable
     from .core.keys import Key as Key
     from .core.model import Handle as Handle
     from .core.model import Meta as Meta
@@ -50,6 +51,7 @@ _HOME = {
     "Remote": ".backends.base",
     "S3Backend": ".backends.s3",
     "SignedURL": ".backends.base",
+    "Unreachable": ".core.errors",
 }
 
 __all__ = [*_HOME]

@@ -2,8 +2,8 @@
 
 A spec is ``[name=]where``: a path, ``s3://bucket[/location][?option=value&...]``, or ``memory:``. Options of ``s3://``:
 ``region``, ``profile``, ``endpoint_url``, ``addressing_style`` and ``location``. Secrets never stand in a spec, since
-specs end up in process lists, shell histories and logs. A name is made of ASCII letters, digits, ``-`` and ``_``; a path that looks
-like one with ``=`` in it is written with ``./`` before it.
+specs end up in process lists, shell histories and logs. A name is made of ASCII letters, digits, ``-`` and ``_``; a
+path that looks like one with ``=`` in it is written with ``./`` before it.
 """
 
 from __future__ import annotations

@@ -63,6 +63,14 @@ class BackendUnavailable(MediaError):
         self.retry_after = retry_after
 
 
+class Unreachable(BackendUnavailable):
+    """The backend did not answer, or not in time, or said that it is overloaded (5xx, SlowDown).
+
+    The rest of ``BackendUnavailable`` are answers that say nothing of the key, such as a refused credential. Only this
+    one lets the breaker open: the backend is left alone for a while.
+    """
+
+
 class ContentChanged(BackendUnavailable):
     """The file changed while it was read: it ended early, or no longer has the ETag it was opened with."""
 

@@ -1,0 +1,101 @@
+"""How a lower is read: for which keys it is asked at all, and how their bytes reach clients.
+
+Plain data that stands with a backend and that the stack acts on; the backend itself does not know it. Patterns are
+gitignore's, as pathspec reads them: ``*.svg`` at any depth, ``invoices/`` a folder, ``/a.jpg`` at the top only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Literal, TypedDict, Unpack, cast, get_args
+
+from ..core.errors import ConfigError
+from ..core.keys import Key
+
+Delivery = Literal["redirect", "proxy"]
+_DELIVERIES: Final = get_args(Delivery)
+
+
+class RuleOptions(TypedDict, total=False):
+    """What every remote backend takes besides its own options.
+
+    ``delivery``: ``redirect`` sends the client to the origin, ``proxy`` fetches the bytes for it. ``delivery_by`` maps
+    patterns to deliveries; the first that matches counts. ``exclude`` and ``only``: patterns of keys for which the
+    backend is never asked, by nobody, and of those for which alone it is. ``check`` False: when serving, take its having
+    the file for granted and redirect.
+    """
+
+    delivery: Delivery | None
+    delivery_by: Mapping[str, Delivery]
+    exclude: Sequence[str]
+    only: Sequence[str]
+    check: bool
+
+
+class Rules:
+    """The rules of one backend. ``default`` is its delivery if none is given; None leaves that to what it can do.
+
+    Raises ``ConfigError`` that names the option.
+    """
+
+    def __init__(self, backend: str = "", *, default: Delivery | None = None, **options: Unpack[RuleOptions]) -> None:
+        def patterns(option: Literal["exclude", "only"]) -> Callable[[str], bool] | None:
+            given: Any = options.get(option, ())
+            if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+                raise ConfigError(f"{option}: give a list of patterns, such as ['invoices/']", backend=backend)
+            lines = list(given)
+            return _matcher(option, lines, backend) if lines else None
+
+        delivery = options.get("delivery") or default
+        by: Any = options.get("delivery_by") or {}
+        if not isinstance(by, Mapping):
+            raise ConfigError("delivery_by: give a mapping, such as {'*.svg': 'proxy'}", backend=backend)
+        for option, value in (("delivery", delivery), *(("delivery_by", value) for value in by.values())):
+            if value not in (*_DELIVERIES, None if option == "delivery" else ""):
+                raise ConfigError(f"{option}: {value!r} is none of {', '.join(_DELIVERIES)}", backend=backend)
+        self.delivery: Final = delivery
+        self.deliveries: Final = frozenset(cast("Iterable[Delivery]", by.values()))
+        self._by = [(_matcher("delivery_by", [pattern], backend), value) for pattern, value in by.items()]
+        self._exclude = patterns("exclude")
+        self._only = patterns("only")
+        check: Any = options.get("check", True)
+        if not isinstance(check, bool):
+            raise ConfigError(f"check: {check!r} is neither True nor False", backend=backend)
+        self.check: Final = check
+
+    @property
+    def has_patterns(self) -> bool:
+        """True if there are keys for which the backend is not asked."""
+        return self._exclude is not None or self._only is not None
+
+    def lets(self, key: Key) -> bool:
+        """Say whether the backend may be asked for ``key``."""
+        if self._exclude is not None and self._exclude(key):
+            return False
+        return self._only is None or self._only(key)
+
+    def delivery_of(self, key: Key) -> Delivery | None:
+        """Return how ``key`` is delivered; None if that was left to what the backend can do."""
+        for matches, delivery in self._by:
+            if matches(key):
+                return cast("Delivery", delivery)
+        return self.delivery
+
+
+def _matcher(option: str, patterns: list[Any], backend: str) -> Callable[[str], bool]:
+    import pathspec  # not needed by those who give no pattern
+
+    for pattern in patterns:
+        if not isinstance(pattern, str) or not pattern.strip() or pattern.lstrip().startswith("#"):
+            raise ConfigError(
+                f"{option}: {pattern!r} is not a pattern, such as '*.svg' or 'invoices/'", backend=backend
+            )
+    try:
+        match: Callable[[str], bool] = pathspec.GitIgnoreSpec.from_lines(patterns).match_file
+    except ValueError:  # pathspec's GitWildMatchPatternError among them
+        raise ConfigError(f"{option}: one of {patterns!r} is not a gitignore pattern", backend=backend) from None
+    return match
+
+
+EVERY_KEY: Final = Rules()
+"""The rules of a backend that has none."""
