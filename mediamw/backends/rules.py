@@ -21,8 +21,8 @@ class RuleOptions(TypedDict, total=False):
 
     ``delivery``: ``redirect`` sends the client to the origin, ``proxy`` fetches the bytes for it. ``delivery_by`` maps
     patterns to deliveries; the first that matches counts. ``exclude`` and ``only``: patterns of keys for which the
-    backend is never asked, by nobody, and of those for which alone it is. ``check`` False: when serving, take its having
-    the file for granted and redirect.
+    backend is never asked, by nobody, and of those for which alone it is. ``check`` False: clients are sent there
+    without asking it first.
     """
 
     delivery: Delivery | None
