@@ -14,10 +14,11 @@ from contextlib import suppress
 from typing import Any, TypeVar, Unpack
 
 from .config import Spec
-from .core.model import CONDITIONAL_HEADERS, Pass
-from .service import Options, Reply, make_service, without_app
+from .core.model import REQUEST_HEADERS, Pass
+from .reply import Reply
+from .service import Options, make_service, without_app
 from .stack.stack import MediaStack
-from .stack.steps import Pool, Steps
+from .stack.steps import Steps
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -26,7 +27,7 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 T = TypeVar("T")
 
-_HEADERS = {name.encode(): name for name in CONDITIONAL_HEADERS}
+_HEADERS = {name.encode(): name for name in REQUEST_HEADERS}
 
 
 class MediaMiddleware:
@@ -34,12 +35,12 @@ class MediaMiddleware:
 
     ``app`` None stands alone. ``backends`` is a ``MediaStack`` or a list of specs and backends. Options: ``prefix``,
     ``enabled``, ``on_miss``, ``placeholder``, ``max_age``, ``redirect_max_age``, ``allow_dotfiles``, ``media_types``,
-    ``add_headers``, ``debug``; ``docs/semantics.md`` has each of them. Raises ``ConfigError``.
+    ``add_headers``, ``authorize``, ``debug``; ``docs/semantics.md`` has each of them. Raises ``ConfigError``.
     """
 
     def __init__(self, app: ASGIApp | None, backends: MediaStack | Sequence[Spec], **options: Unpack[Options]) -> None:
         self.app = app
-        self.service = make_service(app, backends, options)
+        self.service = make_service(app, backends, options, can_await=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass on whatever else the server has: lifespan, websockets."""
@@ -52,9 +53,9 @@ class MediaMiddleware:
         service, method, path = self.service, scope["method"], _path(scope)
         if service is not None and service.takes(method, path):
             name = _decoded(path[len(service.prefix) :], scope)
-            reply = await _drive(service.respond(method, name, _conditional(scope["headers"]), inline=True))
+            reply = await _drive(service.respond(method, name, _conditional(scope["headers"]), scope, inline=True))
             if not isinstance(reply, Pass):
-                await _send(reply, receive, send, service.stack.disk)
+                await _send(reply, receive, send)
                 return
         if self.app is not None:
             await self.app(scope, receive, send)
@@ -110,11 +111,13 @@ async def _drive(steps: Steps[T]) -> T:
         return result
 
 
-async def _result(future: Future[T], seconds: float | None) -> T:
-    """Await a thread's future. It is never cancelled: if this client leaves, others may wait for the same answer.
+async def _result(future: Future[T] | Awaitable[T], seconds: float | None) -> T:
+    """Await it. A thread's future is never cancelled: if this client leaves, others may wait for the same answer.
 
     Not ``asyncio.wrap_future``, which cancels, or under ``shield`` complains of failures that nobody waited for.
     """
+    if not isinstance(future, Future):
+        return await asyncio.wait_for(future, seconds)
     loop = asyncio.get_running_loop()
     done = loop.create_future()
 
@@ -131,7 +134,7 @@ async def _result(future: Future[T], seconds: float | None) -> T:
     return future.result()
 
 
-async def _send(reply: Reply, receive: Receive, send: Send, disk: Pool) -> None:
+async def _send(reply: Reply, receive: Receive, send: Send) -> None:
     if reply.data is not None:
         await _send_whole(reply, send)
         return
@@ -141,7 +144,7 @@ async def _send(reply: Reply, receive: Receive, send: Send, disk: Pool) -> None:
     try:
         await send(_start(reply))
         while not gone.done():
-            reading = disk.submit(next, pieces, b"")
+            reading = reply.pool.submit(next, pieces, b"")
             piece = await _result(reading, None)
             if not piece:
                 await send({"type": "http.response.body", "body": b""})

@@ -9,6 +9,7 @@ path that looks like one with ``=`` in it is written with ``./`` before it.
 from __future__ import annotations
 
 import difflib
+import inspect
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -176,6 +177,22 @@ def _add_headers(value: AddHeaders | None) -> AddHeaders | None:
     if value is not None and not callable(value):
         raise ConfigError("add_headers: it is a function of key and status that returns a mapping")
     return value
+
+
+def check_authorize(authorize: object, *, can_await: bool) -> None:
+    """Raise ``ConfigError`` if ``authorize`` cannot be called, or gives what nobody can await."""
+    if authorize is None:
+        return
+    if not callable(authorize):
+        raise ConfigError("authorize: it is a function of request and key that returns True, 403 or 404")
+    if not can_await and is_async(authorize):
+        raise ConfigError("authorize: WSGI cannot await it; give a function without async, or use mediamw.asgi")
+
+
+def is_async(function: object) -> bool:
+    """Say whether calling it gives something to await."""
+    call = getattr(type(function), "__call__", None)  # noqa: B004 - not whether it can be called, but how
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
 
 def check_options(given: Collection[str], known: Sequence[str]) -> None:

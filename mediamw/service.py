@@ -1,18 +1,22 @@
-"""From a request to a reply: key, find, sign, decide, in that order. Both middlewares are loops around this.
+"""From a request to a reply: key, authorize, find, sign, decide, in that order. Both middlewares are loops around this.
 
 Rules: whatever goes wrong inside the prefix is an answer, never a traceback through the wrapped app's server: a refused
-name is 404, a backend that cannot tell 503, and so is a mistake of ours or of ``add_headers``, with a line in the log.
-A small body is read before the first byte is sent, so that a file which changes in between is looked up anew; a large
-one is sent slice by slice, and if it has become shorter the connection is broken off: a length is a promise.
+name is 404, a backend that cannot tell 503, and so is a mistake of ours, of ``authorize`` or of ``add_headers``, with a
+line in the log. A small body is read before the first byte is sent, so that a file which changes in between is looked
+up anew; of a large one from an origin the first bytes are. The rest is sent slice by slice, and if it has become
+shorter the connection is broken off: a length is a promise.
 """
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import replace
-from typing import Any, Final, Unpack, cast
+from functools import partial
+from typing import Any, Unpack, cast
 
 from .config import (
     PolicyOptions,
@@ -20,22 +24,26 @@ from .config import (
     build_dotfiles,
     build_policy,
     build_stack,
+    check_authorize,
     check_options,
     check_prefix,
     check_switch,
+    is_async,
 )
-from .core.errors import BackendUnavailable, ConfigError, ContentChanged, InvalidKey, NotServable
+from .core.errors import BackendUnavailable, ConfigError, ContentChanged, InvalidKey, NotServable, RangeIgnored
 from .core.keys import Key, parse_http_key
-from .core.model import Handle, Held, Outcome, Pass, Plan, Refused, Request, Slice, Timing, Unavailable, body_length
-from .core.plan import ON_MISS_ALONE, REASONS, decide
+from .core.model import Held, Outcome, Pass, Plan, Refused, Request, Unavailable
+from .core.plan import ON_MISS_ALONE, decide, judged
 from .core.plan import without_app as plan_without_app
+from .reply import Reply, joined
+from .stack.remote_handle import RemoteHandle
 from .stack.stack import MediaStack
-from .stack.steps import Steps, Wait
+from .stack.steps import Steps, Wait, run
+from .stack.trace import Explanation, Trace
 
 log = logging.getLogger("mediamw")
 
-INLINE_BYTES: Final = 64 * 1024
-"""Bodies up to this size are read whole before the answer starts."""
+Authorize = Callable[[Any, str], object | Awaitable[object]]
 
 
 class Options(PolicyOptions, total=False):
@@ -44,52 +52,10 @@ class Options(PolicyOptions, total=False):
     prefix: str
     enabled: bool
     allow_dotfiles: Sequence[str]
+    authorize: Authorize | None
 
 
-_OPTIONS = ("prefix", "allow_dotfiles", *PolicyOptions.__annotations__)
-
-
-class Reply:
-    """A plan and what its slices are read from. ``data`` is the whole body if it is small, else read ``stream``."""
-
-    __slots__ = ("data", "handle", "plan")
-
-    def __init__(self, plan: Plan, handle: Handle | None = None, data: bytes | None = None) -> None:
-        self.plan = plan
-        self.handle = handle
-        self.data = data
-
-    @property
-    def status_line(self) -> str:
-        """Return the status as WSGI wants it: ``404 Not Found``."""
-        return f"{self.plan.status} {REASONS[self.plan.status]}"
-
-    def stream(self) -> Iterator[bytes]:
-        """Yield the body in pieces, as many bytes as the plan says. Raises ``ContentChanged`` if they end early."""
-        for part in self.plan.body:
-            if isinstance(part, bytes):
-                yield part
-            elif self.handle is not None:
-                yield from _exactly(self.handle, part)
-
-    def close(self) -> None:
-        """Close the file. May be called twice."""
-        if self.handle is not None:
-            self.handle.close()
-
-
-def _exactly(handle: Handle, part: Slice) -> Iterator[bytes]:
-    rest = part.length
-    for piece in handle.chunks(part.start, part.stop):
-        # A third party's handle may give more than it was asked for, or nothing; the length that was promised counts.
-        data = piece if len(piece) <= rest else piece[:rest]
-        rest -= len(data)
-        if data:
-            yield data
-        if not rest:
-            return
-    if rest:
-        raise ContentChanged(f"the file ended {rest} bytes early while it was sent")
+_OPTIONS = ("prefix", "allow_dotfiles", "authorize", *PolicyOptions.__annotations__)
 
 
 class MediaService:
@@ -101,10 +67,12 @@ class MediaService:
         *,
         prefix: str = "/media/",
         allow_dotfiles: Sequence[str] = (),
+        authorize: Authorize | None = None,
         **policy: Unpack[PolicyOptions],
     ) -> None:
         self.prefix = check_prefix(prefix)
         self._dotfiles = build_dotfiles(allow_dotfiles)
+        self._authorize = authorize
         self.stack = backends if isinstance(backends, MediaStack) else build_stack(backends, base_url=self.prefix)
         self.policy = replace(build_policy(**policy), last_modified=not self.stack.redirects)
 
@@ -113,84 +81,133 @@ class MediaService:
         return path.startswith(self.prefix) and (method == "GET" or method == "HEAD")
 
     def respond(
-        self, method: str, name: str | None, headers: Mapping[str, str], *, inline: bool = False
+        self, method: str, name: str | None, headers: Mapping[str, str], client: object, *, inline: bool = False
     ) -> Steps[Reply | Pass]:
         """Answer a request that ``takes`` took, as steps.
 
         ``name`` is the path behind the prefix, percent-decoded once; None if it is not UTF-8. ``headers``: see
-        ``Request``. ``inline``: on an event loop. Whoever takes the reply closes it.
+        ``Request``. ``client`` is what ``authorize`` is given: the environ or the scope. ``inline``: on an event loop.
+        Whoever takes the reply closes it.
         """
         request = Request(method, Key(name or ""), headers)  # not checked yet, but enough to speak of it
+        is_traced = log.isEnabledFor(logging.DEBUG)
+        trace = Trace() if is_traced or self.policy.debug else None
         try:
-            return (yield from self._respond(request, name, inline))
-        except Exception:  # the boundary: a mistake in here, or in add_headers, must not take the site down
+            verdict = None if self._authorize is None else self._authorized(client, name, inline)
+            reply = yield from self._respond(request, name, verdict, inline, trace)
+        except Exception:  # the boundary: a mistake in here, or in what the user gave, must not take the site down
             log.exception("%s %r: answered with 503", method, name)
             quiet = replace(self.policy, add_headers=None)
             plan = cast("Plan", decide(request, Unavailable("internal"), quiet, time.time()))
-            return Reply(plan, data=_joined(plan))
+            return Reply(plan, data=joined(plan))
+        if is_traced and trace is not None:
+            log.debug("%s %s", method, _explanation(name or "", trace, reply))
+        return reply
 
-    def _respond(self, request: Request, name: str | None, inline: bool) -> Steps[Reply | Pass]:
-        timings: list[Timing] | None = [] if self.policy.debug else None
+    def explain(self, name: str) -> Explanation:
+        """Say how ``name`` would be answered, and why; ``authorize`` is not asked, as nobody is there to be judged."""
+        trace = Trace()
+        reply = run(self._respond(Request("HEAD", Key(name)), name, None, False, trace))
+        if isinstance(reply, Reply):
+            reply.close()
+        return _explanation(name, trace, reply)
+
+    def _respond(
+        self,
+        request: Request,
+        name: str | None,
+        verdict: Steps[Outcome | None] | None,
+        inline: bool,
+        trace: Trace | None,
+    ) -> Steps[Reply | Pass]:
         try:
             if name is None:
                 raise InvalidKey("not a usable name: it is not UTF-8")
             parse_http_key(name, self._dotfiles)
+            refused = None if verdict is None else (yield from verdict)
+            if refused is not None:
+                if trace is not None:
+                    trace.said, trace.reason = "forbidden", "authorize"
+                return self._decided(request, refused, trace)
             try:
-                return (yield from self._answer(request, inline, timings))
+                return (yield from self._answer(request, inline, trace))
+            except RangeIgnored:
+                request = request.without_range()
             except ContentChanged:  # between the look-up and the read: what is there now is as good an answer
-                return (yield from self._answer(request, inline, timings))
-        except (InvalidKey, NotServable) as error:
+                pass
+            if trace is not None:
+                trace.looks.clear()
+            return (yield from self._answer(request, inline, trace))
+        except (InvalidKey, NotServable, BackendUnavailable) as error:
+            if trace is not None:
+                trace.failed(error)
+            if isinstance(error, BackendUnavailable):
+                self.stack.say(f"unavailable {error.backend}", str(error))
+                return self._decided(request, Unavailable(error.reason, error.retry_after), trace)
             if isinstance(error, NotServable):
                 self.stack.say(f"not servable {error.backend}", str(error))
-            return self._decided(request, Refused(error.reason), timings)
-        except BackendUnavailable as error:
-            self.stack.say(f"unavailable {error.backend}", str(error))
-            return self._decided(request, Unavailable(error.reason, error.retry_after), timings)
+            return self._decided(request, Refused(error.reason), trace)
 
-    def _answer(self, request: Request, inline: bool, timings: list[Timing] | None) -> Steps[Reply | Pass]:
-        found = yield from self.stack.finding(request.key, request.method, inline=inline, timings=timings)
+    def _authorized(self, client: object, name: str | None, inline: bool) -> Steps[Outcome | None]:
+        """Ask ``authorize``; return what is answered instead of the file, if anything."""
+        authorize = cast("Authorize", self._authorize)
+        if inline and not is_async(authorize):  # it may ask a database, so not on the event loop
+            verdict = yield Wait(self.stack.disk.submit(partial(copy_context().run, authorize, client, str(name))))
+        else:
+            verdict = authorize(client, str(name))
+        if inspect.isawaitable(verdict):
+            if not inline:
+                raise TypeError("authorize returned an awaitable, which only ASGI can wait for")
+            verdict = yield Wait(verdict)
+        return judged(verdict)
+
+    def _answer(self, request: Request, inline: bool, trace: Trace | None) -> Steps[Reply | Pass]:
+        looks = None if trace is None else trace.looks
+        found = yield from self.stack.finding(request.key, request.method, inline=inline, via=request.via, looks=looks)
+        if trace is not None:
+            trace.found(found)
         if not isinstance(found, Held):
-            return self._decided(request, found, timings)
+            return self._decided(request, found, trace)
         handle = found.handle
         keep = False
         try:
-            plan = cast("Plan", decide(request, found, self.policy, time.time(), timings or ()))
-            reply = Reply(plan, handle)
-            if body_length(plan.body) > INLINE_BYTES:
-                keep = True
-                return reply
-            reply.data = self._read_now(reply) if inline else b"".join(reply.stream())
-            if reply.data is None:  # the disk has to be waited for: in a thread, which then closes the file
-                keep = True
-                reply.data = yield Wait(self.stack.disk.submit(_read_and_close, reply))
+            reply = Reply(self._plan(request, found, trace), handle, pool=self.stack.pool_of(found.backend))
+            if not reply.plan.body:
+                reply.data = b""
+            elif isinstance(handle, RemoteHandle):
+                # What can be known of the origin is known before the answer starts.
+                work = reply.read if reply.is_small else reply.begin
+                reply.data = yield from self.stack.reading(found.backend, work)
+            elif reply.is_small:
+                reply.data = reply.read_now() if inline else reply.read()
+                if reply.data is None:  # the disk has to be waited for: in a thread, which then closes the file
+                    keep = True
+                    reply.data = yield Wait(reply.pool.submit(reply.read_and_close))
+            keep = keep or reply.data is None
             return reply
         finally:
             if not keep:
                 handle.close()
 
-    def _read_now(self, reply: Reply) -> bytes | None:
-        """Return the body if reading it waits for nothing, else None."""
-        pieces: list[bytes] = []
-        read_now = getattr(reply.handle, "read_now", None)
-        for part in reply.plan.body:
-            if isinstance(part, bytes):
-                pieces.append(part)
-                continue
-            data = read_now(part.start, part.stop) if read_now is not None else None
-            if data is None or len(data) != part.length:
-                return None
-            pieces.append(data)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    def _plan(self, request: Request, outcome: Outcome, trace: Trace | None) -> Plan:
+        return cast("Plan", self._decide(request, outcome, trace))
 
-    def _decided(self, request: Request, outcome: Outcome, timings: list[Timing] | None) -> Reply | Pass:
-        plan = decide(request, outcome, self.policy, time.time(), timings or ())
-        return plan if isinstance(plan, Pass) else Reply(plan, data=_joined(plan))
+    def _decide(self, request: Request, outcome: Outcome, trace: Trace | None) -> Plan | Pass:
+        looks = trace.looks if trace is not None and self.policy.debug else ()
+        return decide(request, outcome, self.policy, time.time(), looks)
+
+    def _decided(self, request: Request, outcome: Outcome, trace: Trace | None) -> Reply | Pass:
+        plan = self._decide(request, outcome, trace)
+        return plan if isinstance(plan, Pass) else Reply(plan, data=joined(plan))
 
 
-def make_service(app: object, backends: MediaStack | Sequence[Spec], options: Options) -> MediaService | None:
+def make_service(
+    app: object, backends: MediaStack | Sequence[Spec], options: Options, *, can_await: bool
+) -> MediaService | None:
     """Make what a middleware around ``app`` asks; None if it is not enabled: then nothing is looked at or opened."""
     check_options(options, ("enabled", *_OPTIONS))
     rest: dict[str, Any] = {**options}
+    check_authorize(rest.get("authorize"), can_await=can_await)
     if not check_switch("enabled", rest.pop("enabled", True)):
         return None
     if app is None and rest.get("on_miss", "app") == "app":
@@ -203,15 +220,8 @@ def make_service(app: object, backends: MediaStack | Sequence[Spec], options: Op
 def without_app(method: str, path: str, service: MediaService | None) -> Reply:
     """Answer in the place of an app, where none is wrapped."""
     plan = plan_without_app(method, inside=service is not None and path.startswith(service.prefix))
-    return Reply(plan, data=_joined(plan))
+    return Reply(plan, data=joined(plan))
 
 
-def _joined(plan: Plan) -> bytes:
-    return b"".join(cast("tuple[bytes, ...]", plan.body))
-
-
-def _read_and_close(reply: Reply) -> bytes:
-    try:
-        return b"".join(reply.stream())
-    finally:
-        reply.close()
+def _explanation(name: str, trace: Trace, reply: Reply | Pass) -> Explanation:
+    return Explanation.of(name, trace, reply.plan.status if isinstance(reply, Reply) else None)

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from .config import Spec
 from .core.errors import ContentChanged
-from .core.model import CONDITIONAL_HEADERS, Pass, Slice
-from .service import Options, Reply, make_service, without_app
+from .core.model import REQUEST_HEADERS, Pass, Slice
+from .reply import Reply
+from .service import Options, make_service, without_app
 from .stack.stack import MediaStack
 from .stack.steps import run
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_ENVIRON_HEADERS = tuple(("HTTP_" + name.upper().replace("-", "_"), name) for name in CONDITIONAL_HEADERS)
+_ENVIRON_HEADERS = tuple(("HTTP_" + name.upper().replace("-", "_"), name) for name in REQUEST_HEADERS)
 _SEND_BYTES = 256 * 1024
 
 
@@ -26,21 +27,21 @@ class MediaMiddleware:
 
     ``app`` None stands alone. ``backends`` is a ``MediaStack`` or a list of specs and backends. Options: ``prefix``,
     ``enabled``, ``on_miss``, ``placeholder``, ``max_age``, ``redirect_max_age``, ``allow_dotfiles``, ``media_types``,
-    ``add_headers``, ``debug``; ``docs/semantics.md`` has each of them. Raises ``ConfigError``.
+    ``add_headers``, ``authorize``, ``debug``; ``docs/semantics.md`` has each of them. Raises ``ConfigError``.
     """
 
     def __init__(
         self, app: WSGIApplication | None, backends: MediaStack | Sequence[Spec], **options: Unpack[Options]
     ) -> None:
         self.app = app
-        self.service = make_service(app, backends, options)
+        self.service = make_service(app, backends, options, can_await=False)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         service, method, path = self.service, environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
         if service is not None and service.takes(method, path):
             headers = {name: environ[variable] for variable, name in _ENVIRON_HEADERS if variable in environ}
-            reply = run(service.respond(method, _decoded(path[len(service.prefix) :]), headers))
+            reply = run(service.respond(method, _decoded(path[len(service.prefix) :]), headers, environ))
             if not isinstance(reply, Pass):
                 return _send(reply, environ, start_response)
         app = self.app

@@ -20,10 +20,11 @@ from mediamw.core.http_dates import format_http_date, parse_http_date
 from mediamw.core.keys import MAX_KEY_BYTES, DotfileRule, parse_http_key, parse_key
 from mediamw.core.media_types import guess, is_active, is_content_coding, is_media_type, with_charset
 from mediamw.core.model import (
-    CONDITIONAL_HEADERS,
     PASS,
+    REQUEST_HEADERS,
     Held,
     Hidden,
+    Look,
     Meta,
     Missing,
     Plan,
@@ -31,7 +32,6 @@ from mediamw.core.model import (
     Refused,
     Request,
     Slice,
-    Timing,
     Unavailable,
 )
 from mediamw.core.plan import Placeholder, Policy, decide, without_app
@@ -176,7 +176,7 @@ def test_a_malformed_element_matches_nothing(tags: list[str], junk: str) -> None
 
 
 @given(
-    st.dictionaries(st.sampled_from(CONDITIONAL_HEADERS), st.one_of(ANY_HEADER, st.just("*"), TAGS)),
+    st.dictionaries(st.sampled_from(REQUEST_HEADERS), st.one_of(ANY_HEADER, st.just("*"), TAGS)),
     st.sampled_from([None, '"a"', 'W/"a"']),
     st.sampled_from([None, 0, NOW * 10**9, 2 * NOW * 10**9, -(10**18)]),
 )
@@ -335,7 +335,7 @@ class _Handle:
 
 
 def _decide(request: Request, outcome: Any, policy: Policy) -> Plan:
-    plan = decide(request, outcome, policy, NOW + 0.5, [Timing("a\r\nb", "found", 0.1)])
+    plan = decide(request, outcome, policy, NOW + 0.5, [Look("a\r\nb", "found", 0.1)])
     assert isinstance(plan, Plan)
     return plan
 
@@ -345,7 +345,7 @@ WILD = st.one_of(
 )
 METAS = st.builds(Meta, st.integers(0, 3000), st.one_of(st.none(), st.integers(-(2**70), 2**70)), WILD, WILD, WILD)
 HEADERS = st.dictionaries(
-    st.sampled_from(CONDITIONAL_HEADERS),
+    st.sampled_from(REQUEST_HEADERS),
     st.one_of(
         ANY_HEADER,
         TAGS,

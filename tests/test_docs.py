@@ -92,17 +92,19 @@ def test_the_house_in_the_design_is_the_house() -> None:
 
 
 def test_the_bounds_in_the_design_are_the_code_s() -> None:
-    from mediamw import service
+    from mediamw import reply
     from mediamw.backends import base, origin_http, s3
     from mediamw.core import conditions, keys, ranges
-    from mediamw.stack import lookups, reader, stack
+    from mediamw.stack import asking, lookups, origin_health, reader, stack
 
     assert (keys.MAX_KEY_BYTES, keys.MAX_SEGMENT_BYTES) == (1024, 255)
     assert (ranges.MAX_HEADER_BYTES, ranges.MAX_RANGES, conditions.MAX_HEADER_BYTES) == (8192, 16, 8192)
-    assert (service.INLINE_BYTES, base.CHUNK_BYTES) == (64 << 10, 1 << 20)
+    assert (reply.INLINE_BYTES, base.CHUNK_BYTES) == (64 << 10, 1 << 20)
     assert (lookups.MAX_ANSWERS, lookups.MAX_BYTES) == (50_000, 16 << 20)
-    assert (stack.NETWORK_THREADS, stack.DISK_THREADS, stack.DEADLINE_SECONDS) == (16, 8, 8)
-    assert (stack.FOUND_TTL_SECONDS, stack.MISSING_TTL_SECONDS) == (300, 30)
+    assert (asking.NETWORK_THREADS, asking.DISK_THREADS, stack.DEADLINE_SECONDS) == (16, 8, 8)
+    assert (stack.FOUND_TTL_SECONDS, stack.MISSING_TTL_SECONDS, stack.STALE_IF_ERROR_SECONDS) == (300, 30, 900)
+    assert (origin_health.FAILURES, origin_health.OPEN_SECONDS, origin_health.MISSES_A_MINUTE) == (3, 10, 600)
+    assert lookups.MAX_FLIGHTS == 1024
     assert (origin_http.CONNECT_SECONDS, origin_http.READ_SECONDS) == (2, 5)
     assert (s3.URL_LIFE_SECONDS, s3.URL_WINDOW_SECONDS, s3.LEAST_REST_SECONDS) == (3600, 900, 300)
     assert reader.BUFFER_BYTES == 64 << 10

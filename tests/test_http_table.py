@@ -21,9 +21,10 @@ import pytest
 
 from mediamw.core.keys import Key
 from mediamw.core.model import (
-    CONDITIONAL_HEADERS,
+    REQUEST_HEADERS,
     Held,
     Hidden,
+    Look,
     Meta,
     Missing,
     Plan,
@@ -31,7 +32,6 @@ from mediamw.core.model import (
     Refused,
     Request,
     Slice,
-    Timing,
     Unavailable,
 )
 from mediamw.core.plan import Policy, decide
@@ -145,7 +145,7 @@ def test_decide_alone(row: Row) -> None:
     plain = _decided(Request("GET", Key(row.file)), meta, data)
     headers: dict[str, str] = {}
     for name, value in Facts.of(plain).fill(row.headers):
-        if name.lower() in CONDITIONAL_HEADERS:
+        if name.lower() in REQUEST_HEADERS:
             headers[name.lower()] = f"{headers[name.lower()]}, {value}" if name.lower() in headers else value
     assert faults(row, _decided(Request(row.method, Key(row.file), headers), meta, data)) == []
 
@@ -241,7 +241,7 @@ def test_decide_304_has_last_modified_only_without_a_tag() -> None:
 
 def test_decide_names_backends_by_a_token() -> None:
     """A name that is no token must not break ``Server-Timing`` or add a header."""
-    timings = [Timing('my "prod"\r\nx: y', "missing", 0.0123456, True)]
+    timings = [Look('my "prod"\r\nx: y', "missing", 0.0123456, "remembered")]
     policy = Policy(debug=True)
     for outcome in (Missing(), Redirect('a b"\n', "https://x/"), Unavailable("no"), Refused("no")):
         plan = decide(Request("GET", Key("a.txt")), outcome, replaced(policy), NOW, timings)

@@ -23,6 +23,7 @@ FLOORS = {
     "backends": 1,
     "stack": 2,
     "config": 3,
+    "reply": 3,
     "service": 4,
     "wsgi": 5,
     "asgi": 5,
@@ -279,7 +280,7 @@ def never_sent(tree: ast.AST) -> set[int]:
 def answer_faults(name: str, tree: ast.Module) -> list[str]:
     """What a module builds of an answer by itself. The entrances may not even spell a status or a header."""
     faults = []
-    entrance = name in ("wsgi", "asgi", "service") or name.startswith("ext.")
+    entrance = name in ("wsgi", "asgi", "service", "reply") or name.startswith("ext.")
     texts = never_sent(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):

@@ -17,8 +17,8 @@ from mediamw.asgi import MediaMiddleware as ASGIMiddleware
 from mediamw.backends.base import Backend, Remote
 from mediamw.core.keys import Key
 from mediamw.core.model import Meta, Redirect
+from mediamw.stack.asking import NETWORK_THREADS
 from mediamw.stack.lookups import MAX_ANSWERS, MAX_BYTES, UNKNOWN, Lookups
-from mediamw.stack.stack import NETWORK_THREADS
 from mediamw.stack.steps import Pool
 
 from .fakes import Bucket, Local, down, gate, get, until
@@ -47,7 +47,10 @@ def pool() -> Iterator[Pool]:
 
 
 def lookups_of(pool: Pool, clock: FakeTime, **bounds: int) -> Lookups:
-    return Lookups(lambda name: pool, found_ttl=300, missing_ttl=30, clock=clock, **bounds)
+    def look(backend: Backend, key: Key, _via: str) -> Any:
+        return backend.open(key)
+
+    return Lookups(lambda name: pool, look=look, found_ttl=300, missing_ttl=30, clock=clock, **bounds)
 
 
 def ask(lookups: Lookups, backend: Backend, key: Key) -> Any:
@@ -190,14 +193,14 @@ def test_a_key_asked_again_and_again_takes_the_room_of_one(pool: Pool, clock: Fa
 def count_askers(stack: MediaStack) -> list[Key]:
     """A list that grows with each question that was put to the look-ups, or joined there."""
     joined: list[Key] = []
-    ask = stack._lookups.ask
+    ask = stack._asker.lookups.ask
 
-    def counting(backend: Backend, key: Key) -> Any:
-        flight = ask(backend, key)
+    def counting(backend: Backend, key: Key, via: str) -> Any:
+        flight = ask(backend, key, via)
         joined.append(key)
         return flight
 
-    stack._lookups.ask = counting
+    stack._asker.lookups.ask = counting
     return joined
 
 

@@ -123,7 +123,7 @@ def test_a_forked_child_looks_up_by_itself() -> None:
     event, wait = gate()
     s3 = Bucket("s3", {A: b"x", B: b"x"}, wait=wait)
     stack = MediaStack([Local("local"), s3])
-    lookups = stack._lookups
+    lookups = stack._asker.lookups
     with ThreadPoolExecutor(2) as threads:
         asking = [threads.submit(stack.find, key) for key in (A, B)]
         until(lambda: len(s3.asked) == 2)
@@ -138,7 +138,7 @@ def test_a_forked_child_looks_up_by_itself() -> None:
                 and len(lookups) == 3
             )
 
-        with lookups._state().lock:
+        with lookups._state.get().lock:
             assert in_a_child(check)
         event.set()
         assert all(isinstance(future.result(10), Redirect) for future in asking)

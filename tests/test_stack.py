@@ -22,7 +22,7 @@ from mediamw import (
     NoURL,
 )
 from mediamw.core.keys import Key
-from mediamw.core.model import Held, Missing, Redirect, Timing
+from mediamw.core.model import Held, Look, Missing, Redirect
 from mediamw.stack.steps import run
 
 from .fakes import Bucket, Local, down, fifo
@@ -167,17 +167,17 @@ def test_an_upper_that_is_remote_and_cannot_tell() -> None:
         stack.find(A)
 
 
-def test_timings_say_who_was_asked() -> None:
+def test_looks_say_who_was_asked() -> None:
     stack = stack_of(Local("local"), Bucket("down", {A: down("down")}), Bucket("s3", {A: b"x"}))
     for remembered in (False, True):
-        timings: list[Timing] = []
-        run(stack.finding(Key(A), "GET", timings=timings))
-        assert [(timing.backend, timing.answer, timing.cached) for timing in timings] == [
-            ("local", "missing", False),
-            ("down", "unavailable", False),
-            ("s3", "found", remembered),
+        looks: list[Look] = []
+        run(stack.finding(Key(A), "GET", looks=looks))
+        assert [(look.backend, look.answer, look.source) for look in looks] == [
+            ("local", "missing", ""),
+            ("down", "unavailable", ""),
+            ("s3", "found", "remembered" if remembered else ""),
         ]
-        assert all(timing.seconds >= 0 for timing in timings)
+        assert all(look.seconds >= 0 for look in looks)
 
 
 # -- what is prepared and given back -----------------------------------------------------------------------------------

@@ -229,7 +229,7 @@ def test_a_small_file_that_changes_between_look_up_and_read_is_looked_up_anew(
     service = MediaService(MediaStack([LocalBackend(path.parent)]))
     decide_and_shrink = _shrinking_once(path)
     monkeypatch.setattr("mediamw.service.decide", decide_and_shrink)
-    reply = run(service.respond("GET", "big.bin", {}, inline=inline))
+    reply = run(service.respond("GET", "big.bin", {}, {}, inline=inline))
     assert reply.plan.status == 200
     assert reply.data == b"y" * 10
     assert ("Content-Length", "10") in reply.plan.headers

@@ -105,6 +105,14 @@ class ReadsRanges(Protocol):
 
 
 @runtime_checkable
+class ReadsWhole(Protocol):
+    """Can read a remote file whose length is not known before."""
+
+    def read_whole(self, key: Key, etag: str | None) -> Iterator[bytes]:
+        """Yield the whole version ``etag``. Raises ``ContentChanged``, or ``BackendUnavailable`` if it breaks off."""
+
+
+@runtime_checkable
 class Lists(Protocol):
     """Can list its keys."""
 

@@ -74,12 +74,12 @@ class Rules:
             return False
         return self._only is None or self._only(key)
 
-    def delivery_of(self, key: Key) -> Delivery | None:
-        """Return how ``key`` is delivered; None if that was left to what the backend can do."""
+    def delivery_of(self, key: Key, default: Delivery | None) -> Delivery | None:
+        """Return how ``key`` is delivered: as the first pattern that matches says, else by ``default``."""
         for matches, delivery in self._by:
             if matches(key):
                 return cast("Delivery", delivery)
-        return self.delivery
+        return default
 
 
 def _matcher(option: str, patterns: list[Any], backend: str) -> Callable[[str], bool]:

@@ -71,6 +71,10 @@ class Unreachable(BackendUnavailable):
     """
 
 
+class RangeIgnored(BackendUnavailable):
+    """The origin sends whole files only, and this one is too long to skip to where the range starts."""
+
+
 class ContentChanged(BackendUnavailable):
     """The file changed while it was read: it ended early, or no longer has the ETag it was opened with."""
 

@@ -4,42 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Final, NamedTuple, Protocol
 
 from .keys import Key
 
-CONDITIONAL_HEADERS: Final = (
+REQUEST_HEADERS: Final = (
     "range",
     "if-none-match",
     "if-modified-since",
     "if-range",
     "if-match",
     "if-unmodified-since",
+    "via",
 )
-"""The request headers that ``decide`` reads, all of them: a middleware hands over these and no others."""
+"""The request headers that are read at all, ``via`` to find loops: a middleware hands over these and no others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """A GET or HEAD for a key.
 
-    ``headers`` holds those of ``CONDITIONAL_HEADERS`` that came: lower-case names, repeated lines joined with ``, ``.
+    ``headers`` holds those of ``REQUEST_HEADERS`` that came: lower-case names, repeated lines joined with ``, ``.
     """
 
     method: str
     key: Key
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def via(self) -> str:
+        """Through whom the request came."""
+        return self.headers.get("via", "")
+
+    def without_range(self) -> Request:
+        """Return the request for the whole file."""
+        headers = {name: value for name, value in self.headers.items() if name not in ("range", "if-range")}
+        return Request(self.method, self.key, headers)
+
 
 @dataclass(frozen=True, slots=True)
 class Meta:
     """What is known of a file without reading it.
 
-    ``size`` in bytes; ``mtime_ns`` in nanoseconds since 1970, None if unknown; ``etag`` with its quotes, as HTTP sends
-    it, None if there is none; ``content_type`` None if only the name tells; ``content_encoding`` such as ``gzip``.
+    ``size`` in bytes, None if only reading tells; ``mtime_ns`` in nanoseconds since 1970, None if unknown; ``etag``
+    with its quotes, as HTTP sends it, None if there is none; ``content_type`` None if only the name tells;
+    ``content_encoding`` such as ``gzip``.
     """
 
-    size: int
+    size: int | None
     mtime_ns: int | None = None
     etag: str | None = None
     content_type: str | None = None
@@ -58,18 +71,33 @@ class Slice(NamedTuple):
         return self.stop - self.start
 
 
+class ToEnd(Enum):
+    """The part of a body that is a whole file of unknown length."""
+
+    TO_END = "to the end"
+
+
+TO_END: Final = ToEnd.TO_END
+Part = bytes | Slice | ToEnd
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What HTTP says. ``body``: literal bytes and slices of the held file, which the middlewares send as they stand."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
-    body: tuple[bytes | Slice, ...] = ()
+    body: tuple[Part, ...] = ()
 
 
-def body_length(body: Iterable[bytes | Slice]) -> int:
-    """Return the number of bytes of a plan's body."""
-    return sum(len(part) if isinstance(part, bytes) else part.length for part in body)
+def body_length(body: Iterable[Part]) -> int | None:
+    """Return the number of bytes of a plan's body; None if only reading tells."""
+    length = 0
+    for part in body:
+        if part is TO_END:
+            return None
+        length += len(part) if isinstance(part, bytes) else part.length
+    return length
 
 
 class Handle(Protocol):
@@ -130,6 +158,11 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Forbidden:
+    """``authorize`` said 403."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unavailable:
     """Nobody has the key, and somebody cannot tell. ``retry_after`` in seconds."""
 
@@ -137,7 +170,7 @@ class Unavailable:
     retry_after: int = 10
 
 
-Outcome = Found | Refused | Unavailable
+Outcome = Found | Refused | Forbidden | Unavailable
 
 
 class Pass:
@@ -150,10 +183,16 @@ class Pass:
 PASS: Final = Pass()
 
 
-class Timing(NamedTuple):
-    """One backend's answer to one look-up, for ``Server-Timing``: ``seconds`` it took, whether it was remembered."""
+class Look(NamedTuple):
+    """What one backend said in one look-up, for ``Server-Timing`` and ``explain``.
+
+    ``answer`` is ``found``, ``missing``, ``unavailable``, ``refused``, or ``not asked``; ``source`` is ``remembered``,
+    ``stale`` or ``unchecked`` if nobody was asked for it; ``reason`` says why, for people.
+    """
 
     backend: str
     answer: str
-    seconds: float
-    cached: bool = False
+    seconds: float = 0.0
+    source: str = ""
+    meta: Meta | None = None
+    reason: str = ""

@@ -16,18 +16,21 @@ from .http_dates import format_http_date
 from .media_types import SANDBOX, guess, is_active, is_content_coding, is_media_type, with_charset
 from .model import (
     PASS,
+    TO_END,
+    Forbidden,
     Held,
     Hidden,
+    Look,
     Meta,
     Missing,
     Outcome,
+    Part,
     Pass,
     Plan,
     Redirect,
     Refused,
     Request,
     Slice,
-    Timing,
     body_length,
 )
 from .ranges import UNSATISFIABLE, Ranges, slices_of
@@ -37,6 +40,7 @@ REASONS: Final = {
     206: "Partial Content",
     302: "Found",
     304: "Not Modified",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
     412: "Precondition Failed",
@@ -105,9 +109,7 @@ class Policy:
     last_modified: bool = True
 
 
-def decide(
-    request: Request, outcome: Outcome, policy: Policy, now: float, timings: Sequence[Timing] = ()
-) -> Plan | Pass:
+def decide(request: Request, outcome: Outcome, policy: Policy, now: float, looks: Sequence[Look] = ()) -> Plan | Pass:
     """Make the plan for one request. ``now`` in seconds since 1970. ``PASS`` means that the wrapped app answers.
 
     Raises ``ValueError`` if ``add_headers`` returns what it may not.
@@ -125,10 +127,24 @@ def decide(
         plan = _placeholder(404, policy) if _wants_picture(request, policy) else _error(404)
     elif isinstance(outcome, (Hidden, Refused)):
         plan = _error(404)
+    elif isinstance(outcome, Forbidden):
+        plan = _error(403)
     else:
         retry = ("Retry-After", str(outcome.retry_after))
         plan = _placeholder(503, policy, retry) if _wants_picture(request, policy) else _error(503, retry)
-    return _finished(request, plan, policy, backend, timings)
+    return _finished(request, plan, policy, backend, looks)
+
+
+def judged(verdict: object) -> Outcome | None:
+    """Return what is answered instead of the file after ``authorize`` said ``verdict``; None if it lets the client.
+
+    Raises ``TypeError`` for anything but True, 403 and 404: a 1 or a None is a mistake, and no permission.
+    """
+    if verdict is True:
+        return None
+    if type(verdict) is int and verdict in (403, 404):
+        return Forbidden() if verdict == 403 else Refused("authorize said 404")
+    raise TypeError(f"authorize returned {verdict!r}: it returns True, 403 or 404")
 
 
 def without_app(method: str, *, inside: bool) -> Plan:
@@ -137,12 +153,12 @@ def without_app(method: str, *, inside: bool) -> Plan:
     return Plan(plan.status, plan.headers) if method == "HEAD" else plan
 
 
-def _finished(request: Request, plan: Plan, policy: Policy, backend: str, timings: Sequence[Timing]) -> Plan:
+def _finished(request: Request, plan: Plan, policy: Policy, backend: str, looks: Sequence[Look]) -> Plan:
     headers = list(plan.headers)
     if policy.debug:
         headers.append(("X-Media-Backend", _token(backend) if backend else "none"))
-        if timings:
-            headers.append(("Server-Timing", ", ".join(_server_timing(timing) for timing in timings)))
+        if looks:
+            headers.append(("Server-Timing", ", ".join(_server_timing(look) for look in looks)))
     if policy.add_headers is not None:
         _add(headers, policy.add_headers(request.key, plan.status))
     # 9.3.2: HEAD is GET less the body.
@@ -176,12 +192,13 @@ def _held(request: Request, meta: Meta, policy: Policy, now: int) -> Plan:
             # 15.4.5: one validator, and nothing that describes what the client has already.
             return Plan(304, (*validators[:1], *common))
         wanted = _ranges(request, meta, now)
+    if meta.size is None:
+        body: tuple[Part, ...] = (TO_END,)
+        return Plan(200, (("Content-Type", content_type), *_coding(encoding), *validators, *common), body)
     if wanted is UNSATISFIABLE:
         return _error(416, ("Content-Range", f"bytes */{meta.size}"))
 
-    described: Headers = [("Content-Type", content_type)]
-    if encoding is not None:
-        described.append(("Content-Encoding", encoding))
+    described: Headers = [("Content-Type", content_type), *_coding(encoding)]
     common = [*validators, *common, ("Accept-Ranges", "bytes")]
     if isinstance(wanted, Ranges):
         body = (Slice(0, meta.size),) if meta.size else ()
@@ -190,12 +207,17 @@ def _held(request: Request, meta: Meta, policy: Policy, now: int) -> Plan:
         part = wanted[0]
         described.append(("Content-Range", _content_range(part, meta.size)))
         return Plan(206, (*described, ("Content-Length", str(part.length)), *common), (part,))
-    return _multipart(wanted, meta, content_type, described[1:], common)
+    return _multipart(wanted, meta.size, f"{meta.etag}{meta.mtime_ns}", described, common)
+
+
+def _coding(encoding: str | None) -> Headers:
+    return [] if encoding is None else [("Content-Encoding", encoding)]
 
 
 def _ranges(request: Request, meta: Meta, now: int) -> list[Slice] | Ranges:
     header = request.headers.get("range")
-    if header is None or request.method != "GET":  # 14.2: Range is defined for GET only
+    # 14.2: Range is defined for GET only, and may be ignored: of a file whose length is not known no end is known.
+    if header is None or request.method != "GET" or meta.size is None:
         return Ranges.IGNORED
     if_range = request.headers.get("if-range")
     if if_range is not None and not range_applies(if_range, meta, now):
@@ -203,14 +225,14 @@ def _ranges(request: Request, meta: Meta, now: int) -> list[Slice] | Ranges:
     return slices_of(header, meta.size)
 
 
-def _multipart(slices: list[Slice], meta: Meta, content_type: str, encoding: Headers, common: Headers) -> Plan:
+def _multipart(slices: list[Slice], size: int, version: str, described: Headers, common: Headers) -> Plan:
     """15.3.7.2 and 14.6: each part with its own type and range, no Content-Range at the top."""
+    content_type, encoding = described[0][1], described[1:]
     # Made from the answer itself: the same answer is the same bytes, in both middlewares and every worker.
-    seed = f"{meta.etag}{meta.mtime_ns}{slices}"
-    boundary = blake2b(seed.encode(), digest_size=16, person=b"mediamw-parts").hexdigest()
-    body: list[bytes | Slice] = []
+    boundary = blake2b(f"{version}{slices}".encode(), digest_size=16, person=b"mediamw-parts").hexdigest()
+    body: list[Part] = []
     for part in slices:
-        content_range = _content_range(part, meta.size)
+        content_range = _content_range(part, size)
         head = f"\r\n--{boundary}\r\nContent-Type: {content_type}\r\nContent-Range: {content_range}\r\n\r\n"
         body += [head.encode("ascii"), part]
     body.append(f"\r\n--{boundary}--\r\n".encode("ascii"))
@@ -283,9 +305,9 @@ def _content_range(part: Slice, size: int) -> str:
     return f"bytes {part.start}-{part.stop - 1}/{size}"
 
 
-def _server_timing(timing: Timing) -> str:
-    source = f"{timing.answer}, remembered" if timing.cached else timing.answer
-    return f'{_token(timing.backend)};dur={timing.seconds * 1000:.3f};desc="{source}"'
+def _server_timing(look: Look) -> str:
+    said = f"{look.answer}, {look.source}" if look.source else look.answer
+    return f'{_token(look.backend)};dur={look.seconds * 1000:.3f};desc="{said}"'
 
 
 def _token(name: str) -> str:

@@ -1,16 +1,17 @@
 """What remote backends said, remembered for a while; and one question at a time for each key.
 
-Bounds: 50,000 answers and 16 MiB, the least recently used go first. Presence is believed for ``found_ttl`` seconds,
-absence for ``missing_ttl``, and that one cannot tell is not remembered at all. Local backends are never in here: a file
-that another process writes shows at the next request.
+Bounds: 50,000 answers and 16 MiB, the least recently used go first; 1,024 questions under way to each backend. Presence
+is believed for ``found_ttl`` seconds, absence for ``missing_ttl``, and that one cannot tell is not remembered at all.
+Presence is kept for ``stale_if_error`` seconds more, for when the backend cannot tell (RFC 5861, 4); absence never is.
+Local backends are never in here: a file that another process writes shows at the next request.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from enum import Enum
@@ -19,13 +20,15 @@ from typing import Final, NamedTuple
 from cachetools import TLRUCache
 
 from ..backends.base import Backend, Remote
+from ..core.errors import BackendUnavailable
 from ..core.keys import Key
-from .steps import Pool
+from .steps import PerProcess, Pool
 
 MAX_ANSWERS = 50_000
 MAX_BYTES = 16 * 1024 * 1024
+MAX_FLIGHTS = 1024
 # Of one answer beside its texts, measured: tuples, Meta, and what the cache keeps of evicted ones.
-_OVERHEAD_BYTES = 800
+_OVERHEAD_BYTES = 832
 
 
 class Unknown(Enum):
@@ -43,29 +46,40 @@ _Id = tuple[str, Key]
 class _Remembered(NamedTuple):
     answer: Remote | None
     size: int
+    fresh_until: float
 
 
 class _State:
-    """What belongs to one process: a forked child has no thread that would answer, and a lock may be held for good."""
+    """What belongs to one process."""
 
     def __init__(self, answers: TLRUCache[_Id, _Remembered]) -> None:
         self.lock = threading.Lock()
         self.answers = answers
         self.flights: dict[_Id, Flight] = {}
+        self.under_way: Counter[str] = Counter()  # how many flights each backend has
         self.waiting: dict[Flight, int] = {}  # how many wait for a flight
-        self.backends: set[str] = set()  # the names of those that were asked
+
+    def end(self, identity: _Id) -> None:
+        """Have whoever asks from now on start anew."""
+        if self.flights.pop(identity, None) is not None:
+            self.under_way[identity[0]] -= 1
 
 
 class Lookups:
-    """The answers of the remote backends of one stack. ``pool_of`` gives the threads that ask a backend, by its name:
-    each has its own, so that a dead one does not keep the others waiting. ``clock`` in seconds, for tests."""
+    """The answers of the remote backends of one stack.
+
+    ``pool_of`` gives the threads that ask a backend, by its name: each has its own, so that a dead one does not keep
+    the others waiting. ``look`` is what such a thread does. ``clock`` in seconds, for tests.
+    """
 
     def __init__(
         self,
         pool_of: Callable[[str], Pool],
         *,
+        look: Callable[[Backend, Key, str], Remote | None],
         found_ttl: float,
         missing_ttl: float,
+        stale_if_error: float = 0.0,
         max_answers: int = MAX_ANSWERS,
         max_bytes: int = MAX_BYTES,
         clock: Callable[[], float] = time.monotonic,
@@ -73,8 +87,8 @@ class Lookups:
         # One size for both bounds: every answer counts at least its share of the bytes.
         least = -(-max_bytes // max_answers)
 
-        def expires(_id: _Id, value: _Remembered, now: float) -> float:
-            return now + (missing_ttl if value.answer is None else found_ttl)
+        def expires(_id: _Id, value: _Remembered, _now: float) -> float:
+            return value.fresh_until + (0.0 if value.answer is None else stale_if_error)
 
         def new_state() -> _State:
             return _State(
@@ -82,31 +96,36 @@ class Lookups:
             )
 
         self._pool_of = pool_of
-        self._new_state = new_state
-        self._states: dict[int, _State] = {}  # by process; one assignment or setdefault, so no lock
+        self._look = look
+        self._ttl = {True: found_ttl, False: missing_ttl}
+        self._clock = clock
+        self._state = PerProcess(new_state)
 
     def __len__(self) -> int:
-        state = self._state()
+        state = self._state.get()
         with state.lock:
             return len(state.answers)
 
     def known(self, backend: Backend, key: Key) -> Remote | Unknown | None:
-        """Return what is remembered, or ``UNKNOWN``."""
-        state = self._state()
-        with state.lock:
-            found = state.answers.get((backend.name, key))
-        return UNKNOWN if found is None else found.answer
+        """Return what is remembered and still believed, or ``UNKNOWN``."""
+        found = self._remembered(backend, key)
+        return UNKNOWN if found is None or found.fresh_until <= self._clock() else found.answer
 
-    def ask(self, backend: Backend, key: Key) -> Flight:
+    def stale(self, backend: Backend, key: Key) -> Remote | None:
+        """Return what was found not too long ago: good enough if the backend cannot tell."""
+        found = self._remembered(backend, key)
+        return None if found is None else found.answer
+
+    def ask(self, backend: Backend, key: Key, via: str = "") -> Flight:
         """Ask ``backend`` on its pool, unless somebody is asking already; the future has the answer.
 
-        Who does not wait for it to the end calls ``leave``.
+        Who does not wait for it to the end calls ``leave``. Raises ``BackendUnavailable`` if too many are waiting.
         """
-        state = self._state()
+        state = self._state.get()
         identity = (backend.name, key)
         with state.lock:
             found = state.answers.get(identity)
-            if found is not None:  # somebody's answer came after the caller looked
+            if found is not None and found.fresh_until > self._clock():  # it came after the caller looked
                 flight: Flight = Future()
                 flight.set_result(found.answer)
                 return flight
@@ -114,11 +133,14 @@ class Lookups:
                 flight = state.flights[identity]
                 state.waiting[flight] += 1
                 return flight
-            flight = state.flights[identity] = self._pool_of(backend.name).submit(_open_remote, backend, key)
+            if state.under_way[backend.name] >= MAX_FLIGHTS:
+                raise BackendUnavailable(f"{MAX_FLIGHTS} look-ups are waiting for it already", backend=backend.name)
+            flight = self._pool_of(backend.name).submit(self._look, backend, key, via)
+            state.flights[identity] = flight
             state.waiting[flight] = 1
-            state.backends.add(backend.name)
+            state.under_way[backend.name] += 1
         # Outside the lock: a future that is done calls back at once.
-        flight.add_done_callback(lambda done: _landed(state, identity, done))
+        flight.add_done_callback(lambda done: self._landed(state, identity, done))
         return flight
 
     def leave(self, backend: Backend, key: Key, flight: Flight) -> None:
@@ -126,7 +148,7 @@ class Lookups:
 
         This bounds the queue by those who wait: a flood of clients that give up leaves nothing behind.
         """
-        state = self._state()
+        state = self._state.get()
         identity = (backend.name, key)
         with state.lock:
             left = state.waiting.get(flight, 1) - 1
@@ -136,44 +158,34 @@ class Lookups:
             if flight.running() or flight.done():
                 return
             if state.flights.get(identity) is flight:
-                del state.flights[identity]  # who asks from now on starts anew
+                state.end(identity)
         flight.cancel()  # outside the lock: it calls back at once
 
     def forget(self, key: Key) -> None:
         """Drop what is remembered of ``key``, and do not remember what is being asked now."""
-        state = self._state()
+        state = self._state.get()
         with state.lock:
-            for backend in state.backends:
+            for backend in state.under_way:
                 state.answers.pop((backend, key), None)
-                state.flights.pop((backend, key), None)
+                state.end((backend, key))
 
-    def _state(self) -> _State:
-        pid = os.getpid()
-        state = self._states.get(pid)
-        return state if state is not None else self._states.setdefault(pid, self._new_state())
+    def _remembered(self, backend: Backend, key: Key) -> _Remembered | None:
+        state = self._state.get()
+        with state.lock:
+            found: _Remembered | None = state.answers.get((backend.name, key))
+        return found
 
-
-def _open_remote(backend: Backend, key: Key) -> Remote | None:
-    answer = backend.open(key)
-    if answer is not None and not isinstance(answer, Remote):
-        answer.close()
-        raise TypeError(
-            f"backend {backend.name!r} signs or reads ranges, so its answers are shared: it has to answer Remote or "
-            "None, not an open file"
-        )
-    return answer
-
-
-def _landed(state: _State, identity: _Id, flight: Flight) -> None:
-    with state.lock:
-        state.waiting.pop(flight, None)
-        if state.flights.get(identity) is not flight:
-            return  # forgotten meanwhile
-        del state.flights[identity]
-        if flight.cancelled() or flight.exception() is not None:
-            return
-        answer = flight.result()
-        state.answers[identity] = _Remembered(answer, _bytes_of(identity, answer))
+    def _landed(self, state: _State, identity: _Id, flight: Flight) -> None:
+        with state.lock:
+            state.waiting.pop(flight, None)
+            if state.flights.get(identity) is not flight:
+                return  # forgotten meanwhile
+            state.end(identity)
+            if flight.cancelled() or flight.exception() is not None:
+                return
+            answer = flight.result()
+            fresh_until = self._clock() + self._ttl[answer is not None]
+            state.answers[identity] = _Remembered(answer, _bytes_of(identity, answer), fresh_until)
 
 
 def _bytes_of(identity: _Id, answer: Remote | None) -> int:

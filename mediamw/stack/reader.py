@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ..backends.base import ReadsRanges
-from ..core.errors import ContentChanged
+from ..core.errors import BackendUnavailable, ContentChanged
 from ..core.keys import Key
 from ..core.model import Handle, Meta
 
@@ -24,8 +24,11 @@ class _Reader(io.RawIOBase):
     """What both readers share: a position in a file whose size does not change."""
 
     def __init__(self, name: str, meta: Meta) -> None:
+        if meta.size is None:
+            raise BackendUnavailable("its length is not known, so it cannot be read by position", key=name)
         self.name = name
         self.meta = meta
+        self._size = meta.size
         self._position = 0
 
     def readable(self) -> bool:
@@ -40,7 +43,7 @@ class _Reader(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         self._check_open()
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.meta.size}
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}
         if whence not in base:
             raise ValueError(f"whence is 0, 1 or 2, not {whence}")
         if base[whence] + offset < 0:
@@ -51,7 +54,7 @@ class _Reader(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer) -> int:
         self._check_open()
         view = memoryview(buffer).cast("B")
-        stop = min(self._position + len(view), self.meta.size)
+        stop = min(self._position + len(view), self._size)
         data = self._some(self._position, stop) if self._position < stop else b""
         view[: len(data)] = data
         self._position += len(data)
@@ -61,8 +64,8 @@ class _Reader(io.RawIOBase):
         """Read the rest in the largest pieces there are; the inherited one asks for 8 KiB at a time."""
         self._check_open()
         pieces = []
-        while self._position < self.meta.size:
-            pieces.append(self._some(self._position, self.meta.size))
+        while self._position < self._size:
+            pieces.append(self._some(self._position, self._size))
             self._position += len(pieces[-1])
         return b"".join(pieces)
 
@@ -141,7 +144,7 @@ class RemoteReader(_Reader):
     def _request(self, start: int, stop: int) -> None:
         self._end_request()
         self._window = min(self._window * 2, _MAX_WINDOW_BYTES) if start == self._at else BUFFER_BYTES
-        self._stop = min(max(start + self._window, stop), self.meta.size)
+        self._stop = min(max(start + self._window, stop), self._size)
         self._pieces = self._backend.read_range(self._key, start, self._stop, self.meta.etag)
         self._at = start
 

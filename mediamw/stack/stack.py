@@ -12,39 +12,44 @@ import heapq
 import io
 import logging
 import os
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Final, cast
 from urllib.parse import quote
 
-from ..backends.base import LATER, Backend, Closes, Entry, Lists, OpensNow, ReadsRanges, Remote, Signs
-from ..core.errors import BackendUnavailable, ConfigError, InvalidKey, NoURL
+from ..backends.base import Backend, Closes, Entry, Lists, ReadsRanges, ReadsWhole, Remote, Signs
+from ..backends.rules import Rules
+from ..core.errors import BackendUnavailable, InvalidKey, NoURL
 from ..core.keys import Key, parse_key, refusal
-from ..core.model import Found, Handle, Held, Meta, Missing, Redirect, Timing
-from .lookups import UNKNOWN, Lookups
+from ..core.model import Found, Held, Look, Meta, Missing, Redirect
+from .asking import Asker, Times
+from .checks import check_backends, check_base_url, check_misses, check_seconds, delivery_of
+from .origin_health import MISSES_A_MINUTE
 from .reader import BUFFER_BYTES, HandleReader, RemoteReader
-from .steps import Pool, Steps, Wait, run
+from .remote_handle import RemoteHandle
+from .steps import Pool, Steps, run
+from .trace import Explanation, Trace, explained
 
 log = logging.getLogger("mediamw")
 
-FOUND_TTL_SECONDS = 300.0
-MISSING_TTL_SECONDS = 30.0
-DEADLINE_SECONDS = 8.0
-NETWORK_THREADS = 16
-DISK_THREADS = 8
-
-Answer = Handle | Remote | None
-Located = tuple[Backend, Handle | Remote] | None
-Timings = list[Timing]
+FOUND_TTL_SECONDS: Final = 300.0
+MISSING_TTL_SECONDS: Final = 30.0
+STALE_IF_ERROR_SECONDS: Final = 900.0
+"""As long as a presigned URL stays the same: what browsers have of it is still shown while the origin is away."""
+DEADLINE_SECONDS: Final = 8.0
+_SPOOL_BYTES: Final = 1024 * 1024
 
 
 class MediaStack:
     """The backends, first to last. Keys are names as strings; every method checks them and raises ``InvalidKey``.
 
     ``base_url`` is what ``url`` puts before a key that no backend signs, such as ``/media/``. ``found_ttl`` and
-    ``missing_ttl`` say for how many seconds a remote backend's answer is believed, ``deadline`` how many seconds one
-    backend may take for one look-up, waiting for a thread included. Raises ``ConfigError``.
+    ``missing_ttl`` say for how many seconds a remote backend's answer is believed, ``stale_if_error`` for how many more
+    it is if the backend cannot tell, and had the file. ``deadline``: how many seconds one backend may take for one
+    look-up, waiting for a thread included. ``misses_a_minute``: for how many names that it does not have each remote
+    backend is asked. Raises ``ConfigError``.
     """
 
     def __init__(
@@ -54,21 +59,16 @@ class MediaStack:
         base_url: str | None = None,
         found_ttl: float = FOUND_TTL_SECONDS,
         missing_ttl: float = MISSING_TTL_SECONDS,
+        stale_if_error: float = STALE_IF_ERROR_SECONDS,
         deadline: float = DEADLINE_SECONDS,
+        misses_a_minute: int = MISSES_A_MINUTE,
     ) -> None:
-        self.backends = _checked(backends)
-        self.base_url = _checked_base_url(base_url)
-        for option, seconds in (("found_ttl", found_ttl), ("missing_ttl", missing_ttl), ("deadline", deadline)):
-            if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not 0 <= seconds < float("inf"):
-                raise ConfigError(f"{option}: {seconds!r} is not a number of seconds, 0 or more")
-        self._deadline = deadline
+        self.backends = check_backends(backends)
+        self.base_url = check_base_url(base_url)
+        times = Times(found_ttl, missing_ttl, stale_if_error, deadline)
+        check_seconds(times._asdict())
         self._said: dict[str, float] = {}
-        self._disk = Pool(DISK_THREADS, "mediamw-disk")
-        # Asked over a network, and so remembered: isinstance with a protocol is slow, so it is asked once.
-        self._remote = frozenset(b.name for b in self.backends if isinstance(b, (Signs, ReadsRanges)))
-        self._network = {name: Pool(NETWORK_THREADS, f"mediamw-network-{name}") for name in self._remote}
-        self._lookups = Lookups(self._network.__getitem__, found_ttl=found_ttl, missing_ttl=missing_ttl)
-        self._now = frozenset(b.name for b in self.backends if isinstance(b, OpensNow))
+        self._asker = Asker(self.backends, times, check_misses(misses_a_minute), self.say)
 
     def __repr__(self) -> str:
         return f"MediaStack({list(self.backends)!r})"
@@ -81,12 +81,16 @@ class MediaStack:
     @property
     def redirects(self) -> bool:
         """True if some backend's files are answered by sending the client there."""
-        return any(isinstance(backend, Signs) for backend in self.backends)
+        return any("redirect" in delivery_of(backend)[1] for backend in self.backends)
 
     @property
     def disk(self) -> Pool:
         """The threads for what may wait for a disk."""
-        return self._disk
+        return self._asker.disk
+
+    def pool_of(self, backend: str) -> Pool:
+        """Return the threads that read the files of ``backend``, by its name."""
+        return self._asker.bodies_of(backend)
 
     def say(self, subject: str, text: str) -> None:
         """Log a warning, at most once a minute for each ``subject``."""
@@ -103,20 +107,43 @@ class MediaStack:
         """
         return run(self.finding(parse_key(key), method))
 
-    def finding(self, key: Key, method: str, *, inline: bool = False, timings: Timings | None = None) -> Steps[Found]:
-        """``find`` as steps. ``inline``: on an event loop, where not even a disk may be waited for."""
-        located = yield from self._locate(key, inline, timings)
+    def finding(
+        self, key: Key, method: str, *, inline: bool = False, via: str = "", looks: list[Look] | None = None
+    ) -> Steps[Found]:
+        """``find`` as steps. ``inline``: on an event loop, where not even a disk may be waited for.
+
+        ``via`` is the request's header, ``looks`` is told what each backend said.
+        """
+        located = yield from self._asker.locate(key, inline=inline, serving=True, via=via, looks=looks)
         if located is None:
             return Missing()
         backend, answer = located
         if not isinstance(answer, Remote):
             return Held(backend.name, answer)
-        if not isinstance(backend, Signs):
-            raise NoURL("the backend makes no URLs, so nobody can be sent there", backend=backend.name, key=key)
-        if not backend.can_sign(time.time()):
-            yield from self._within_deadline(backend, self._network[backend.name].submit(backend.prepare))
-        signed = backend.sign(key, method, time.time())
+        if self.rules(backend).delivery_of(key, delivery_of(backend)[0]) == "proxy":
+            handle = RemoteHandle(key, cast("ReadsRanges", backend), answer.meta, partial(self.forget, key))
+            return Held(backend.name, handle)
+        signing = cast("Signs", backend)
+        if not signing.can_sign(time.time()):
+            yield from self._asker.call(backend.name, signing.prepare, "sign")
+        signed = signing.sign(key, method, time.time())
         return Redirect(backend.name, signed.url, signed.expires)
+
+    def reading(self, backend: str, work: Callable[[], Any]) -> Steps[Any]:
+        """Have a thread read from ``backend``, within the bounds of a look-up, as steps."""
+        return self._asker.call(backend, work, "read")
+
+    def rules(self, backend: Backend) -> Rules:
+        """Return the rules that stand with one of the backends."""
+        return self._asker.rules[backend.name]
+
+    def explain(self, key: str) -> Explanation:
+        """Ask as ``find`` does and say what each backend answered, how fast, and from where. Never raises for a key."""
+
+        def find(trace: Trace) -> Found:
+            return run(self.finding(parse_key(key), "GET", looks=trace.looks))
+
+        return explained(key, find)
 
     def open(self, key: str) -> BinaryIO:
         """Open for reading: seekable, buffered; a remote file by ranged reads, all of the version it has now.
@@ -124,13 +151,15 @@ class MediaStack:
         Raises ``FileNotFoundError`` if nobody has it; reading raises ``ContentChanged`` if the version is gone.
         """
         checked = parse_key(key)
-        located = run(self._locate(checked))
+        located = run(self._asker.locate(checked))
         if located is None:
             raise _not_found(key)
         backend, answer = located
         raw: io.RawIOBase
         if not isinstance(answer, Remote):
             raw = HandleReader(checked, answer)
+        elif answer.meta.size is None and isinstance(backend, ReadsWhole):
+            return _spooled(backend.read_whole(checked, answer.meta.etag))
         elif isinstance(backend, ReadsRanges):
             raw = RemoteReader(checked, backend, answer.meta, partial(self.forget, key))
         else:
@@ -139,7 +168,7 @@ class MediaStack:
 
     def stat(self, key: str) -> Meta:
         """Return what is known of the file without reading it. Raises ``FileNotFoundError``."""
-        located = run(self._locate(parse_key(key)))
+        located = run(self._asker.locate(parse_key(key)))
         if located is None:
             raise _not_found(key)
         answer = located[1]
@@ -169,7 +198,7 @@ class MediaStack:
         for order, backend in enumerate(self.backends):
             if not isinstance(backend, Lists):
                 raise BackendUnavailable("the backend cannot list", backend=backend.name, operation="list")
-            listings.append(_ordered(backend.list(prefix, recursive=recursive), order))
+            listings.append(_ordered(backend.list(prefix, recursive=recursive), self.rules(backend), order))
         last = None
         for key, _, entry in heapq.merge(*listings):
             if key != last:
@@ -192,105 +221,35 @@ class MediaStack:
 
     def forget(self, key: str) -> None:
         """Drop what is remembered of ``key``, so that the next look-up asks."""
-        self._lookups.forget(parse_key(key))
+        self._asker.lookups.forget(parse_key(key))
 
     def close(self) -> None:
         """Close connections, descriptors and threads. The stack may be used again and then opens what it needs."""
-        self._disk.close()
-        for pool in self._network.values():
-            pool.close()
+        self._asker.close()
         for backend in self.backends:
             if isinstance(backend, Closes):
                 backend.close()
 
-    def _locate(self, key: Key, inline: bool = False, timings: Timings | None = None) -> Steps[Located]:
-        """Ask the backends in order; return the first that has the key with its answer."""
-        unsure: BackendUnavailable | None = None
-        for backend in self.backends:
-            started = time.perf_counter() if timings is not None else 0.0
-            try:
-                answer, cached = yield from self._ask(backend, key, inline)
-            except BackendUnavailable as error:
-                if timings is not None:
-                    timings.append(Timing(backend.name, "unavailable", time.perf_counter() - started))
-                if backend is self.upper:
-                    raise
-                unsure = unsure or error
-                continue
-            if timings is not None:
-                said = "missing" if answer is None else "found"
-                timings.append(Timing(backend.name, said, time.perf_counter() - started, cached))
-            if answer is not None:
-                if unsure is not None:
-                    self.say(f"instead of {unsure.backend}", f"{unsure}; served from backend {backend.name!r} instead")
-                return backend, answer
-        if unsure is not None:
-            raise unsure
-        return None
 
-    def _ask(self, backend: Backend, key: Key, inline: bool) -> Steps[tuple[Answer, bool]]:
-        """Return what one backend says, and whether it was remembered."""
-        if backend.name in self._remote:
-            known = self._lookups.known(backend, key)
-            if known is not UNKNOWN:
-                return known, True
-            flight = self._lookups.ask(backend, key)
-            try:
-                return (yield from self._within_deadline(backend, flight)), False
-            except BaseException:
-                self._lookups.leave(backend, key, flight)
-                raise
-        if not inline:
-            return backend.open(key), False
-        if backend.name in self._now:
-            now = cast("OpensNow", backend).open_now(key)
-            if now is not LATER:
-                return cast("Answer", now), False
-        future = self._disk.submit(backend.open, key)
-        try:
-            answer = yield Wait(future)
-        except BaseException:  # the client left: nobody will close what is being opened
-            future.add_done_callback(_close_abandoned)
-            raise
-        return answer, False
-
-    def _within_deadline(self, backend: Backend, future: Any) -> Steps[Any]:
-        try:
-            return (yield Wait(future, self._deadline))
-        except TimeoutError:
-            raise BackendUnavailable(f"no answer within {self._deadline:g} s", backend=backend.name) from None
-
-
-def _ordered(entries: Iterator[Entry], order: int) -> Iterator[tuple[str, int, Entry]]:
+def _ordered(entries: Iterator[Entry], rules: Rules, order: int) -> Iterator[tuple[str, int, Entry]]:
     for entry in entries:
-        yield entry.key, order, entry
+        # A folder is shown, whatever of what lies in it may be asked for.
+        if entry.is_folder or rules.lets(Key(entry.key)):
+            yield entry.key, order, entry
 
 
-def _close_abandoned(future: Any) -> None:
-    if not future.cancelled() and future.exception() is None and future.result() is not None:
-        future.result().close()
+def _spooled(pieces: Iterator[bytes]) -> BinaryIO:
+    """Copy a file of unknown length, which cannot be read by position, to memory or a temporary file."""
+    file = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 - the caller closes it
+    try:
+        for piece in pieces:
+            file.write(piece)
+    except BaseException:
+        file.close()
+        raise
+    file.seek(0)
+    return cast("BinaryIO", file)
 
 
 def _not_found(key: str) -> FileNotFoundError:
     return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), key)
-
-
-def _checked_base_url(base_url: Any) -> str | None:
-    if base_url is not None and not (isinstance(base_url, str) and base_url.endswith("/")):
-        raise ConfigError(f"base_url: {base_url!r} must end with '/', such as /media/")
-    return base_url
-
-
-def _checked(backends: Any) -> tuple[Backend, ...]:
-    if not isinstance(backends, (list, tuple)) or not backends:
-        raise ConfigError(f"backends: give a list with at least one backend, not {backends!r}")
-    for number, backend in enumerate(backends, 1):
-        if not callable(getattr(backend, "open", None)) or not isinstance(getattr(backend, "name", None), str):
-            raise ConfigError(
-                f"backends: item {number} is {backend!r}, which is no backend (it has no open or no name)"
-            )
-    names = [backend.name for backend in backends]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"backends: {names.count(name)} of them are named {name!r}; give each a name of its own")
-    return tuple(backends)

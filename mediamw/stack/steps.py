@@ -7,18 +7,21 @@ thread; ``asgi.py`` has the other driver, which awaits. The logic itself neither
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 
 class Wait(NamedTuple):
-    """Wait for ``future``, at most ``seconds`` (None: as long as it takes); then ``TimeoutError`` is thrown in."""
+    """Wait for ``future``, at most ``seconds`` (None: as long as it takes); then ``TimeoutError`` is thrown in.
 
-    future: Future[Any]
+    Only steps that run on an event loop may wait for what is no thread's future.
+    """
+
+    future: Future[Any] | Awaitable[Any]
     seconds: float | None = None
 
 
@@ -31,7 +34,7 @@ def run(steps: Steps[T]) -> T:
         wait = next(steps)
         while True:
             try:
-                value = wait.future.result(wait.seconds)
+                value = cast("Future[Any]", wait.future).result(wait.seconds)
             except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the steps
                 wait = steps.throw(error)
             else:
@@ -41,26 +44,38 @@ def run(steps: Steps[T]) -> T:
         return result
 
 
+class PerProcess(Generic[T]):
+    """One ``T`` for each process: a forked child inherits no thread, and maybe a lock that is held for good."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        # No lock, which a fork could leave held: setdefault is atomic, and a T that nobody uses harmless.
+        self._made: dict[int, T] = {}
+
+    def get(self) -> T:
+        """Return this process's."""
+        pid = os.getpid()
+        found = self._made.get(pid)
+        return found if found is not None else self._made.setdefault(pid, self._make())
+
+    def drop(self) -> T | None:
+        """Return this process's, if there is one, and forget it."""
+        return self._made.pop(os.getpid(), None)
+
+
 class Pool:
-    """A bounded number of threads, started when first needed, and anew in a forked child, which inherits none."""
+    """A bounded number of threads, started when first needed, and anew in a forked child."""
 
     def __init__(self, threads: int, name: str) -> None:
-        self._threads = threads
-        self._name = name
-        # By process. No lock, which a fork could leave held: setdefault is atomic, and a second executor harmless.
-        self._executors: dict[int, ThreadPoolExecutor] = {}
+        # Making one starts no thread yet.
+        self._executor = PerProcess(lambda: ThreadPoolExecutor(threads, thread_name_prefix=name))
 
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have a thread of the pool call ``function``."""
-        pid = os.getpid()
-        executor = self._executors.get(pid)
-        if executor is None:
-            new = ThreadPoolExecutor(self._threads, thread_name_prefix=self._name)  # starts no thread yet
-            executor = self._executors.setdefault(pid, new)
-        return executor.submit(function, *args, **kwargs)
+        return self._executor.get().submit(function, *args, **kwargs)
 
     def close(self) -> None:
         """Let the threads end when they have done what they do now; what was not begun is cancelled."""
-        executor = self._executors.pop(os.getpid(), None)
+        executor = self._executor.drop()
         if executor is not None:
             executor.shutdown(wait=False, cancel_futures=True)

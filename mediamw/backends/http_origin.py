@@ -1,0 +1,5 @@
+"""A site as a backend (in the making)."""
+
+from contextvars import ContextVar
+
+VIA: ContextVar[str] = ContextVar("mediamw.VIA", default="")

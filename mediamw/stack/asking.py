@@ -1,0 +1,224 @@
+"""Asking backends for a key, in order, until one has it.
+
+1. A backend whose rules exclude the key is not asked, and neither is one through which the request came (its Via).
+2. What a remote backend said is remembered (``lookups.py``); one that does not answer is left alone
+   (``origin_health.py``); a look-up has a deadline for each backend, waiting for a thread included.
+3. A lower that cannot tell is passed over, or answered for by what it said not long ago. If nobody has the key then,
+   the answer is that one cannot tell, never that it is missing. An upper that cannot tell always is that answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, Final, NamedTuple, cast
+from weakref import WeakSet
+
+from ..backends.base import LATER, Backend, OpensNow, ReadsRanges, Remote, Signs
+from ..backends.http_origin import VIA
+from ..core.errors import BackendUnavailable, NotServable, Unreachable
+from ..core.keys import Key
+from ..core.model import Handle, Look, Meta
+from .checks import rules_of
+from .lookups import UNKNOWN, Lookups
+from .origin_health import OriginHealth
+from .steps import Pool, Steps, Wait
+
+NETWORK_THREADS: Final = 16
+DISK_THREADS: Final = 8
+
+TAKEN_FOR_GRANTED: Final = Remote(Meta(None))
+"""The answer of a backend that is not checked."""
+
+Answer = Handle | Remote | None
+Located = tuple[Backend, Handle | Remote] | None
+Say = Callable[[str, str], None]
+
+
+class Times(NamedTuple):
+    """In seconds: how long answers are believed, how long a look-up of one backend may take."""
+
+    found_ttl: float
+    missing_ttl: float
+    stale_if_error: float
+    deadline: float
+
+
+class _Origin:
+    """What belongs to one remote backend: threads that look up, threads that fetch, its health."""
+
+    def __init__(self, name: str, misses_a_minute: int, say: Say) -> None:
+        self.lookups = Pool(NETWORK_THREADS, f"mediamw-network-{name}")
+        # Threads of their own, so that slow bodies do not keep look-ups waiting.
+        self.bodies = Pool(NETWORK_THREADS, f"mediamw-bodies-{name}")
+        self.health = OriginHealth(
+            name, misses_a_minute=misses_a_minute, told=lambda text: say(f"breaker {name}", text)
+        )
+
+
+class Asker:
+    """Asks the backends of one stack. ``say`` logs a line about a subject, at most once a minute."""
+
+    def __init__(self, backends: Sequence[Backend], times: Times, misses_a_minute: int, say: Say) -> None:
+        self._backends = backends
+        self._times = times
+        self._say = say
+        self._hung: WeakSet[Future[Any]] = WeakSet()  # those whose time-out was counted
+        self.disk = Pool(DISK_THREADS, "mediamw-disk")
+        # isinstance with a protocol is slow, so it is asked once.
+        self._origins = {
+            backend.name: _Origin(backend.name, misses_a_minute, say)
+            for backend in backends
+            if isinstance(backend, (Signs, ReadsRanges))
+        }
+        self._now = frozenset(backend.name for backend in backends if isinstance(backend, OpensNow))
+        self.rules = {backend.name: rules_of(backend) for backend in backends}
+        self.lookups = Lookups(
+            lambda name: self._origins[name].lookups,
+            look=self._look,
+            found_ttl=times.found_ttl,
+            missing_ttl=times.missing_ttl,
+            stale_if_error=times.stale_if_error,
+        )
+
+    def bodies_of(self, backend: str) -> Pool:
+        """Return the threads that read the files of ``backend``."""
+        origin = self._origins.get(backend)
+        return self.disk if origin is None else origin.bodies
+
+    def close(self) -> None:
+        """End the threads."""
+        self.disk.close()
+        for origin in self._origins.values():
+            origin.lookups.close()
+            origin.bodies.close()
+
+    def locate(
+        self, key: Key, *, inline: bool = False, serving: bool = False, via: str = "", looks: list[Look] | None = None
+    ) -> Steps[Located]:
+        """Return the first backend that has the key, with its answer.
+
+        ``inline``: on an event loop. ``serving``: a backend that need not be checked has it. ``via``: the request's
+        header. ``looks`` is told what each backend said.
+        """
+        unsure: BackendUnavailable | None = None
+        for backend in self._backends:
+            started = time.perf_counter()
+            reason = self._reason_to_skip(backend, key, via)
+            if reason:
+                _note(looks, Look(backend.name, "not asked", reason=reason))
+                continue
+            answer: Answer
+            try:
+                if serving and not self.rules[backend.name].check:
+                    answer, source = TAKEN_FOR_GRANTED, "unchecked"
+                else:
+                    answer, source = yield from self._ask(backend, key, inline, via)
+            except (BackendUnavailable, NotServable) as error:
+                said = "unavailable" if isinstance(error, BackendUnavailable) else "refused"
+                _note(looks, Look(backend.name, said, time.perf_counter() - started, reason=error.reason))
+                if backend is self._backends[0] or isinstance(error, NotServable):
+                    raise
+                unsure = unsure or error
+                continue
+            meta = None if answer is None else answer.meta
+            said = "missing" if answer is None else "found"
+            _note(looks, Look(backend.name, said, time.perf_counter() - started, source, meta))
+            if answer is not None:
+                if unsure is not None:
+                    self._say(f"instead of {unsure.backend}", f"{unsure}; served from backend {backend.name!r} instead")
+                return backend, answer
+        if unsure is not None:
+            raise unsure
+        return None
+
+    def within_deadline(self, backend: str, future: Future[Any], doing: str = "") -> Steps[Any]:
+        """Wait for what a thread does for ``backend``, as long as a look-up may take."""
+        seconds = self._times.deadline
+        try:
+            return (yield Wait(future, seconds))
+        except TimeoutError:
+            error = Unreachable(f"no answer within {seconds:g} s", backend=backend, operation=doing)
+            # Not if it is this machine's threads that were too few; and once, however many wait for it.
+            if future.running() and future not in self._hung:
+                self._hung.add(future)
+                self._origins[backend].health.failed(error.reason)
+            raise error from None
+
+    def call(self, backend: str, work: Callable[[], Any], doing: str) -> Steps[Any]:
+        """Have a thread do what is no look-up, such as fetching a body's start, within the same bounds."""
+        origin = self._origins[backend]
+        origin.health.check()
+        return self.within_deadline(backend, origin.bodies.submit(origin.health.call, work, is_lookup=False), doing)
+
+    def _reason_to_skip(self, backend: Backend, key: Key, via: str) -> str:
+        if not self.rules[backend.name].lets(key):
+            return "its rules exclude the key"
+        own = getattr(backend, "via", None)
+        if via and own is not None and own in via:
+            return "the request has come through it (Via)"
+        return ""
+
+    def _ask(self, backend: Backend, key: Key, inline: bool, via: str) -> Steps[tuple[Answer, str]]:
+        """Return what one backend says, and where from if nobody was asked."""
+        if backend.name in self._origins:
+            return (yield from self._ask_origin(backend, key, via))
+        if not inline:
+            return backend.open(key), ""
+        if backend.name in self._now:
+            now = cast("OpensNow", backend).open_now(key)
+            if now is not LATER:
+                return cast("Answer", now), ""
+        future = self.disk.submit(backend.open, key)
+        try:
+            answer = yield Wait(future)
+        except BaseException:  # the client left: nobody will close what is being opened
+            future.add_done_callback(_close_abandoned)
+            raise
+        return answer, ""
+
+    def _ask_origin(self, backend: Backend, key: Key, via: str) -> Steps[tuple[Answer, str]]:
+        known = self.lookups.known(backend, key)
+        if known is not UNKNOWN:
+            return known, "remembered"
+        try:
+            self._origins[backend.name].health.check()
+            flight = self.lookups.ask(backend, key, via)
+            try:
+                return (yield from self.within_deadline(backend.name, flight)), ""
+            except BaseException:
+                self.lookups.leave(backend, key, flight)
+                raise
+        except BackendUnavailable as error:
+            stale = self.lookups.stale(backend, key)
+            if stale is None:
+                raise
+            self._say(f"stale {backend.name}", f"{error}; what it said before is believed")
+            return stale, "stale"
+
+    def _look(self, backend: Backend, key: Key, via: str) -> Remote | None:
+        """What a thread does for a look-up."""
+
+        def ask() -> Remote | None:
+            VIA.set(via)
+            answer = backend.open(key)
+            if answer is not None and not isinstance(answer, Remote):
+                answer.close()
+                raise TypeError(
+                    f"backend {backend.name!r} signs or reads ranges, so its answers are shared: it has to answer "
+                    "Remote or None, not an open file"
+                )
+            return answer
+
+        return self._origins[backend.name].health.call(ask)
+
+
+def _note(looks: list[Look] | None, look: Look) -> None:
+    if looks is not None:
+        looks.append(look)
+
+
+def _close_abandoned(future: Any) -> None:
+    if not future.cancelled() and future.exception() is None and future.result() is not None:
+        future.result().close()

@@ -1,0 +1,89 @@
+"""Whether backends and options make a stack. Every fault is a ``ConfigError`` that names what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..backends.base import Backend, Puts, ReadsRanges, Signs
+from ..backends.rules import EVERY_KEY, Delivery, Rules
+from ..core.errors import ConfigError
+
+
+def check_backends(backends: Any) -> tuple[Backend, ...]:
+    """Return the backends of a stack, first to last."""
+    if not isinstance(backends, (list, tuple)) or not backends:
+        raise ConfigError(f"backends: give a list with at least one backend, not {backends!r}")
+    for number, backend in enumerate(backends, 1):
+        if not callable(getattr(backend, "open", None)) or not isinstance(getattr(backend, "name", None), str):
+            raise ConfigError(
+                f"backends: item {number} is {backend!r}, which is no backend (it has no open or no name)"
+            )
+    names = [backend.name for backend in backends]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"backends: {names.count(name)} of them are named {name!r}; give each a name of its own")
+    for backend in backends:
+        _check_rules(backend, is_first=backend is backends[0], is_last=backend is backends[-1])
+    return tuple(backends)
+
+
+def rules_of(backend: Backend) -> Rules:
+    """Return the rules that stand with ``backend``; by default it is asked for every key."""
+    rules = getattr(backend, "rules", EVERY_KEY)
+    return rules if isinstance(rules, Rules) else EVERY_KEY
+
+
+def delivery_of(backend: Backend) -> tuple[Delivery | None, frozenset[Delivery]]:
+    """Return how a backend's files are delivered if no pattern says so, and all the ways that occur.
+
+    None, and no way, if they are at hand.
+    """
+    signs = isinstance(backend, Signs)
+    if not signs and not isinstance(backend, ReadsRanges):
+        return None, frozenset()
+    rules = rules_of(backend)
+    default: Delivery = rules.delivery or ("redirect" if signs else "proxy")
+    return default, rules.deliveries | {default}
+
+
+def check_base_url(base_url: Any) -> str | None:
+    """Return what ``url`` puts before a key."""
+    if base_url is not None and not (isinstance(base_url, str) and base_url.endswith("/")):
+        raise ConfigError(f"base_url: {base_url!r} must end with '/', such as /media/")
+    return base_url
+
+
+def check_seconds(options: Mapping[str, Any]) -> None:
+    """Refuse what is no number of seconds."""
+    for option, seconds in options.items():
+        if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not 0 <= seconds < float("inf"):
+            raise ConfigError(f"{option}: {seconds!r} is not a number of seconds, 0 or more")
+
+
+def check_misses(number: Any) -> int:
+    """Return how many misses a minute there may be."""
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise ConfigError(f"misses_a_minute: {number!r} is not a whole number, 1 or more")
+    return number
+
+
+def _check_rules(backend: Backend, *, is_first: bool, is_last: bool) -> None:
+    rules, name = rules_of(backend), backend.name
+    deliveries = delivery_of(backend)[1]
+    if is_first and rules.has_patterns and isinstance(backend, Puts):
+        raise ConfigError("exclude, only: the first backend takes all uploads, so it has all keys", backend=name)
+    if not deliveries:
+        if rules.delivery is not None or rules.deliveries or not rules.check:
+            raise ConfigError("delivery, check: its files are at hand, so there is nothing to choose", backend=name)
+        return
+    if "redirect" in deliveries and not isinstance(backend, Signs):
+        raise ConfigError("delivery 'redirect': the backend makes no URLs, so nobody can be sent there", backend=name)
+    if "proxy" in deliveries and not isinstance(backend, ReadsRanges):
+        raise ConfigError("delivery 'proxy': the backend cannot be read from here", backend=name)
+    if not rules.check and (deliveries != {"redirect"} or not is_last):
+        raise ConfigError(
+            "check=False: it is for the last backend, and with delivery 'redirect' alone: nothing is known of a file "
+            "that nobody asked for",
+            backend=name,
+        )

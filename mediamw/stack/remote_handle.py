@@ -1,0 +1,112 @@
+"""A lower's file that is held across the network: what ``delivery="proxy"`` serves.
+
+1. Its length, type and validators are those of the look-up; every read is pinned to that version. If there is another
+   one by now, what was remembered is forgotten and whoever serves it looks up once more, or breaks off.
+2. The first bytes are fetched before an answer starts, so that an origin that fails is a 503 and not half a file.
+3. A connection that breaks off amid a body is taken up again where it broke, if the version has an ETag to pin it.
+4. Clients see an ETag of ours, made from the origin's. With the origin's own a browser would ask the bucket itself,
+   once a redirect answers for the key, whether it still has what the browser got from here, and believe its 304.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from ..backends.base import ReadsRanges, ReadsWhole
+from ..core.errors import BackendUnavailable, ContentChanged, Unreachable
+from ..core.keys import Key
+from ..core.model import Meta, Slice
+
+MAX_RESUMES: Final = 5
+"""How often one part of a body is taken up again after its connection broke."""
+
+
+class RemoteHandle:
+    """An open remote file. ``changed`` is called when the version that was looked up is gone."""
+
+    def __init__(self, key: Key, backend: ReadsRanges, meta: Meta, changed: Callable[[], None]) -> None:
+        self._key = key
+        self._backend = backend
+        self._etag = meta.etag
+        self.meta = replace(meta, etag=None if meta.etag is None else f'"mw-{meta.etag[1:]}')
+        self._changed = changed
+        self._is_closed = False
+        self._begun: tuple[Slice | None, bytes, Iterator[bytes]] | None = None  # what, its first piece, the rest
+
+    def begin(self, part: Slice | None) -> None:
+        """Fetch the first bytes of ``part`` (None: of the whole file), which is read next. May wait."""
+        pieces = self._request(part)
+        try:
+            first = next(pieces, b"")
+        except ContentChanged:
+            self._changed()
+            raise
+        self._begun = (part, first, pieces)
+        if self._is_closed:  # whoever wanted it has given up meanwhile
+            self.close()
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        """Yield the bytes from ``start`` to ``stop``. Raises ``ContentChanged``, ``BackendUnavailable``."""
+        resumes = 0
+        piece, pieces = self._start(Slice(start, stop))
+        try:
+            while start < stop:
+                try:
+                    piece = piece or next(pieces, b"")
+                    if not piece:
+                        raise Unreachable(f"the origin sent {stop - start} bytes less than it was asked for")
+                except ContentChanged:
+                    self._changed()
+                    raise
+                except BackendUnavailable:
+                    if self._etag is None or resumes == MAX_RESUMES:
+                        raise
+                    resumes += 1
+                    _close(pieces)
+                    pieces = self._request(Slice(start, stop))
+                    continue
+                start += len(piece)
+                yield piece
+                piece = b""
+        finally:
+            _close(pieces)
+
+    def whole(self) -> Iterator[bytes]:
+        """Yield a file whose length is not known to its end. Raises ``BackendUnavailable`` if it breaks off."""
+        piece, pieces = self._start(None)
+        try:
+            if piece:
+                yield piece
+            yield from pieces
+        finally:
+            _close(pieces)
+
+    def close(self) -> None:
+        """Give back the connection that ``begin`` holds."""
+        self._is_closed = True
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            _close(begun[2])
+
+    def _start(self, part: Slice | None) -> tuple[bytes, Iterator[bytes]]:
+        if self._begun is not None and self._begun[0] == part:
+            _, piece, pieces = self._begun
+            self._begun = None
+            return piece, pieces
+        return b"", self._request(part)
+
+    def _request(self, part: Slice | None) -> Iterator[bytes]:
+        if part is not None:
+            return self._backend.read_range(self._key, part.start, part.stop, self._etag)
+        if not isinstance(self._backend, ReadsWhole):
+            raise BackendUnavailable("its length is not known, and it is read by ranges only", key=self._key)
+        return self._backend.read_whole(self._key, self._etag)
+
+
+def _close(pieces: Any) -> None:
+    """Close a generator, which gives its connection back; other iterators have nothing to give."""
+    close = getattr(pieces, "close", None)
+    if close is not None:
+        close()
