@@ -224,4 +224,7 @@ def without_app(method: str, path: str, service: MediaService | None) -> Reply:
 
 
 def _explanation(name: str, trace: Trace, reply: Reply | Pass) -> Explanation:
-    return Explanation.of(name, trace, reply.plan.status if isinstance(reply, Reply) else None)
+    if isinstance(reply, Pass):
+        trace.reason = "the wrapped app answers"
+        return Explanation.of(name, trace)
+    return Explanation.of(name, trace, reply.plan.status)

@@ -1,7 +1,7 @@
 """Floor 7: the command line, ``mediamw`` or ``python -m mediamw``.
 
 Exit status: 0 all is well, 1 what was asked for failed, 2 the command or a setting is wrong (and says which, and the
-way out).
+way out); ``explain`` has more.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; ``args.run(args)`` runs the one that was given."""
-    from . import serve
+    from . import explain, serve
     from .demo import command as demo
 
     parser = argparse.ArgumentParser(
@@ -37,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for module, name, text in (
         (serve, "serve", "serve media from backends, alone or around an app"),
+        (explain, "explain", "say why a file is answered as it is"),
         (demo, "demo", "a site with a production bucket of its own, to look at"),
     ):
         sub = commands.add_parser(name, help=text, description=module.__doc__, formatter_class=_Formatter)

@@ -24,6 +24,7 @@ from ..config import build_stack
 from ..core.errors import ConfigError
 from ..stack.stack import MediaStack
 from .loading import Interface, interface_of, load_app
+from .options import add_backends, add_prefix
 
 _POLL_SECONDS = 0.05
 _START_SECONDS = 60.0
@@ -43,14 +44,8 @@ class Served:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "--backend",
-        action="append",
-        required=True,
-        metavar="SPEC",
-        help="a path, s3://bucket[/location][?region=...&profile=...], or memory:; may be given many times",
-    )
-    parser.add_argument("--prefix", default="/media/", help="the URL path of the media")
+    add_backends(parser)
+    add_prefix(parser)
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--port", type=_port, default=8000, help="the port to listen on; 0 takes a free one")
     parser.add_argument("--debug", action="store_true", help="say in headers which backend answered, and how fast")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from ..core.errors import BackendUnavailable, InvalidKey, MediaError, NotServable
 from ..core.model import Found, Held, Hidden, Look, Redirect
 
-Said = Literal["held", "redirect", "hidden", "missing", "unavailable", "refused", "forbidden"]
+Said = Literal["held", "redirect", "hidden", "missing", "unavailable", "refused", "not servable", "forbidden"]
 
 
 @dataclass(slots=True)
@@ -39,7 +39,10 @@ class Trace:
 
     def failed(self, error: MediaError) -> None:
         """Take down why the stack has no answer, or must not have one."""
-        self.said = "unavailable" if isinstance(error, BackendUnavailable) else "refused"
+        if isinstance(error, BackendUnavailable):
+            self.said = "unavailable"
+        else:
+            self.said = "not servable" if isinstance(error, NotServable) else "refused"
         self.backend, self.reason = error.backend, error.reason
 
 
@@ -95,7 +98,9 @@ class Explanation:
         by = f" by backend {self.backend!r}" if self.backend else ""
         answer = "" if self.status is None else f": {self.status}"
         where = f" {self.url}" if self.url else ""
-        why = f" ({self.reason})" if self.reason else ""
+        # What a backend said stands in its line already.
+        told = self.reason in (look.reason for look in self.looks)
+        why = f" ({self.reason})" if self.reason and not told else ""
         return "\n".join([*lines, f"  -> {self.said}{by}{answer}{where}{why}"])
 
 
