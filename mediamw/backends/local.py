@@ -21,6 +21,7 @@ from ..core.model import Meta
 from . import local_put
 from .base import CHUNK_BYTES, LATER, Content, Entry, Later
 from .beneath import LinkRefused, Root
+from .rules import Rules
 
 _MISSING = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ))
 _NOT_SERVABLE = frozenset((errno.EACCES, errno.EPERM, errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP, errno.ELOOP))
@@ -88,7 +89,8 @@ class LocalBackend:
     """A directory, made when the first file is put into it; missing or empty, it has no files.
 
     ``root`` may be relative (to where the process is now), a link, and end in ``/``. Links inside it are followed if
-    they end below the root or below one of the directories ``follow_links_to``. Raises ``ConfigError``.
+    they end below the root or below one of the directories ``follow_links_to``. ``exclude`` and ``only`` are patterns
+    of keys: see ``Rules``; the first backend of a stack has none. Raises ``ConfigError``.
     """
 
     def __init__(
@@ -97,6 +99,8 @@ class LocalBackend:
         *,
         name: str = "local",
         follow_links_to: Sequence[str | os.PathLike[str]] = (),
+        exclude: Sequence[str] = (),
+        only: Sequence[str] = (),
     ) -> None:
         if isinstance(follow_links_to, (str, os.PathLike)):
             raise ConfigError("follow_links_to takes a list of directories", backend=name)
@@ -104,6 +108,7 @@ class LocalBackend:
         if not path:
             raise ConfigError("the directory's path is empty", backend=name)
         self.name = name
+        self.rules = Rules(name, exclude=exclude, only=only)
         self.root = os.path.abspath(os.path.expanduser(path))
         if os.path.lexists(self.root) and not os.path.isdir(self.root):
             raise ConfigError(f"{self.root} is not a directory: name the directory of the media", backend=name)
