@@ -24,9 +24,11 @@ _GRANIAN = "{python} -m granian --no-access-log --port {port} --interface"
 _SERVE = "{python} -m mediamw serve --port 0 --backend {backend}"
 COMMANDS = {
     "gunicorn-wsgi": "{python} -m gunicorn {target} -k gthread --threads 8 -b 127.0.0.1:{port}",
+    "gunicorn-wsgi-64": "{python} -m gunicorn {target} -k gthread --threads 64 -b 127.0.0.1:{port}",
     "uvicorn-asgi": "{python} -m uvicorn {target} --port {port} --log-level warning",
     "granian-asgi": f"{_GRANIAN} asgi {{target}}",
     "granian-wsgi": f"{_GRANIAN} wsgi {{target}}",
+    "granian-wsgi-64": f"{_GRANIAN} wsgi --blocking-threads 64 {{target}}",
     "serve-alone": _SERVE,
     "serve-around-wsgi": f"{_SERVE} {{target}}",
     "serve-around-asgi": f"{_SERVE} {{target}}",
