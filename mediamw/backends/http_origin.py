@@ -1,5 +1,274 @@
-"""A site as a backend (in the making)."""
+"""A web site as a lower: the production site itself serves its media, and nobody needs a key of its bucket.
 
+Rules:
+
+1. GET and HEAD only, to one origin and below one path. Redirects are followed there and nowhere else, so that
+   credentials go to nobody else.
+2. A site answers 200 to what it does not have: with a login page, or a single-page app. HTML for a name that is not
+   HTML's is therefore no file, and an error rather than a miss.
+3. Sites that stand behind each other must not ask in circles. Every request carries ``Via: 1.1 mediamw-<id>``, ``id``
+   being that of the asked base URL, and behind whose request it is made (``VIA``) with it. A site that finds the id of
+   its own backend in a request has asked that backend for it already, and does not ask again.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from hashlib import sha256
+from typing import Final, NoReturn, Unpack, cast
+from urllib.parse import quote, urljoin, urlsplit
 
-VIA: ContextVar[str] = ContextVar("mediamw.VIA", default="")
+from ..core.errors import BackendUnavailable, ConfigError, Unreachable
+from ..core.http_dates import parse_http_date
+from ..core.keys import Key
+from ..core.media_types import guess, is_content_coding, is_media_type
+from ..core.model import Meta
+from . import origin_http
+from .base import Remote, SignedURL
+from .http_origin_options import base_url_parts, check_headers
+from .network import ca_bundle, ca_fault, proxy_for, proxy_parts
+from .origin_body import coding_of, length_of, total_of
+from .origin_failures import retry_after
+from .origin_http import OriginHTTP
+from .rules import RuleOptions, Rules
+
+VIA: Final[ContextVar[str]] = ContextVar("mediamw.backends.http_origin.VIA", default="")
+"""The Via header of the client's request in whose name a backend is asked; "" if there is none.
+
+To be set on the thread that calls ``open``, ``read_range`` or ``read_whole``. Of it the entries of mediamw are sent on,
+and no others: they are what ends a circle, and the rest is nobody's business there.
+"""
+
+MAX_VIA_BYTES: Final = 1024
+_OUR_ENTRY = re.compile(r"\bmediamw-[0-9a-f]{12}\b")
+_MAX_CODINGS = 4096
+
+
+class HTTPOriginBackend:
+    """The files below ``base_url``, read-only by type.
+
+    ``headers`` go with each request, ``username`` and ``password`` as Basic authentication; both stay with this origin,
+    and clients could not send them, so that with either ``delivery`` is ``proxy`` and otherwise ``redirect``.
+    ``proxies`` maps schemes to proxies and ``verify`` is the path of a CA bundle, or False; None is the environment's,
+    as botocore reads it. Raises ``ConfigError``.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        proxies: Mapping[str, str] | None = None,
+        verify: bool | str | None = None,
+        name: str = "http",
+        **rules: Unpack[RuleOptions],
+    ) -> None:
+        self.name = name
+        origin, self._path = base_url_parts(base_url, name)
+        self.base_url: Final = origin + self._path
+        self.via: Final = f"mediamw-{sha256(self.base_url.encode()).hexdigest()[:12]}"
+        """The entry of this backend in Via: a request that carries it has been at ``base_url`` already."""
+        sent = check_headers(headers or {}, name)
+        if username is not None or password is not None:
+            if "authorization" in {header.lower() for header in sent}:
+                raise self._wrong("headers: Authorization stands there, and username is given too: drop one")
+            sent["Authorization"] = self._basic(username, password)
+        self._has_credentials = bool(sent)
+        self.rules: Final = Rules(name, default="proxy" if sent else "redirect", **rules)
+        self._check_rules()
+        proxy = proxy_for(self.base_url, proxies)
+        verified = ca_bundle(verify)
+        if origin.startswith("https:") and (fault := ca_fault(verified)) is not None:
+            raise self._wrong(fault)
+        if proxy is not None:
+            try:
+                proxy_parts(proxy)
+            except ValueError as error:
+                raise self._wrong(f"{error}: correct proxies, HTTP_PROXY or HTTPS_PROXY") from None
+        self._http = OriginHTTP(
+            origin,
+            name,
+            f" (check base_url {self.base_url})",
+            proxy=proxy,
+            verify=verified,
+            headers=sent,
+            follow=self._next,
+        )
+        self._head_is_refused = False
+        # The few files with a Content-Encoding, for reads to be held to it. Who is dropped is looked up anew.
+        self._codings: dict[Key, str] = {}
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"HTTPOriginBackend({self.base_url!r}, name={self.name!r})"
+
+    def open(self, key: Key) -> Remote | None:
+        """Ask the site by HEAD. Raises ``BackendUnavailable`` with the way out if it cannot tell."""
+        until = time.monotonic() + origin_http.HEAD_SECONDS
+        url, via = self._url(key), self._via(key)
+        if not self._head_is_refused:
+            status, headers = self._http.head(url, until=until, headers=via)
+            if status not in (405, 501):
+                return self._judge(key, status, headers, length_of(headers.get("Content-Length")))
+        status, headers = self._http.probe(url, until=until, headers=via)
+        self._head_is_refused = self._head_is_refused or status in (200, 206, 416)
+        content_range = headers.get("Content-Range")
+        if status == 206:
+            return self._judge(key, 200, headers, total_of(content_range))
+        if status == 416 and total_of(content_range) == 0:  # no byte of an empty file can be had
+            return self._judge(key, 200, headers, 0)
+        return self._judge(key, status, headers, length_of(headers.get("Content-Length")))
+
+    def can_sign(self, now: float) -> bool:
+        """True: there is nothing to sign, and the URLs are known."""
+        return True
+
+    def prepare(self) -> None:
+        """Do nothing."""
+
+    def sign(self, key: Key, method: str, now: float) -> SignedURL:
+        """Return the URL of ``key`` at the site, which lasts. It holds no credentials."""
+        return SignedURL(self._url(key), None)
+
+    def read_range(
+        self, key: Key, start: int, stop: int, etag: str | None, *, size: int | None = None
+    ) -> Iterator[bytes]:
+        """Yield a part of the version ``etag``, of a file that has ``size`` bytes if that is given."""
+        coding = self._codings.get(key)
+        return self._http.get_range(self._url(key), start, stop, etag, size=size, coding=coding, headers=self._via(key))
+
+    def read_whole(self, key: Key, etag: str | None) -> Iterator[bytes]:
+        """Yield all of the version ``etag``, for files whose ``size`` is None."""
+        return self._http.get_whole(self._url(key), etag, coding=self._codings.get(key), headers=self._via(key))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _url(self, key: str) -> str:
+        return self.base_url + quote(key, safe="/")
+
+    def _via(self, key: Key) -> dict[str, str]:
+        ours = dict.fromkeys([*_OUR_ENTRY.findall(VIA.get()), self.via])
+        text = ", ".join(f"1.1 {entry}" for entry in ours)
+        if len(text) > MAX_VIA_BYTES:
+            raise BackendUnavailable(
+                "the request came through too many sites with mediamw: do they ask each other in a circle?",
+                backend=self.name,
+                key=key,
+            )
+        return {"Via": text}
+
+    def _judge(self, key: Key, status: int, headers: Mapping[str, str], size: int | None) -> Remote | None:
+        if status in (404, 410):
+            return None
+        if status == 429 or status >= 500:
+            raise Unreachable(
+                f"{self.base_url} answered {status}",
+                backend=self.name,
+                key=key,
+                operation="open",
+                retry_after=retry_after(headers),
+            )
+        if status in (401, 403):
+            what = "headers or username and password do not fit" if self._has_credentials else "it wants credentials"
+            way_out = "correct them" if self._has_credentials else "give headers, or username and password"
+            self._cannot_tell(key, f"{self.base_url} answered {status}: {what}: {way_out}")
+        if status != 200:
+            self._cannot_tell(key, f"{self.base_url} answered {status}")
+        content_type = headers.get("Content-Type")
+        if _is_page(content_type) and not _is_page(guess(key)[0]):
+            self._cannot_tell(
+                key,
+                f"{self.base_url} answered with an HTML page: a login page, or an app that answers 200 to everything; "
+                "set base_url to where the files are, and give headers or username if it wants a login",
+            )
+        coding = coding_of(headers.get("Content-Encoding"))
+        self._remember(key, coding)
+        modified = parse_http_date(headers.get("Last-Modified", ""), 0)
+        return Remote(
+            Meta(
+                size=cast("int", size),  # None if the origin does not say
+                mtime_ns=None if modified is None else modified * 1_000_000_000,
+                etag=_strong(headers.get("ETag")),
+                content_type=content_type if content_type and is_media_type(content_type) else None,
+                content_encoding=coding if coding and is_content_coding(coding) else None,
+            )
+        )
+
+    def _remember(self, key: Key, coding: str | None) -> None:
+        if coding is None and key not in self._codings:
+            return
+        with self._lock:
+            self._codings.pop(key, None)
+            if coding is not None:
+                self._codings[key] = coding
+                if len(self._codings) > _MAX_CODINGS:
+                    del self._codings[next(iter(self._codings))]
+
+    def _next(self, url: str, location: str) -> str:
+        """Return where a redirect leads, if that is this site's business."""
+        try:
+            parts = urlsplit(urljoin(url, location))
+            port = parts.port
+        except ValueError:
+            raise BackendUnavailable(f"{self.base_url} redirects to no URL", backend=self.name) from None
+        host = (parts.hostname or "").encode("ascii", "backslashreplace").decode()
+        place = f"[{host}]" if ":" in host else host
+        if port is not None and port != {"http": 80, "https": 443}.get(parts.scheme):
+            place = f"{place}:{port}"
+        origin, path = f"{parts.scheme}://{place}", quote(parts.path, safe="/%:@!$&'()*+,;=~")
+        dots = {".", ".."} & set(path.lower().replace("%2e", ".").split("/"))
+        if origin != self._http.origin or not path.startswith(self._path) or dots or parts.username is not None:
+            raise BackendUnavailable(
+                f"{self.base_url} redirects to {origin}{path}, which is not below it: a login page? If the files are "
+                "there, set base_url to it",
+                backend=self.name,
+            )
+        query = f"?{quote(parts.query, safe='/%:@!$&()*+,;=~?')}" if parts.query else ""
+        return f"{origin}{path}{query}"
+
+    def _check_rules(self) -> None:
+        if not self._has_credentials:
+            return
+        for option, redirects in (
+            ("delivery", self.rules.delivery == "redirect"),
+            ("delivery_by", "redirect" in self.rules.deliveries),
+        ):
+            if redirects:
+                raise self._wrong(f"{option}: redirect cannot be, since clients have no headers or password: use proxy")
+        if not self.rules.check:
+            raise self._wrong("check: False sends clients there unasked, but they have no headers or password")
+
+    def _basic(self, username: str | None, password: str | None) -> str:
+        if not username:
+            raise self._wrong("password without username" if username is None else "username is empty")
+        if ":" in username:
+            raise self._wrong("username holds ':', which ends it in Basic authentication")
+        pair = f"{username}:{password or ''}"
+        if not pair.isprintable():
+            raise self._wrong("username or password holds control characters")
+        return "Basic " + b64encode(pair.encode()).decode()
+
+    def _cannot_tell(self, key: Key, reason: str) -> NoReturn:
+        raise BackendUnavailable(reason, backend=self.name, key=key, operation="open")
+
+    def _wrong(self, reason: str) -> ConfigError:
+        return ConfigError(reason, backend=self.name)
+
+
+def _is_page(content_type: str | None) -> bool:
+    essence = (content_type or "").partition(";")[0].strip().lower()
+    return essence in ("text/html", "application/xhtml+xml")
+
+
+def _strong(etag: str | None) -> str | None:
+    """The ETag if it is a strong one and safe in a header."""
+    return etag if etag is not None and re.fullmatch(r'"[!#-~]{1,512}"', etag) else None

@@ -1,8 +1,11 @@
 """Pooled HTTP to an origin that can send GET and HEAD, and nothing else. Whoever holds one cannot write.
 
-Redirects are not followed and bodies are not decoded: what the origin says is what the caller sees. A request that
-failed on a connection which the origin had closed meanwhile is sent once more; every other failure, time-outs among
-them, is ``BackendUnavailable`` at once.
+1. Bodies are not decoded, and redirects followed only where ``follow`` says so: what the origin says is what the caller
+   sees. What was quoted goes over the wire as it is: it may be signed.
+2. A request that failed on a connection which the origin had closed meanwhile is sent once more. Every other failure is
+   ``Unreachable`` at once, with its cause: time-outs (connect 2 s, each read 5 s, an answer's head 8 s in all), TLS,
+   DNS, proxies, answers that break off, and 5xx and 429 to a read.
+3. A body is never silently short: ``ContentChanged`` or ``Unreachable``. Each read has a bound, the whole has none.
 """
 
 from __future__ import annotations
@@ -10,73 +13,162 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, NoReturn
-from urllib.parse import urlsplit
+import time
+from collections.abc import Callable, Iterator, Mapping
+from types import EllipsisType
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from ..core.errors import BackendUnavailable, ContentChanged
+from ..core.errors import BackendUnavailable, Unreachable
+from .network import ca_fault, proxy_parts
+from .origin_body import body, rest_of_body, start_in_body
+from .origin_failures import retry_after, why
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
+    from .connections import Exchange
+
 CONNECT_SECONDS = 2.0
 READ_SECONDS = 5.0
+HEAD_SECONDS = 8.0
+"""For a look-up as a whole: all of the head, and what ``get_start`` reads of a body."""
+
+MAX_HOPS: Final = 3
 _CONNECTIONS = 16
-_PIECE_BYTES = 64 * 1024
+_REDIRECTS = (301, 302, 303, 307, 308)
 # In URLs, and as botocore writes headers, what it signs, and the answers of STS and metadata services.
 _SECRETS = re.compile(
     r"""((?:signature|token|secret_?(?:access_?)?key)['"]?\s*[=:>]\s*b?['"]?)[^&\s'",<>}]+""", re.IGNORECASE
 )
 
+Follow = Callable[[str, str], str]
+"""``follow(url, location)`` returns the URL to ask next, below the same origin, or raises ``BackendUnavailable``."""
+
 
 class OriginHTTP:
-    """The connections of one backend to one origin (``scheme://host[:port]``).
+    """The connections of one backend to one origin (``scheme://host[:port]``). Threads may share it.
 
-    ``hint`` ends the texts that say it could not be reached.
+    ``hint`` ends the texts that say it could not be reached. ``proxy``: the URL of an HTTP proxy, with its credentials.
+    ``verify``: True for botocore's CA bundle, the path of another, False for no check. ``headers``: with each request.
     """
 
-    def __init__(self, origin: str, backend: str, hint: str = "") -> None:
+    def __init__(
+        self,
+        origin: str,
+        backend: str,
+        hint: str = "",
+        *,
+        proxy: str | None = None,
+        verify: bool | str = True,
+        headers: Mapping[str, str] | None = None,
+        follow: Follow | None = None,
+    ) -> None:
         self.origin = origin
         self._backend = backend
         self._hint = hint
+        self._proxy = proxy
+        self._verify = verify
+        # Identity: a proxy on the way must not re-code what is read by offset.
+        self._headers = {"Accept-Encoding": "identity", "User-Agent": "mediamw", **(headers or {})}
+        self._follow = follow
         # By process: a forked child must not read its parent's answers from a shared socket. No lock, which a fork
         # could leave held: setdefault is atomic.
         self._pools: dict[int, HTTPConnectionPool] = {}
 
-    def head(self, url: str) -> tuple[int, Mapping[str, str]]:
-        """Send HEAD; return the status and the headers (any case of name finds them)."""
-        response = self._send("HEAD", url, {})
+    def __repr__(self) -> str:
+        return f"OriginHTTP({self.origin!r})"
+
+    def head(
+        self, url: str, *, until: float | None = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Mapping[str, str]]:
+        """Send HEAD; return the status and the headers (any case of name finds them).
+
+        ``until`` on the monotonic clock is the end of all waiting, for look-ups that ask more than once.
+        """
+        response, exchange = self._send("HEAD", url, headers or {}, until)
+        exchange.release()
         response.drain_conn()
         return response.status, response.headers
 
-    def get_start(self, url: str, limit_bytes: int) -> tuple[int, bytes]:
+    def probe(
+        self, url: str, *, until: float | None = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Mapping[str, str]]:
+        """What ``head`` does, by a GET for one byte, for origins that refuse HEAD."""
+        response, exchange = self._send("GET", url, {"Range": "bytes=0-0", **(headers or {})}, until)
+        exchange.release()
+        response.close()
+        response.release_conn()
+        return response.status, response.headers
+
+    def get_start(self, url: str, limit_bytes: int, *, until: float | None = None) -> tuple[int, bytes]:
         """Send GET for one byte and return the status and the body up to ``limit_bytes``: what a HEAD cannot tell."""
         from urllib3.exceptions import HTTPError
 
-        response = self._send("GET", url, {"Range": "bytes=0-0"})
-        body = b""
+        response, exchange = self._send("GET", url, {"Range": "bytes=0-0"}, until)
+        start = b""
         try:
-            while len(body) < limit_bytes and (data := response.read(limit_bytes - len(body))):
-                body += data
+            while len(start) < limit_bytes and (data := response.read(limit_bytes - len(start))):
+                start += data
         except HTTPError as error:
-            self._fail(error, "the body broke off")
+            self._fail(error, exchange, "the body broke off")
+        finally:
+            exchange.release()
+            response.close()
+            response.release_conn()
+        if exchange.is_over:  # the end that we made ourselves may look like the body's
+            self._fail(TimeoutError(), exchange)
+        return response.status, start
+
+    def get_range(
+        self,
+        url: str,
+        start: int,
+        stop: int,
+        etag: str | None,
+        *,
+        size: int | None = None,
+        coding: str | EllipsisType | None = ...,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[bytes]:
+        """Send GET for the bytes from ``start`` to ``stop`` of the version ``etag`` and yield exactly these.
+
+        They are yielded as they arrive, at most 256 KiB at once. ``size`` is that of the whole file, if it is known,
+        and ``coding`` its Content-Encoding (``...``: not known). Raises ``ContentChanged`` if there is another version,
+        none any more, fewer bytes, another size or coding.
+        """
+        sent = {} if etag is None else {"If-Match": etag}
+        if size is None or start > 0 or stop != size:
+            sent["Range"] = f"bytes={start}-{stop - 1}"
+        response, exchange = self._send("GET", url, {**sent, **(headers or {})})
+        exchange.release()
+        try:
+            self._refuse_overload(response)
+            skip = start_in_body(response, self._backend, start, stop, etag, size=size, coding=coding)
+            yield from body(response, skip, stop - start, self._backend, self._broke_off)
         finally:
             response.close()
             response.release_conn()
-        return response.status, body
 
-    def get_range(self, url: str, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
-        """Send GET for the bytes from ``start`` to ``stop`` of the version ``etag`` and yield exactly these.
+    def get_whole(
+        self,
+        url: str,
+        etag: str | None,
+        *,
+        coding: str | EllipsisType | None = ...,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[bytes]:
+        """Send GET for all of the version ``etag`` and yield it to its end, for files whose length nobody said.
 
-        Raises ``ContentChanged`` if there is another version, none any more, or fewer bytes.
+        Raises as ``get_range`` does, and when the body ends before its end. A body that neither has a length nor comes
+        in chunks ends with its connection, cut off or not: there is no telling (RFC 9112, 8).
         """
-        headers = {"Range": f"bytes={start}-{stop - 1}"}
-        if etag is not None:
-            headers["If-Match"] = etag
-        response = self._send("GET", url, headers)
+        sent = {} if etag is None else {"If-Match": etag}
+        response, exchange = self._send("GET", url, {**sent, **(headers or {})})
+        exchange.release()
         try:
-            skip = self._offset(response, start, stop, etag)
-            yield from self._body(response, skip, stop - start)
+            self._refuse_overload(response)
+            start_in_body(response, self._backend, 0, None, etag, size=None, coding=coding)
+            yield from rest_of_body(response, self._backend, self._broke_off)
         finally:
             response.close()
             response.release_conn()
@@ -87,34 +179,66 @@ class OriginHTTP:
         if pool is not None:
             pool.close()
 
-    def _send(self, method: str, url: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], until: float | None = None
+    ) -> tuple[BaseHTTPResponse, Exchange]:
+        """Return the answer, its head complete, and what bounds its time, which the caller releases."""
+        if until is None:
+            until = time.monotonic() + HEAD_SECONDS
+        for hop in range(MAX_HOPS + 1):
+            response, exchange = self._send_one(method, url, headers, until)
+            location = response.headers.get("Location")
+            if self._follow is None or response.status not in _REDIRECTS or location is None:
+                return response, exchange
+            exchange.release()
+            response.close()
+            response.release_conn()
+            if hop < MAX_HOPS:
+                url = self._follow(url, location)
+        raise BackendUnavailable(f"{self.origin} redirects more than {MAX_HOPS} times", backend=self._backend)
+
+    def _send_one(
+        self, method: str, url: str, headers: Mapping[str, str], until: float
+    ) -> tuple[BaseHTTPResponse, Exchange]:
         if method not in ("GET", "HEAD"):
             raise ValueError(f"{method} is a write, or no HTTP method at all: only GET and HEAD are ever sent")
-        from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
-
         pool = self._connections()
-        target = url[len(self.origin) :]
-        # Identity: a proxy on the way must not re-code what is read by offset.
-        all_headers = {"Accept-Encoding": "identity", "User-Agent": "mediamw", **headers}
-        for last in (False, True):
+        from urllib3.exceptions import HTTPError, ProtocolError
+
+        from .connections import Exchange
+
+        # To a proxy of plain HTTP the target is the whole URL; the rest is asked of the origin itself.
+        is_forwarded = self._proxy is not None and self.origin.startswith("http:")
+        target = url if is_forwarded else url[len(self.origin) :]
+        for is_last in (False, True):
+            exchange = Exchange(until)
+            exchange.begin()
             try:
-                return pool.urlopen(
+                response = pool.urlopen(
                     method,
                     target,
-                    headers=all_headers,
+                    headers={**self._headers, **headers},
                     redirect=False,
                     retries=False,
+                    assert_same_host=not is_forwarded,
                     preload_content=False,
                     decode_content=False,
                     enforce_content_length=True,  # the default of urllib3 2, not of 1.26
                 )
-            except ProtocolError as error:
-                if last:
-                    self._fail(error)
-            except ReadTimeoutError as error:
-                self._fail(error, f"no answer within {READ_SECONDS:g} s")
             except HTTPError as error:
-                self._fail(error)
+                exchange.release()
+                repeats = isinstance(error, ProtocolError) and exchange.is_sent and not exchange.is_over
+                if is_last or not repeats:
+                    self._fail(error, exchange)
+            except BaseException:
+                exchange.release()
+                raise
+            else:
+                if self._proxy is not None and response.status == 407:
+                    exchange.release()
+                    response.close()
+                    self._unreachable(f"the proxy {self._proxy_place()} answered 407: check its user and password")
+                return response, exchange
         raise AssertionError("unreachable")
 
     def _connections(self) -> HTTPConnectionPool:
@@ -122,63 +246,49 @@ class OriginHTTP:
         if pool is None:
             import urllib3
 
+            from .connections import make_pool
+
             # They log every target at DEBUG, query and all, and with a malformed answer the URL as a warning.
             keep_secrets_out_of_logs("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
-            parts = urlsplit(self.origin)
             timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
-            kind = urllib3.HTTPSConnectionPool if parts.scheme == "https" else urllib3.HTTPConnectionPool
-            # block=False: the number of threads bounds the requests; more connections are closed after use.
-            new = kind(parts.hostname or "", parts.port, timeout=timeout, maxsize=_CONNECTIONS, block=False)
+            if (fault := ca_fault(self._verify)) is not None:
+                raise BackendUnavailable(fault, backend=self._backend)
+            try:
+                new = make_pool(
+                    self.origin, proxy=self._proxy, verify=self._verify, timeout=timeout, connections=_CONNECTIONS
+                )
+            except ValueError as error:
+                raise BackendUnavailable(f"{error}: correct HTTP_PROXY or proxies", backend=self._backend) from None
+            except OSError:  # ssl.SSLError among them: a file without certificates
+                raise BackendUnavailable(
+                    f"{self._verify} is no CA bundle: correct verify, AWS_CA_BUNDLE or REQUESTS_CA_BUNDLE",
+                    backend=self._backend,
+                ) from None
             pool = self._pools.setdefault(os.getpid(), new)
         return pool
 
-    def _fail(self, error: Exception, reason: str = "") -> NoReturn:
-        # Not str(error): urllib3 puts the path into some of its messages, and that holds the signature.
-        text = reason or type(error).__name__
-        raise BackendUnavailable(
-            f"{self.origin} could not be reached: {text}{self._hint}", backend=self._backend
-        ) from None
+    def _refuse_overload(self, response: BaseHTTPResponse) -> None:
+        if response.status == 429 or response.status >= 500:
+            raise Unreachable(
+                f"the origin answered {response.status} to GET",
+                backend=self._backend,
+                retry_after=retry_after(response.headers),
+            )
 
-    def _offset(self, response: BaseHTTPResponse, start: int, stop: int, etag: str | None) -> int:
-        """Return how many bytes of the body stand before ``start``; raise what the status means otherwise."""
-        status = response.status
-        if status == 206 or (status == 200 and "Content-Range" in response.headers):  # some servers say 200 to a range
-            if not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
-                raise BackendUnavailable("the origin sent another range than it was asked for", backend=self._backend)
-            self._check_version(response, etag)
-            return 0
-        if status == 200:  # Range ignored, as RFC 9110, 14.2 allows
-            self._check_version(response, etag)
-            return start
-        if status in (404, 410, 412, 416):
-            raise ContentChanged(f"the file changed while it was read (status {status})", backend=self._backend)
-        raise BackendUnavailable(f"the origin answered {status} to GET", backend=self._backend)
+    def _proxy_place(self) -> str | None:
+        return None if self._proxy is None else proxy_parts(self._proxy)[1]
 
-    def _check_version(self, response: BaseHTTPResponse, etag: str | None) -> None:
-        """If-Match is the origin's to keep; some ignore it, but they do say which version they send."""
-        sent = response.headers.get("ETag")
-        if etag is not None and sent is not None and sent != etag:
-            raise ContentChanged("the file changed while it was read (another ETag)", backend=self._backend)
+    def _fail(self, error: Exception, exchange: Exchange, reason: str = "") -> NoReturn:
+        if exchange.is_over or exchange.left() == 0:
+            self._unreachable(f"no whole answer within {HEAD_SECONDS:g} s")
+        times = {"connect": CONNECT_SECONDS, "read": READ_SECONDS}
+        self._unreachable(reason or why(error, self.origin, self._proxy_place(), is_sent=exchange.is_sent, **times))
 
-    def _body(self, response: BaseHTTPResponse, skip: int, length: int) -> Iterator[bytes]:
-        from urllib3.exceptions import HTTPError
+    def _broke_off(self, error: Exception) -> NoReturn:
+        self._unreachable("the body broke off")
 
-        rest = length
-        while rest:
-            try:
-                data = response.read(_PIECE_BYTES)
-            except HTTPError as error:
-                self._fail(error, "the body broke off")
-            if not data:
-                raise ContentChanged(f"the body ended {rest} bytes early", backend=self._backend)
-            if skip:
-                dropped = min(skip, len(data))
-                skip -= dropped
-                data = data[dropped:]
-            data = data[:rest]
-            rest -= len(data)
-            if data:
-                yield data
+    def _unreachable(self, reason: str) -> NoReturn:
+        raise Unreachable(f"{self.origin} could not be reached: {reason}{self._hint}", backend=self._backend) from None
 
 
 def keep_secrets_out_of_logs(*loggers: str) -> None:
