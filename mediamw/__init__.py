@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .backends.base import Entry as Entry
     from .backends.base import Remote as Remote
     from .backends.base import SignedURL as SignedURL
+    from .backends.http_origin import HTTPOriginBackend as HTTPOriginBackend
     from .backends.local import LocalBackend as LocalBackend
     from .backends.memory import MemoryBackend as MemoryBackend
     from .backends.s3 import S3Backend as S3Backend
@@ -37,6 +38,7 @@ _HOME = {
     "ConfigError": ".core.errors",
     "ContentChanged": ".core.errors",
     "Entry": ".backends.base",
+    "HTTPOriginBackend": ".backends.http_origin",
     "Handle": ".core.model",
     "InvalidKey": ".core.errors",
     "Key": ".core.keys",

@@ -1,6 +1,7 @@
 """Floor 3: from what people write to what runs. Specs to backends, options to a policy; each fault names its setting.
 
-A spec is ``[name=]where``: a path, ``s3://bucket[/location][?option=value&...]``, or ``memory:``. Options of ``s3://``:
+A spec is ``[name=]where``: a path, ``s3://bucket[/location][?option=value&...]``, ``memory:``, or the URL of a web site
+with ``#option=value&...`` behind it (``check``, ``delivery``, ``exclude``, ``only``). Options of ``s3://``:
 ``region``, ``profile``, ``endpoint_url``, ``addressing_style`` and ``location``. Secrets never stand in a spec, since
 specs end up in process lists, shell histories and logs. A name is made of ASCII letters, digits, ``-`` and ``_``; a
 path that looks like one with ``=`` in it is written with ``./`` before it.
@@ -26,6 +27,7 @@ from .stack.stack import MediaStack
 
 MAX_PLACEHOLDER_BYTES = 1024 * 1024
 S3_OPTIONS = ("addressing_style", "endpoint_url", "location", "profile", "region")
+HTTP_OPTIONS = ("check", "delivery", "exclude", "only")
 _NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _SECRET = re.compile(r"secret|token|password|passwd|access.?key|credential", re.IGNORECASE)
@@ -37,7 +39,8 @@ AddHeaders = Callable[[str, int], Mapping[str, str]]
 def build_stack(specs: Sequence[Spec], *, base_url: str | None = None) -> MediaStack:
     """Make the stack of ``specs``, first to last; backends that are made already may stand among them.
 
-    Unnamed ones are called ``local``, ``s3``, ``memory``; a second one of a kind ``s3_2``. Raises ``ConfigError``.
+    Unnamed ones are called ``local``, ``s3``, ``http``, ``memory``; a second one of a kind ``s3_2``. Raises
+    ``ConfigError``.
     """
     if isinstance(specs, (str, bytes, PathLike)) or not isinstance(specs, Iterable):
         raise ConfigError(f"backends: give a list, such as ['./media', 's3://acme-media'], not {type(specs).__name__}")
@@ -69,7 +72,8 @@ def _split_name(spec: str) -> tuple[str, str]:
 
 def _kind(where: str) -> str:
     match = _SCHEME.match(where)
-    return match[1].lower() if match else "local"
+    kind = match[1].lower() if match else "local"
+    return "http" if kind == "https" else kind
 
 
 def _free_name(kind: str, taken: set[str]) -> str:
@@ -96,8 +100,10 @@ def _backend(kind: str, where: str, name: str) -> Backend:
         return MemoryBackend(name=name)
     if kind == "s3":
         return _s3(where, name)
+    if kind == "http":
+        return _http(where, name)
     raise ConfigError(
-        f"{kind}: is no kind of backend known here; there are s3://bucket, memory:, and paths "
+        f"{kind}: is no kind of backend known here; there are s3://bucket, https://host/path/, memory:, and paths "
         f"(a path that looks like this is written with ./ before it)",
         backend=name,
     )
@@ -124,6 +130,36 @@ def _s3(where: str, name: str) -> Backend:
         raise ConfigError("the location stands twice, in the path and as an option", backend=name)
     options.setdefault("location", location)
     return S3Backend(parts.netloc, name=name, **options)
+
+
+def _http(where: str, name: str) -> Backend:
+    """Make the backend of ``https://host/path/#option=value``: a fragment, since it is what no server is ever sent."""
+    from .backends.http_origin import HTTPOriginBackend
+
+    base_url, _, fragment = where.partition("#")
+    try:
+        pairs = parse_qsl(fragment, keep_blank_values=True, strict_parsing=True) if fragment else []
+    except ValueError:
+        raise ConfigError("behind '#' options are written option=value, with & between them", backend=name) from None
+    options: dict[str, Any] = {}
+    for option, value in pairs:
+        if option not in HTTP_OPTIONS:
+            if _SECRET.search(option) or option in ("username", "headers"):
+                raise ConfigError(
+                    f"{option} does not belong into a spec; use HTTPOriginBackend in Python", backend=name
+                )
+            raise ConfigError(f"unknown option {option!r}; {_hint(option, HTTP_OPTIONS)}", backend=name)
+        if not value:
+            raise ConfigError(f"option {option} has no value", backend=name)
+        if option in ("exclude", "only"):  # a pattern each time
+            options.setdefault(option, []).append(value)
+            continue
+        if option in options:
+            raise ConfigError(f"option {option} stands twice", backend=name)
+        if option == "check" and value not in ("true", "false"):
+            raise ConfigError(f"check: {value!r} is neither true nor false", backend=name)
+        options[option] = value == "true" if option == "check" else value
+    return HTTPOriginBackend(base_url, name=name, **options)
 
 
 def _options(query: str, name: str) -> dict[str, Any]:

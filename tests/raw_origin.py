@@ -81,12 +81,16 @@ class RawOrigin:
                 threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
 
     def _talk(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), connection:
+        with contextlib.suppress(OSError), contextlib.ExitStack() as closes:
+            closes.enter_context(connection)
             if self._greets is not None:
                 self._greets(connection)
                 return
             if self._tls is not None:
-                connection = self._tls.wrap_socket(connection, server_side=True)
+                wrapped = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+                self._open.append(wrapped)
+                connection = closes.enter_context(wrapped)
+                wrapped.do_handshake()
             while self.script:
                 request = b""
                 while b"\r\n\r\n" not in request:

@@ -141,7 +141,6 @@ def test_backends_that_are_made_already() -> None:
         ([], "backends: give a list with at least one"),
         ([""], "its path is empty"),
         (["ftp://host/a"], "ftp: is no kind of backend"),
-        (["https://host"], "https: is no kind of backend"),
         (["gs://bucket"], "gs: is no kind of backend"),
         (["S3A://bucket"], "s3a: is no kind of backend"),
         (["s3:bucket"], "s3: without //"),

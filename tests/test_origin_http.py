@@ -108,13 +108,14 @@ def test_other_waits_that_end_at_the_deadline(
 ) -> None:
     """The body that get_start reads, a TLS handshake, a proxy's answer to CONNECT, and the head of a read."""
     monkeypatch.setattr(origin_http, "HEAD_SECONDS", 0.2)
-    bundle, context = tls
+    bundle, _ = tls
     body = dripping(b"HTTP/1.1 404 X\r\nContent-Length: 9999\r\n\r\n<Error>")
     handshake = dripping(b"\x16\x03\x03\x40\x00\x02")
     plain, greeting, proxy = origin(body), origin(greets=handshake), origin(dripping(b"HTTP/1.1 200 OK\r\nX:"))
+    tls_url = f"https://127.0.0.1:{greeting.port}"
     asks: list[Callable[[], object]] = [
         lambda: connect(plain.url).get_start(plain.url + SIGNED, 4096),
-        lambda: connect(f"https://127.0.0.1:{greeting.port}", verify=str(bundle)).head("/"),
+        lambda: connect(tls_url, verify=str(bundle)).head(tls_url + SIGNED),
         lambda: connect("https://127.0.0.1:1", proxy=proxy.url, verify=str(bundle)).head("https://127.0.0.1:1/"),
     ]
     for ask in asks:
@@ -369,7 +370,6 @@ CHUNKS = b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n"
     ],
 )
 def test_what_breaks_off_is_an_error(origin: MakeOrigin, connect: Connect, answer: Any) -> None:
-    before = descriptors()
     server = origin(answer)
     http = connect(server.url)
     with pytest.raises((ContentChanged, Unreachable)):
@@ -379,7 +379,6 @@ def test_what_breaks_off_is_an_error(origin: MakeOrigin, connect: Connect, answe
     if answer != CHUNKS + chunked(BODY, end=b"") and answer != CHUNKS + b"400\r\n" + BODY:  # has what it needs
         with pytest.raises((ContentChanged, Unreachable)):
             list(http.get_range(server.url + "/", 0, 1024, None, size=1024))
-    assert before
 
 
 CHANGED = [
@@ -444,8 +443,11 @@ def test_get_whole_refuses(origin: MakeOrigin, connect: Connect, answer: bytes, 
 
 
 def test_nothing_is_left_of_a_read_that_is_given_up(origin: MakeOrigin, connect: Connect) -> None:
-    served = [lambda connection: (connection.sendall(LONG + BODY[:9]), connection.recv(1)) and None] * 6
-    servers = [origin(one) for one in served]
+    def half(connection: socket.socket) -> None:
+        connection.sendall(LONG + BODY[:9])
+        connection.recv(1)
+
+    servers = [origin(half) for _ in range(6)]
     https = [connect(server.url) for server in servers]
     before = descriptors()
     for index, (server, http) in enumerate(zip(servers, https, strict=True)):
@@ -542,8 +544,9 @@ ENVIRONMENTS: list[dict[str, str]] = [
     {"https_proxy": "p:1"},
     {"HTTPS_PROXY": "//p:1", "http_proxy": ""},
     {"ALL_PROXY": "http://p:1"},
-    *({"http_proxy": "http://p:1", "https_proxy": "http://q:2", "no_proxy": skip}
-      for skip in ("*", "files.example", ".example", "example:9000", "127.0.0.1", "localhost,127.0.0.1", "127.0.0.0/8", "[::1]")),
+    *({"http_proxy": "http://p:1", "https_proxy": "http://q:2", "no_proxy": skip} for skip in (
+        "*", "files.example", ".example", "example:9000", "127.0.0.1", "localhost,127.0.0.1", "127.0.0.0/8", "[::1]",
+    )),
 ]  # fmt: skip
 
 

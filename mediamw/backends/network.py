@@ -48,8 +48,9 @@ def proxy_parts(proxy: str) -> tuple[str, str, str | None]:
     except ValueError:
         raise wrong from None
     host = parts.hostname
-    if parts.scheme not in ("http", "https") or not host or not host.isascii() or not host.isprintable() or " " in host:
-        raise wrong
+    is_url = parts.scheme in ("http", "https") and parts.path in ("", "/") and not parts.query and not parts.fragment
+    if not is_url or not host or not host.isascii() or not host.isprintable() or " " in host:
+        raise wrong  # socks5://host among them, before which proxy_for has put http://
     place = f"[{host}]" if ":" in host else host
     if port is not None:
         place = f"{place}:{port}"

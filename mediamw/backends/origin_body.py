@@ -98,17 +98,14 @@ def body(
 ) -> Iterator[bytes]:
     """Yield ``length`` bytes behind the first ``skip``."""
     rest = length
-    for data in _pieces(response, broke_off) if rest else ():
+    for data in _pieces(response, broke_off, skip + length):
         if skip:
             dropped = min(skip, len(data))
             skip -= dropped
             data = data[dropped:]
-        data = data[:rest]
         rest -= len(data)
         if data:
             yield data
-        if not rest:
-            return
     if rest:
         raise ContentChanged(f"the body ended {rest} bytes early", backend=backend)
 
@@ -128,18 +125,24 @@ def rest_of_body(
         raise ContentChanged(f"the body ended {promised - got} bytes early", backend=backend)
 
 
-def _pieces(response: BaseHTTPResponse, broke_off: Callable[[Exception], NoReturn]) -> Iterator[bytes]:
-    """Yield the body as it arrives. ``broke_off`` raises for an error on the way."""
+def _pieces(
+    response: BaseHTTPResponse, broke_off: Callable[[Exception], NoReturn], wanted: int | None = None
+) -> Iterator[bytes]:
+    """Yield the body as it arrives, up to ``wanted`` bytes. ``broke_off`` raises for an error on the way."""
     from urllib3.exceptions import HTTPError
 
     read1 = getattr(response, "read1", None)  # of urllib3 2.1 and later
-    while True:
+    most = MAX_PIECE_BYTES if read1 is not None else _BLOCKING_PIECE_BYTES
+    while wanted is None or wanted > 0:
+        amount = most if wanted is None else min(most, wanted)
         try:
-            data = response.read(_BLOCKING_PIECE_BYTES) if read1 is None else read1(MAX_PIECE_BYTES)
+            data = response.read(amount) if read1 is None else read1(amount)
         except HTTPError as error:
             broke_off(error)
         except (OSError, ValueError) as error:  # what some versions let through: a reset, a chunk's size that is none
             broke_off(error)
         if not data:
             return
+        if wanted is not None:
+            wanted -= len(data)
         yield data
