@@ -196,6 +196,9 @@ def test_refused_and_unknown_hosts(connect: Connect, monkeypatch: pytest.MonkeyP
         f"http://127.0.0.1:{port} could not be reached: connection refused: nothing listens there (check x)"
     )
 
+    too_long = f"http://{'a' * 64}.example"  # UnicodeError, before anybody is asked
+    assert "is not known: check" in failure(lambda: connect(too_long).head(too_long + SIGNED))
+
     def nobody(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 

@@ -112,7 +112,7 @@ class _Watched(_Mixed):
             connection = self._connect_in_time(exchange)
         except TimeoutError as error:
             raise ConnectTimeoutError(self, "no connection in time") from error
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: a label of the name is too long
             raise NewConnectionError(self, "no connection") from error
         if exchange is not None:
             exchange.watch(connection)

@@ -41,7 +41,7 @@ def why(
     host = urlsplit(origin).hostname or origin
     if proxy_place is not None and (said := _of_proxy(causes, proxy_place, is_sent=is_sent)):
         return said
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
+    if any(isinstance(cause, (socket.gaierror, UnicodeError)) for cause in causes):
         return f"the host name {host} is not known: check its spelling, or the network"
     if not is_sent and (said := _of_tls(causes)):
         return said
