@@ -103,6 +103,17 @@ def test_a_dripping_head_ends_at_its_deadline(
     assert len(server.requests) == 2  # not sent once more
 
 
+def test_a_connection_that_was_kept_alive_is_watched_too(
+    origin: MakeOrigin, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(origin_http, "HEAD_SECONDS", 0.3)
+    server = origin(HEAD, dripping())
+    http = connect(server.url)
+    http.head(server.url + "/")
+    assert "no whole answer within 0.3 s" in failure(lambda: http.head(server.url + SIGNED))
+    assert server.connections == 1
+
+
 def test_other_waits_that_end_at_the_deadline(
     origin: MakeOrigin, connect: Connect, monkeypatch: pytest.MonkeyPatch, tls: Any
 ) -> None:

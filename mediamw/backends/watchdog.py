@@ -77,9 +77,6 @@ class _Watchdog:
     def watch(self, deadline: Deadline, double: socket.socket) -> None:
         with self._changed:
             deadline._hold(double)
-            if deadline.is_over:
-                deadline._end()
-                return
             self._watched.add(deadline)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="mediamw-watchdog", daemon=True)
