@@ -53,7 +53,9 @@ class MediaMiddleware:
         service, method, path = self.service, scope["method"], _path(scope)
         if service is not None and service.takes(method, path):
             name = _decoded(path[len(service.prefix) :], scope)
-            reply = await _drive(service.respond(method, name, _conditional(scope["headers"]), scope, inline=True))
+            headers, needs_length = _conditional(scope["headers"]), scope.get("http_version") == "1.0"
+            steps = service.respond(method, name, headers, scope, inline=True, needs_length=needs_length)
+            reply = await _drive(steps)
             if not isinstance(reply, Pass):
                 await _send(reply, receive, send)
                 return

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
-from typing import Any, Unpack, cast
+from typing import Any, NamedTuple, Unpack, cast
 
 from .config import (
     PolicyOptions,
@@ -32,7 +32,7 @@ from .config import (
 )
 from .core.errors import BackendUnavailable, ConfigError, ContentChanged, InvalidKey, NotServable, RangeIgnored
 from .core.keys import Key, parse_http_key
-from .core.model import Held, Outcome, Pass, Plan, Refused, Request, Unavailable
+from .core.model import Held, Outcome, Pass, Plan, Refused, Request, Unavailable, body_length
 from .core.plan import ON_MISS_ALONE, decide, judged
 from .core.plan import without_app as plan_without_app
 from .reply import Reply, joined
@@ -58,6 +58,14 @@ class Options(PolicyOptions, total=False):
 _OPTIONS = ("prefix", "allow_dotfiles", "authorize", *PolicyOptions.__annotations__)
 
 
+class _Way(NamedTuple):
+    """How a request is answered, whatever it asks for: see ``MediaService.respond``."""
+
+    inline: bool
+    needs_length: bool
+    trace: Trace | None
+
+
 class MediaService:
     """Answers the requests below ``prefix`` from a stack. Raises ``ConfigError`` that names the option."""
 
@@ -81,20 +89,27 @@ class MediaService:
         return path.startswith(self.prefix) and (method == "GET" or method == "HEAD")
 
     def respond(
-        self, method: str, name: str | None, headers: Mapping[str, str], client: object, *, inline: bool = False
+        self,
+        method: str,
+        name: str | None,
+        headers: Mapping[str, str],
+        client: object,
+        *,
+        inline: bool = False,
+        needs_length: bool = True,
     ) -> Steps[Reply | Pass]:
         """Answer a request that ``takes`` took, as steps.
 
         ``name`` is the path behind the prefix, percent-decoded once; None if it is not UTF-8. ``headers``: see
         ``Request``. ``client`` is what ``authorize`` is given: the environ or the scope. ``inline``: on an event loop.
-        Whoever takes the reply closes it.
+        ``needs_length``: a body without one, if it broke off, would look whole. Whoever takes the reply closes it.
         """
         request = Request(method, Key(name or ""), headers)  # not checked yet, but enough to speak of it
         is_traced = log.isEnabledFor(logging.DEBUG)
         trace = Trace() if is_traced or self.policy.debug else None
         try:
             verdict = None if self._authorize is None else self._authorized(client, name, inline)
-            reply = yield from self._respond(request, name, verdict, inline, trace)
+            reply = yield from self._respond(request, name, verdict, _Way(inline, needs_length, trace))
         except Exception:  # the boundary: a mistake in here, or in what the user gave, must not take the site down
             log.exception("%s %r: answered with 503", method, name)
             quiet = replace(self.policy, add_headers=None)
@@ -107,19 +122,15 @@ class MediaService:
     def explain(self, name: str) -> Explanation:
         """Say how ``name`` would be answered, and why; ``authorize`` is not asked, as nobody is there to be judged."""
         trace = Trace()
-        reply = run(self._respond(Request("HEAD", Key(name)), name, None, False, trace))
+        reply = run(self._respond(Request("HEAD", Key(name)), name, None, _Way(False, True, trace)))
         if isinstance(reply, Reply):
             reply.close()
         return _explanation(name, trace, reply)
 
     def _respond(
-        self,
-        request: Request,
-        name: str | None,
-        verdict: Steps[Outcome | None] | None,
-        inline: bool,
-        trace: Trace | None,
+        self, request: Request, name: str | None, verdict: Steps[Outcome | None] | None, way: _Way
     ) -> Steps[Reply | Pass]:
+        trace = way.trace
         try:
             if name is None:
                 raise InvalidKey("not a usable name: it is not UTF-8")
@@ -130,14 +141,14 @@ class MediaService:
                     trace.said, trace.reason = "forbidden", "authorize"
                 return self._decided(request, refused, trace)
             try:
-                return (yield from self._answer(request, inline, trace))
+                return (yield from self._answer(request, way))
             except RangeIgnored:
                 request = request.without_range()
             except ContentChanged:  # between the look-up and the read: what is there now is as good an answer
                 pass
             if trace is not None:
                 trace.looks.clear()
-            return (yield from self._answer(request, inline, trace))
+            return (yield from self._answer(request, way))
         except (InvalidKey, NotServable, BackendUnavailable) as error:
             if trace is not None:
                 trace.failed(error)
@@ -161,17 +172,22 @@ class MediaService:
             verdict = yield Wait(verdict)
         return judged(verdict)
 
-    def _answer(self, request: Request, inline: bool, trace: Trace | None) -> Steps[Reply | Pass]:
+    def _answer(self, request: Request, way: _Way) -> Steps[Reply | Pass]:
+        inline, needs_length, trace = way
         looks = None if trace is None else trace.looks
         found = yield from self.stack.finding(request.key, request.method, inline=inline, via=request.via, looks=looks)
         if trace is not None:
             trace.found(found)
         if not isinstance(found, Held):
             return self._decided(request, found, trace)
-        handle = found.handle
+        handle, pool = found.handle, self.stack.pool_of(found.backend)
         keep = False
         try:
-            reply = Reply(self._plan(request, found, trace), handle, pool=self.stack.pool_of(found.backend))
+            plan = self._plan(request, found, trace)
+            if needs_length and isinstance(handle, RemoteHandle) and body_length(plan.body) is None:
+                handle = yield Wait(pool.submit(handle.copied))
+                plan = self._plan(request, Held(found.backend, handle), trace)
+            reply = Reply(plan, handle, pool=pool)
             if not reply.plan.body:
                 reply.data = b""
             elif isinstance(handle, RemoteHandle):

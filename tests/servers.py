@@ -43,6 +43,7 @@ class Running:
 
     port: int
     pid: int
+    name: str = ""
 
     def connect(self, timeout: float = 10) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout)
@@ -88,7 +89,7 @@ def running(
     )
     try:
         port = _wait(process, port, log.name, says_port=server.startswith("serve"))
-        yield Running(port, process.pid)
+        yield Running(port, process.pid, server)
     finally:
         process.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):  # a download that a test left hanging; the group is killed below

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from http.client import HTTPException
 from pathlib import Path
 
@@ -77,8 +77,10 @@ def test_whole_files(server: Running, name: str) -> None:
     file = FILES[name]
     assert (status, len(body)) == (200, file.size)
     assert hashlib.sha256(body).digest() == hashlib.sha256(of(0, file.size)).digest()
-    assert headers.get("content-length") == (str(file.size) if file.length else None)
-    assert ("accept-ranges" in headers) == file.length
+    # Under WSGI a body without a length, if it broke off, would look whole: so it is copied first.
+    has_length = file.length or "wsgi" in server.name
+    assert headers.get("content-length") == (str(file.size) if has_length else None)
+    assert ("accept-ranges" in headers) == has_length
 
 
 @pytest.mark.parametrize(
@@ -104,13 +106,15 @@ def test_ranges_of_a_gigabyte(server: Running, origin: BigOrigin, wanted: str, p
 
 @pytest.mark.parametrize("name", ["cut.bin", "cut-chunked.bin"])
 def test_what_breaks_off_is_not_passed_off_as_whole(server: Running, name: str) -> None:
-    connection = server.http(30)
-    connection.request("GET", f"/media/{name}")
-    response = connection.getresponse()
-    assert response.status == 200
-    with pytest.raises((HTTPException, OSError)):
-        response.read()
-    connection.close()
+    with closing(server.http(30)) as connection:
+        connection.request("GET", f"/media/{name}")
+        with connection.getresponse() as response:
+            if name == "cut-chunked.bin" and "wsgi" in server.name:  # copied before it is sent
+                assert response.status == 503
+                return
+            assert response.status == 200
+            with pytest.raises((HTTPException, OSError)):
+                response.read()
 
 
 def test_a_small_file_that_breaks_off_is_503(server: Running) -> None:

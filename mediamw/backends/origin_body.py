@@ -11,16 +11,17 @@ from collections.abc import Callable, Iterator
 from types import EllipsisType
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from ..core.errors import BackendUnavailable, ContentChanged
+from ..core.errors import BackendUnavailable, ContentChanged, RangeIgnored
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
-MAX_PIECE_BYTES: Final = 256 * 1024
+MAX_PIECE_BYTES: Final = 64 * 1024
+"""Servers keep up to ten pieces for a client that has stopped reading (granian); larger ones are not faster."""
+
 MAX_SKIPPED_BYTES: Final = 8 * 1024 * 1024
 """Of an origin that ignores Range this much is read in vain, and no more."""
 
-_BLOCKING_PIECE_BYTES = 64 * 1024  # for urllib3 without read1, which waits until a piece is full
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/(\*|[0-9]{1,19})")
 
 
@@ -87,9 +88,7 @@ def start_in_body(
     if stop is not None and length is not None and length < skip + stop - start:
         raise changed(f"{length} bytes are sent where {skip + stop - start} are needed")
     if skip > MAX_SKIPPED_BYTES:
-        raise BackendUnavailable(
-            f"the origin ignores Range: {skip} bytes would have to be read for nothing", backend=backend
-        )
+        raise RangeIgnored(f"the origin ignores Range: {skip} bytes would have to be read for nothing", backend=backend)
     return skip
 
 
@@ -131,12 +130,11 @@ def _pieces(
     """Yield the body as it arrives, up to ``wanted`` bytes. ``broke_off`` raises for an error on the way."""
     from urllib3.exceptions import HTTPError
 
-    read1 = getattr(response, "read1", None)  # of urllib3 2.1 and later
-    most = MAX_PIECE_BYTES if read1 is not None else _BLOCKING_PIECE_BYTES
+    read = getattr(response, "read1", response.read)  # before 2.1 there is only one that waits until a piece is full
     while wanted is None or wanted > 0:
-        amount = most if wanted is None else min(most, wanted)
+        amount = MAX_PIECE_BYTES if wanted is None else min(MAX_PIECE_BYTES, wanted)
         try:
-            data = response.read(amount) if read1 is None else read1(amount)
+            data = read(amount)
         except HTTPError as error:
             broke_off(error)
         except (OSError, ValueError) as error:  # what some versions let through: a reset, a chunk's size that is none

@@ -4,20 +4,27 @@
    one by now, what was remembered is forgotten and whoever serves it looks up once more, or breaks off.
 2. The first bytes are fetched before an answer starts, so that an origin that fails is a 503 and not half a file.
 3. A connection that breaks off amid a body is taken up again where it broke, if the version has an ETag to pin it.
-4. Clients see an ETag of ours, made from the origin's. With the origin's own a browser would ask the bucket itself,
+4. Where a client could not see that a body of unknown length broke off (HTTP/1.0, WSGI), it is copied before it is
+   sent, and so has a length.
+5. Clients see an ETag of ours, made from the origin's. With the origin's own a browser would ask the bucket itself,
    once a redirect answers for the key, whether it still has what the browser got from here, and believe its 304.
 """
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, cast
 
-from ..backends.base import ReadsRanges, ReadsWhole
+from ..backends.base import CHUNK_BYTES, ReadsRanges, ReadsWhole
 from ..core.errors import BackendUnavailable, ContentChanged, Unreachable
 from ..core.keys import Key
 from ..core.model import Meta, Slice
+
+MEMORY_BYTES: Final = 1024 * 1024
+"""What a copy may have in memory."""
 
 MAX_RESUMES: Final = 5
 """How often one part of a body is taken up again after its connection broke."""
@@ -83,6 +90,12 @@ class RemoteHandle:
         finally:
             _close(pieces)
 
+    def copied(self) -> CopiedHandle:
+        """Return a copy of a file whose length is not known. May wait, for all of it."""
+        file = copy_of(self.whole())
+        size = file.seek(0, os.SEEK_END)
+        return CopiedHandle(file, replace(self.meta, size=size))
+
     def close(self) -> None:
         """Give back the connection that ``begin`` holds."""
         self._is_closed = True
@@ -103,6 +116,41 @@ class RemoteHandle:
         if not isinstance(self._backend, ReadsWhole):
             raise BackendUnavailable("its length is not known, and it is read by ranges only", key=self._key)
         return self._backend.read_whole(self._key, self._etag)
+
+
+class CopiedHandle:
+    """An open copy of a remote file, which goes with it."""
+
+    def __init__(self, file: BinaryIO, meta: Meta) -> None:
+        self._file = file
+        self.meta = meta
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        """Yield the bytes from ``start`` to ``stop``."""
+        self._file.seek(start)
+        while start < stop:
+            piece = self._file.read(min(CHUNK_BYTES, stop - start))
+            start += len(piece)
+            yield piece
+
+    def close(self) -> None:
+        """Remove the copy."""
+        self._file.close()
+
+
+def copy_of(pieces: Iterator[bytes]) -> BinaryIO:
+    """Return a file with what ``pieces`` give: in memory up to 1 MiB, in a nameless temporary file beyond."""
+    file = tempfile.SpooledTemporaryFile(MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
+    try:
+        for piece in pieces:
+            file.write(piece)
+    except BaseException:
+        file.close()
+        raise
+    finally:
+        _close(pieces)
+    file.seek(0)
+    return cast("BinaryIO", file)
 
 
 def _close(pieces: Any) -> None:

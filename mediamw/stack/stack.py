@@ -12,7 +12,6 @@ import heapq
 import io
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -28,7 +27,7 @@ from .asking import Asker, Times
 from .checks import check_backends, check_base_url, check_misses, check_seconds, delivery_of
 from .origin_health import MISSES_A_MINUTE
 from .reader import BUFFER_BYTES, HandleReader, RemoteReader
-from .remote_handle import RemoteHandle
+from .remote_handle import RemoteHandle, copy_of
 from .steps import Pool, Steps, run
 from .trace import Explanation, Trace, explained
 
@@ -39,7 +38,6 @@ MISSING_TTL_SECONDS: Final = 30.0
 STALE_IF_ERROR_SECONDS: Final = 900.0
 """As long as a presigned URL stays the same: what browsers have of it is still shown while the origin is away."""
 DEADLINE_SECONDS: Final = 8.0
-_SPOOL_BYTES: Final = 1024 * 1024
 
 
 class MediaStack:
@@ -159,7 +157,7 @@ class MediaStack:
         if not isinstance(answer, Remote):
             raw = HandleReader(checked, answer)
         elif answer.meta.size is None and isinstance(backend, ReadsWhole):
-            return _spooled(backend.read_whole(checked, answer.meta.etag))
+            return copy_of(backend.read_whole(checked, answer.meta.etag))
         elif isinstance(backend, ReadsRanges):
             raw = RemoteReader(checked, backend, answer.meta, partial(self.forget, key))
         else:
@@ -236,19 +234,6 @@ def _ordered(entries: Iterator[Entry], rules: Rules, order: int) -> Iterator[tup
         # A folder is shown, whatever of what lies in it may be asked for.
         if entry.is_folder or rules.lets(Key(entry.key)):
             yield entry.key, order, entry
-
-
-def _spooled(pieces: Iterator[bytes]) -> BinaryIO:
-    """Copy a file of unknown length, which cannot be read by position, to memory or a temporary file."""
-    file = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 - the caller closes it
-    try:
-        for piece in pieces:
-            file.write(piece)
-    except BaseException:
-        file.close()
-        raise
-    file.seek(0)
-    return cast("BinaryIO", file)
 
 
 def _not_found(key: str) -> FileNotFoundError:
