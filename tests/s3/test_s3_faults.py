@@ -17,66 +17,11 @@ from mediamw.backends.origin_http import OriginHTTP
 from mediamw.backends.s3 import S3Backend
 from mediamw.core.errors import BackendUnavailable, ContentChanged
 
+from ..faults.scripted import CLOSE, Origin, error, status
 from .s3_world import ID, SECRET, TOKEN, key, unavailable
 
 PHOTO = key("a/b c.jpg")
 OK_HEAD = b'HTTP/1.1 200 OK\r\nContent-Length: 10\r\nETag: "1"\r\n\r\n'
-CLOSE = None  # the end of a connection
-
-
-class Origin:
-    """Answers the requests of all connections with ``script``, one after the other; None closes the connection."""
-
-    def __init__(self, *script: bytes | None) -> None:
-        self.script = list(script)
-        self.requests: list[bytes] = []
-        self.connections = 0
-        self.lock = threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.open: list[socket.socket] = []
-        self.thread = threading.Thread(target=self.serve, daemon=True)
-        self.thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-
-    def serve(self) -> None:
-        with contextlib.suppress(OSError):  # closed
-            while True:
-                connection = self.listener.accept()[0]
-                self.open.append(connection)
-                self.connections += 1
-                threading.Thread(target=self.talk, args=(connection,), daemon=True).start()
-
-    def talk(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            while True:
-                request = b""
-                while b"\r\n\r\n" not in request:
-                    data = connection.recv(65536)
-                    if not data:
-                        return
-                    request += data
-                with self.lock:
-                    self.requests.append(request)
-                    answer = self.script.pop(0) if self.script else b""
-                    closes = bool(self.script) and self.script[0] is None and answer is not None
-                    if closes:
-                        self.script.pop(0)
-                if answer is None:
-                    return
-                connection.sendall(answer)
-                if closes:
-                    return
-
-    def close(self) -> None:
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self.thread.join(10)
-        for connection in self.open:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture
@@ -112,13 +57,6 @@ Connect = Callable[[str], S3Backend]
 MakeOrigin = Callable[..., Origin]
 
 
-def status(number: int, *headers: str, body: bytes = b"") -> bytes:
-    lines = [f"HTTP/1.1 {number} X", *headers]
-    if not any(header.lower().startswith("content-length") for header in headers):
-        lines.append(f"Content-Length: {len(body)}")
-    return "\r\n".join([*lines, "", ""]).encode() + body
-
-
 @pytest.mark.parametrize("number", [201, 204, 206, 302, 307, 400, 403, 405, 410, 429, 500, 503])
 def test_what_is_neither_200_nor_404_cannot_tell(origin: MakeOrigin, connect: Connect, number: int) -> None:
     server = origin(*[status(number, "Location: /elsewhere")] * 2)
@@ -127,11 +65,6 @@ def test_what_is_neither_200_nor_404_cannot_tell(origin: MakeOrigin, connect: Co
     assert "prod" in said
     asked = [request.partition(b" ")[0] for request in server.requests]
     assert asked == ([b"HEAD", b"GET"] if number == 403 else [b"HEAD"])  # neither followed nor repeated
-
-
-def error(number: int, code: str, message: str = "") -> bytes:
-    xml = f'<?xml version="1.0"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>'
-    return status(number, "Content-Type: application/xml", body=xml.encode())
 
 
 @pytest.mark.parametrize(
