@@ -15,6 +15,7 @@ import urllib3
 
 from mediamw.testing.strict_s3 import StrictS3
 
+from ..fakes import until
 from .certificates import Certificates, TLSFront
 from .conftest import BODY, PATH
 from .connect_proxy import ConnectProxy
@@ -154,6 +155,7 @@ def test_the_end_cuts_an_open_tunnel(front: TLSFront, certificates: Certificates
     with ConnectProxy() as proxy, urllib3.ProxyManager(proxy.url, ca_certs=str(certificates.ca)) as manager:
         assert get(manager, front.url + PATH).status == 200  # and its connection stays in the pool
         with socket.create_connection(("127.0.0.1", front.port), 10) as silent:  # never shakes hands
+            until(lambda: front.connections == 2)
             proxy.close()
             front.close()
             assert silent.recv(1) == b""
