@@ -251,6 +251,7 @@ def test_a_refusal_of_head_is_not_remembered_if_get_fails_too(raw: Make, connect
     with pytest.raises(BackendUnavailable, match="405"):
         backend.open(PHOTO)
     assert backend.open(PHOTO).meta.size == 3
+    assert server.requests[2].startswith(b"HEAD ")
 
 
 # -- redirects ---------------------------------------------------------------------------------------------------------
@@ -335,8 +336,10 @@ def test_a_coding_is_held_to(raw: Make, connect: Make, monkeypatch: pytest.Monke
     zipped, plain = (status(200, *coding, body=b"data") for coding in (["Content-Encoding: gzip"], []))
     head = b"HTTP/1.1 200 X\r\nContent-Length: 4\r\nContent-Encoding: gzip\r\n\r\n"
     bare = b"HTTP/1.1 200 X\r\nContent-Length: 4\r\n\r\n"
-    backend = connect(raw(head, zipped, plain, zipped, bare, zipped, plain).url)
+    backend = connect(raw(head, plain, zipped, plain, zipped, bare, zipped, plain).url)
     assert backend.open(PHOTO).meta.content_encoding == "gzip"
+    with pytest.raises(ContentChanged, match="Content-Encoding"):
+        list(backend.read_range(PHOTO, 0, 4, None))
     read = lambda: b"".join(backend.read_whole(PHOTO, None))  # noqa: E731
     assert read() == b"data"
     with pytest.raises(ContentChanged, match="Content-Encoding"):

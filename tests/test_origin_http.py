@@ -398,6 +398,8 @@ def test_what_breaks_off_is_an_error(origin: MakeOrigin, connect: Connect, answe
 CHANGED = [
     (status(206, "Content-Range: bytes 10-14/15", body=BODY[10:15]), {}),
     (status(206, PART, body=BODY[10:15]), {}),  # its own length is too short
+    (status(206, "Content-Range: bytes 10-14/1024", body=BODY[10:20]), {}),
+    (status(200, CHUNKED) + chunked(BODY[:15]), {}),
     (status(206, "Content-Range: bytes 10-19/1023", body=BODY[10:20]), {"size": 1024}),
     (status(200, body=BODY[:-1]), {"size": 1024}),
     (status(200, body=BODY[:19]), {}),
@@ -418,8 +420,11 @@ FITS = [
 @pytest.mark.parametrize(("answer", "known"), CHANGED)
 def test_another_file_is_not_mixed_in(origin: MakeOrigin, connect: Connect, answer: bytes, known: Any) -> None:
     server = origin(answer)
+    pieces = connect(server.url).get_range(server.url + "/", 10, 20, None, **known)
+    if CHUNKED.encode() in answer:  # whose length shows at their end only
+        next(pieces)
     with pytest.raises(ContentChanged):
-        list(connect(server.url).get_range(server.url + "/", 10, 20, None, **known))
+        next(pieces)
 
 
 @pytest.mark.parametrize(("answer", "known"), FITS)
