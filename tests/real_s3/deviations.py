@@ -24,6 +24,7 @@ class Deviation:
 
 _BOTH = "If-None-Match: another, and a date, the status"
 _NOT_BOTH = "If-Modified-Since counts beside If-None-Match too, against RFC 9110, 13.1.3"
+_NO_RIGHT = "answered 403 (AccessDenied): the key may not read there, or it may not list the bucket"
 _IF_RANGE = "If-Range is ignored: a part of one version is sent to who holds another"
 
 DEVIATIONS: tuple[Deviation, ...] = (
@@ -35,12 +36,24 @@ DEVIATIONS: tuple[Deviation, ...] = (
     Deviation("swift", _BOTH, 304, _NOT_BOTH),
     Deviation("swift", "If-Range: another, the status", 206, _IF_RANGE),
     Deviation("swift", "If-Range: another, only a part", True, _IF_RANGE),
+    Deviation(
+        "swift", "an unknown key", "(SignatureDoesNotMatch): the secret access key is wrong", "it does not say which"
+    ),
+    Deviation("swift", "no bucket", _NO_RIGHT, "who has no rights anywhere does not learn which buckets there are"),
+    Deviation("swift", "no bucket, to a listing", "AccessDenied", "the same"),
+    Deviation("swift", "no bucket, to who takes 403 for missing", "missing", "the same"),
+    Deviation(
+        "swift", "a wrong region", "bucket B answered 400 to HEAD", "no x-amz-bucket-region; only a GET's XML says it"
+    ),
+    Deviation("swift", "a fast clock is heeded", False, "only the end of a URL's life is looked at"),
     Deviation("swift", "status of many ranges", 206, "it sends multipart/byteranges, S3 the whole file"),
     Deviation("swift", "status of a URL of the future", 200, "only the end of a URL's life is looked at"),
     Deviation("swift", "GET URL for POST", 501, "POST of an object is not implemented, and that is looked at first"),
     Deviation(
         "swift", "status of an unsigned GET", 400, "without a signature it is no S3 request: /BUCKET is no account"
     ),
+    Deviation("rclone", "the region is heeded", False, "any region will do"),
+    Deviation("rclone", "a fast clock is heeded", False, "only the end of a URL's life is looked at"),
     Deviation("rclone", "If-None-Match: *, the status", 200, "the asterisk is taken for an ETag"),
     Deviation("rclone", "If-Modified-Since: its date", 200, "it is ignored"),
     Deviation("rclone", "If-Match", 200, "it is ignored: the backend has to compare the ETag that comes along"),
