@@ -76,17 +76,26 @@ def strict_server() -> Iterator[Any]:
         yield server
 
 
+# The sites are fixtures of their own: pytest makes a parametrised one anew each time that its parameter comes round.
+
+
+@pytest.fixture(scope="session")
+def strict_as_site(strict_server: Any) -> Site:
+    return strict_site(strict_server, ("AKRO", "read-only-secret"))
+
+
 @pytest.fixture(scope="session")
 def swift_as_site(swift: Swift, admin: Any) -> Site:
     return swift_site(swift, admin)
 
 
+@pytest.fixture(scope="session")
+def rclone_as_site(rclone: Rclone) -> Site:
+    return rclone_site(rclone)
+
+
 @pytest.fixture(scope="session", params=SITES)
 def site(request: pytest.FixtureRequest) -> Site:
     """Each of the three servers; each test that takes this runs against all of them."""
-    if request.param == "strict":
-        return strict_site(request.getfixturevalue("strict_server"), ("AKRO", "read-only-secret"))
-    if request.param == "swift":
-        made: Site = request.getfixturevalue("swift_as_site")
-        return made
-    return rclone_site(request.getfixturevalue("rclone"))
+    made: Site = request.getfixturevalue(f"{request.param}_as_site")
+    return made

@@ -38,7 +38,12 @@ AWKWARD = (
 NO_KEYS = ("k//d", "k/../e", "/lead", "k/./d")
 
 
-@pytest.mark.parametrize("location", ["", "up loads/ü"])
+# Without a location test_read_only.py asks Swift, and tests/test_conformance.py StrictS3.
+@pytest.mark.parametrize(
+    ("site", "location"),
+    [("strict", "up loads/ü"), ("swift", "up loads/ü"), ("rclone", ""), ("rclone", "up loads/ü")],
+    indirect=["site"],
+)
 def test_the_conformance_suite(site: Site, location: str) -> None:
     start = f"{location}/" if location else ""
     bucket = site.new_bucket({start + name: data for name, data in SAMPLE_FILES.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -32,7 +33,7 @@ def said(site: Site, bucket: str, *, willing: tuple[bool, ...] = (False, True), 
         for missing_on_403 in willing:
             with site.backend(bucket, missing_on_403=missing_on_403, **options) as backend:
                 text = unavailable(lambda backend=backend, name=name: backend.open(name))
-                texts.add(text.partition(f"{name!r}: ")[2])
+                texts.add(re.sub("[0-9:]{8} GMT", "TIME", text.partition(f"{name!r}: ")[2]))
     (text,) = texts
     return text
 
