@@ -175,7 +175,9 @@ class MediaService:
     def _answer(self, request: Request, way: _Way) -> Steps[Reply | Pass]:
         inline, needs_length, trace = way
         looks = None if trace is None else trace.looks
-        found = yield from self.stack.finding(request.key, request.method, inline=inline, via=request.via, looks=looks)
+        found = yield from self.stack.finding(
+            request.key, request.method, inline=inline, via=request.via, if_range=request.if_range, looks=looks
+        )
         if trace is not None:
             trace.found(found)
         if not isinstance(found, Held):

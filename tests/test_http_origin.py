@@ -445,13 +445,13 @@ def test_specs() -> None:
         [
             "https://www.example.com/media/",
             "http://www.example.com/other",
-            "prod=https://h/m/#delivery=proxy&exclude=*.pdf&exclude=a/&only=/b%20c&check=false",
+            "prod=https://h/m/#delivery=redirect&exclude=*.pdf&exclude=a/&only=/b%20c&check=false",
         ]
     )
     one, two, prod = stack.backends
     assert [backend.name for backend in stack.backends] == ["http", "http_2", "prod"]
     assert (one.base_url, two.base_url) == ("https://www.example.com/media/", "http://www.example.com/other/")
-    assert (prod.base_url, prod.rules.delivery, prod.rules.check) == ("https://h/m/", "proxy", False)
+    assert (prod.base_url, prod.rules.delivery, prod.rules.check) == ("https://h/m/", "redirect", False)
     assert [prod.rules.lets(Key(key)) for key in ("b c", "x.pdf", "a/b", "d")] == [True, False, False, False]
 
 

@@ -20,7 +20,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from hashlib import sha256
-from typing import Final, NoReturn, Unpack, cast
+from typing import Final, NoReturn, Unpack
 from urllib.parse import quote, urljoin, urlsplit
 
 from ..core.errors import BackendUnavailable, ConfigError, Unreachable
@@ -195,7 +195,7 @@ class HTTPOriginBackend:
         modified = parse_http_date(headers.get("Last-Modified", ""), 0)
         return Remote(
             Meta(
-                size=cast("int", size),  # None if the origin does not say
+                size=size,
                 mtime_ns=None if modified is None else modified * 1_000_000_000,
                 etag=_strong(headers.get("ETag")),
                 content_type=content_type if content_type and is_media_type(content_type) else None,

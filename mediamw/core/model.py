@@ -37,6 +37,11 @@ class Request:
         """Through whom the request came."""
         return self.headers.get("via", "")
 
+    @property
+    def if_range(self) -> str:
+        """The version of which a part is wanted, "" if none is, or if it is all the same."""
+        return self.headers.get("if-range", "") if "range" in self.headers else ""
+
     def without_range(self) -> Request:
         """Return the request for the whole file."""
         headers = {name: value for name, value in self.headers.items() if name not in ("range", "if-range")}

@@ -28,7 +28,7 @@ from .steps import Pool, Steps, Wait
 NETWORK_THREADS: Final = 16
 DISK_THREADS: Final = 8
 
-TAKEN_FOR_GRANTED: Final = Remote(Meta(None))
+UNCHECKED: Final = Remote(Meta(None))
 """The answer of a backend that is not checked."""
 
 Answer = Handle | Remote | None
@@ -112,7 +112,7 @@ class Asker:
             answer: Answer
             try:
                 if serving and not self.rules[backend.name].check:
-                    answer, source = TAKEN_FOR_GRANTED, "unchecked"
+                    answer, source = UNCHECKED, "unchecked"
                 else:
                     answer, source = yield from self._ask(backend, key, inline, via)
             except (BackendUnavailable, NotServable) as error:

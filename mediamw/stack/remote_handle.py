@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import Any, BinaryIO, Final, cast
 
 from ..backends.base import CHUNK_BYTES, ReadsRanges, ReadsWhole
+from ..backends.http_origin import VIA
 from ..core.errors import BackendUnavailable, ContentChanged, Unreachable
 from ..core.keys import Key
 from ..core.model import Meta, Slice
@@ -31,14 +32,18 @@ MAX_RESUMES: Final = 5
 
 
 class RemoteHandle:
-    """An open remote file. ``changed`` is called when the version that was looked up is gone."""
+    """An open remote file.
 
-    def __init__(self, key: Key, backend: ReadsRanges, meta: Meta, changed: Callable[[], None]) -> None:
+    ``changed`` is called when the version that was looked up is gone; ``via`` is the header of the client's request.
+    """
+
+    def __init__(self, key: Key, backend: ReadsRanges, meta: Meta, changed: Callable[[], None], via: str = "") -> None:
         self._key = key
         self._backend = backend
         self._etag = meta.etag
         self.meta = replace(meta, etag=None if meta.etag is None else f'"mw-{meta.etag[1:]}')
         self._changed = changed
+        self._via = via
         self._is_closed = False
         self._begun: tuple[Slice | None, bytes, Iterator[bytes]] | None = None  # what, its first piece, the rest
 
@@ -111,11 +116,15 @@ class RemoteHandle:
         return b"", self._request(part)
 
     def _request(self, part: Slice | None) -> Iterator[bytes]:
-        if part is not None:
-            return self._backend.read_range(self._key, part.start, part.stop, self._etag)
-        if not isinstance(self._backend, ReadsWhole):
-            raise BackendUnavailable("its length is not known, and it is read by ranges only", key=self._key)
-        return self._backend.read_whole(self._key, self._etag)
+        token = VIA.set(self._via)
+        try:
+            if part is not None:
+                return self._backend.read_range(self._key, part.start, part.stop, self._etag)
+            if not isinstance(self._backend, ReadsWhole):
+                raise BackendUnavailable("its length is not known, and it is read by ranges only", key=self._key)
+            return self._backend.read_whole(self._key, self._etag)
+        finally:
+            VIA.reset(token)
 
 
 class CopiedHandle:

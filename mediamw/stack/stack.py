@@ -23,7 +23,7 @@ from ..backends.rules import Rules
 from ..core.errors import BackendUnavailable, InvalidKey, NoURL
 from ..core.keys import Key, parse_key, refusal
 from ..core.model import Found, Held, Look, Meta, Missing, Redirect
-from .asking import Asker, Times
+from .asking import UNCHECKED, Asker, Times
 from .checks import check_backends, check_base_url, check_misses, check_seconds, delivery_of
 from .origin_health import MISSES_A_MINUTE
 from .reader import BUFFER_BYTES, HandleReader, RemoteReader
@@ -106,11 +106,18 @@ class MediaStack:
         return run(self.finding(parse_key(key), method))
 
     def finding(
-        self, key: Key, method: str, *, inline: bool = False, via: str = "", looks: list[Look] | None = None
+        self,
+        key: Key,
+        method: str,
+        *,
+        inline: bool = False,
+        via: str = "",
+        if_range: str = "",
+        looks: list[Look] | None = None,
     ) -> Steps[Found]:
         """``find`` as steps. ``inline``: on an event loop, where not even a disk may be waited for.
 
-        ``via`` is the request's header, ``looks`` is told what each backend said.
+        ``via`` and ``if_range`` are the request's headers, ``looks`` is told what each backend said.
         """
         located = yield from self._asker.locate(key, inline=inline, serving=True, via=via, looks=looks)
         if located is None:
@@ -118,8 +125,13 @@ class MediaStack:
         backend, answer = located
         if not isinstance(answer, Remote):
             return Held(backend.name, answer)
-        if self.rules(backend).delivery_of(key, delivery_of(backend)[0]) == "proxy":
-            handle = RemoteHandle(key, cast("ReadsRanges", backend), answer.meta, partial(self.forget, key))
+        # A client that goes on with a download of another version must have the whole one (RFC 9110, 13.1.5). S3s that
+        # were tried ignore If-Range and would send it the rest of theirs.
+        is_other = (
+            if_range not in ("", answer.meta.etag) and isinstance(backend, ReadsRanges) and answer is not UNCHECKED
+        )
+        if is_other or self.rules(backend).delivery_of(key, delivery_of(backend)[0]) == "proxy":
+            handle = RemoteHandle(key, cast("ReadsRanges", backend), answer.meta, partial(self.forget, key), via)
             return Held(backend.name, handle)
         signing = cast("Signs", backend)
         if not signing.can_sign(time.time()):
