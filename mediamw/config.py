@@ -1,7 +1,7 @@
 """Floor 3: from what people write to what runs. Specs to backends, options to a policy; each fault names its setting.
 
-A spec is ``[name=]where``: a path, ``s3://bucket[/location][?option=value&...]``, or ``memory:``. Options of ``s3://``:
-``region``, ``profile``, ``endpoint_url``, ``addressing_style`` and ``location``. Secrets never stand in a spec, since
+A spec is ``[name=]where``: a path, ``s3://bucket[/location][?option=value&...]``, or ``memory:``. The options of
+``s3://`` are those of ``S3Backend`` (``backends/s3_options.py``) but its secrets: these never stand in a spec, since
 specs end up in process lists, shell histories and logs. A name is made of ASCII letters, digits, ``-`` and ``_``; a
 path that looks like one with ``=`` in it is written with ``./`` before it.
 """
@@ -17,6 +17,8 @@ from typing import Any, TypedDict, Unpack
 from urllib.parse import parse_qsl, urlsplit
 
 from .backends.base import Backend
+from .backends.s3_options import SPEC_OPTIONS as S3_OPTIONS
+from .backends.s3_options import add_option, refused_in_specs
 from .core.errors import ConfigError
 from .core.keys import DotfileRule
 from .core.media_types import guess, is_media_type
@@ -24,10 +26,8 @@ from .core.plan import OnMiss, Placeholder, Policy
 from .stack.stack import MediaStack
 
 MAX_PLACEHOLDER_BYTES = 1024 * 1024
-S3_OPTIONS = ("addressing_style", "endpoint_url", "location", "profile", "region")
 _NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
-_SECRET = re.compile(r"secret|token|password|passwd|access.?key|credential", re.IGNORECASE)
 
 Spec = str | PathLike[str] | Backend
 AddHeaders = Callable[[str, int], Mapping[str, str]]
@@ -133,16 +133,13 @@ def _options(query: str, name: str) -> dict[str, Any]:
         raise ConfigError("options are written option=value, with & between them", backend=name) from None
     for option, value in pairs:
         if option not in S3_OPTIONS:
-            if _SECRET.search(option):
-                raise ConfigError(
-                    f"{option} does not belong into a spec; use profile=NAME or the environment", backend=name
-                )
-            raise ConfigError(f"unknown option {option!r}; {_hint(option, S3_OPTIONS)}", backend=name)
-        if option in options:
-            raise ConfigError(f"option {option} stands twice", backend=name)
-        if not value:
-            raise ConfigError(f"option {option} has no value", backend=name)
-        options[option] = value
+            # What looks like a secret comes first: the other text repeats it.
+            unknown = f"unknown option {option!r}; {_hint(option, S3_OPTIONS)}"
+            raise ConfigError(refused_in_specs(option) or unknown, backend=name)
+        try:
+            add_option(options, option, value)
+        except ValueError as error:
+            raise ConfigError(str(error), backend=name) from None
     return options
 
 

@@ -104,8 +104,8 @@ def test_buckets(spec: str, shown: str, url: str) -> None:
     (made,) = build_stack([spec]).backends
     assert isinstance(made, S3Backend)
     assert repr(made).startswith(f"S3Backend({shown!r}, name='s3'")
-    assert made._http is not None
-    assert made._http.origin + made._path == url
+    assert made._place is not None
+    assert made._place.origin + made._place.path == url
 
 
 def test_options_arrive() -> None:
@@ -161,7 +161,7 @@ def test_backends_that_are_made_already() -> None:
         (["s3://acme?regoin=b"], "unknown option 'regoin'; did you mean region?"),
         (
             ["s3://acme?zzzz=b"],
-            "unknown option 'zzzz'; there are addressing_style, endpoint_url, location, profile, region",
+            "unknown option 'zzzz'; there are addressing_style, anonymous, check, custom_domain, delivery, ",
         ),
         (["s3://acme?Region=b"], "unknown option 'Region'; did you mean region?"),
         (["s3://acme?writable=true"], "unknown option 'writable'"),

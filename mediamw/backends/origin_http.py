@@ -11,7 +11,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from ..core.errors import BackendUnavailable, ContentChanged
@@ -35,8 +35,18 @@ class OriginHTTP:
     ``hint`` ends the texts that say it could not be reached.
     """
 
-    def __init__(self, origin: str, backend: str, hint: str = "") -> None:
+    def __init__(
+        self,
+        origin: str,
+        backend: str,
+        hint: str = "",
+        *,
+        proxy: str | None = None,
+        verify: bool | str = True,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.origin = origin
+        self._proxy, self._verify, self._headers = proxy, verify, dict(headers or {})
         self._backend = backend
         self._hint = hint
         # By process: a forked child must not read its parent's answers from a shared socket. No lock, which a fork
@@ -95,7 +105,7 @@ class OriginHTTP:
         pool = self._connections()
         target = url[len(self.origin) :]
         # Identity: a proxy on the way must not re-code what is read by offset.
-        all_headers = {"Accept-Encoding": "identity", "User-Agent": "mediamw", **headers}
+        all_headers = {"Accept-Encoding": "identity", "User-Agent": "mediamw", **self._headers, **headers}
         for last in (False, True):
             try:
                 return pool.urlopen(
@@ -126,9 +136,14 @@ class OriginHTTP:
             keep_secrets_out_of_logs("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
             parts = urlsplit(self.origin)
             timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
-            kind = urllib3.HTTPSConnectionPool if parts.scheme == "https" else urllib3.HTTPConnectionPool
+            options: dict[str, Any] = {"timeout": timeout, "maxsize": _CONNECTIONS, "block": False}
+            if parts.scheme == "https":
+                options["cert_reqs"] = "CERT_NONE" if self._verify is False else "CERT_REQUIRED"
+                if isinstance(self._verify, str):
+                    options["ca_certs"] = self._verify
             # block=False: the number of threads bounds the requests; more connections are closed after use.
-            new = kind(parts.hostname or "", parts.port, timeout=timeout, maxsize=_CONNECTIONS, block=False)
+            manager = urllib3.ProxyManager(self._proxy, **options) if self._proxy else urllib3.PoolManager(**options)
+            new = manager.connection_from_host(parts.hostname or "", parts.port, parts.scheme)
             pool = self._pools.setdefault(os.getpid(), new)
         return pool
 
