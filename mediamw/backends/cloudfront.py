@@ -18,6 +18,7 @@ from typing import Final
 from cachetools import LRUCache
 
 from ..core.errors import ConfigError
+from .renewal import PerProcess
 
 MAX_SIGNATURES: Final = 4096
 """How many signed URLs are kept: at most some 2 KiB each."""
@@ -38,7 +39,7 @@ class CloudFrontSigner:
         self._key_id = key_id
         self._sign = _load(pem, backend)
         self._kept: LRUCache[tuple[str, int], str] = LRUCache(MAX_SIGNATURES)
-        self._lock = threading.Lock()  # the cache is none of threads'
+        self._lock = PerProcess(threading.Lock)  # the cache is none of threads'
 
     def __repr__(self) -> str:
         return f"CloudFrontSigner({self._key_id!r})"
@@ -46,7 +47,7 @@ class CloudFrontSigner:
     def sign(self, url: str, expires: int) -> str:
         """Return ``url`` (encoded, without a query) as CloudFront accepts it until ``expires``."""
         known = (url, expires)
-        with self._lock:
+        with self._lock.get():
             signed = self._kept.get(known)
         if signed is None:
             policy = (
@@ -54,7 +55,7 @@ class CloudFrontSigner:
             )
             signature = base64.b64encode(self._sign(policy.encode())).translate(_LETTERS).decode()
             signed = f"{url}?Expires={expires}&Signature={signature}&Key-Pair-Id={self._key_id}"
-            with self._lock:
+            with self._lock.get():
                 self._kept[known] = signed
         return signed
 

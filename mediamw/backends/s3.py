@@ -255,7 +255,8 @@ class S3Backend:
     def _ready(self) -> tuple[Signer, Place, OriginHTTP]:
         signer, place = self._asked()
         if self._http is None:  # not before it is needed: the proxy and the CA bundle are botocore's to tell
-            hint = f" (check endpoint_url={self._endpoint})" if self._endpoint is not None else ""
+            wrong = f"endpoint_url={self._endpoint}" if self._endpoint is not None else f"region={place.region}"
+            hint = f" (check {wrong})"
             with self._preparing.get():
                 if self._http is None:
                     proxy = proxy_for(place.origin, self._proxies)

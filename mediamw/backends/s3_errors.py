@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from ..core.errors import BackendUnavailable, Unreachable
 from ..core.http_dates import parse_http_date
+from .renewal import PerProcess
 from .sigv4 import Signer
 
 OWN_URL_LIFE_SECONDS: Final = 900
@@ -78,14 +79,15 @@ class Reasons:
 
     def __init__(self) -> None:
         self._kept: dict[int, tuple[float, Reason]] = {}  # until when, on the monotonic clock
-        self._lock = threading.Lock()
+        self._lock = PerProcess(threading.Lock)
 
     def find(self, status: int, headers: Mapping[str, str], ask: Callable[[], tuple[int, bytes]]) -> Reason:
         """Return why HEAD answered 403 or 404. ``ask`` is a GET of the same key: status and start of the body."""
         if status not in (403, 404) or (status == 403 and clock_is_off(headers)):
             return NOT_ASKED
         # Of many that are refused at once one asks. The others wait for it, but not for long: it may hang.
-        mine = self._lock.acquire(timeout=_WAIT_SECONDS)
+        lock = self._lock.get()
+        mine = lock.acquire(timeout=_WAIT_SECONDS)
         try:
             until, reason = self._kept.get(status, (0.0, NOT_ASKED))
             if time.monotonic() < until:
@@ -96,7 +98,7 @@ class Reasons:
             return reason
         finally:
             if mine:
-                self._lock.release()
+                lock.release()
 
     def doubt(self) -> None:
         """Have the next 404 asked for its reason again: who has failed may be another S3 by now, or none."""

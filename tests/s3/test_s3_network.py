@@ -149,6 +149,7 @@ def test_whose_certificates_are_believed(aws: FakeAWS, files: Path, monkeypatch:
         if how == "not at all":
             said = unavailable(lambda: S3Backend(BUCKET, **options).open(PHOTO))
             assert "https://prod.s3.us-east-1.amazonaws.com could not be reached" in said
+            assert said.endswith("(check region=us-east-1)")
             with pytest.raises(Unreachable, match="could not be reached: SSLError"):
                 list(S3Backend(BUCKET, **options).list("", recursive=True))
         else:
