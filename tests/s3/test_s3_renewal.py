@@ -214,6 +214,24 @@ def _ending(prod: S3Backend, seconds: float) -> Any:
     return replace(prod._signer.credentials, expires=time.time() + seconds)
 
 
+def test_a_listing_uses_the_snapshot_and_renews_nothing(
+    made: Callable[[Source], S3Backend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prod = made(Source(3600))
+    prod.prepare()
+    given: list[Any] = []
+
+    def client(style: str, credentials: Any = None) -> Any:
+        given.append(credentials)
+        raise ValueError("far enough")
+
+    monkeypatch.setattr(prod._account, "read_only_client", client)
+    with pytest.raises(BackendUnavailable):
+        list(prod.list("", recursive=True))
+    assert prod._signer is not None
+    assert given == [prod._signer.credentials]
+
+
 def test_many_threads_start_one_renewal(made: Callable[[Source], S3Backend]) -> None:
     source = Source(600)
     source.let.set()
