@@ -221,7 +221,7 @@ _NOT_IN_SPECS: Final = (
 def refused_in_specs(option: str) -> str | None:
     """Return the way out if ``option`` is known, or looks like a secret, and may not stand in a spec."""
     for pattern, way_out in _NOT_IN_SPECS:
-        if option not in SPEC_OPTIONS and pattern.search(option):
+        if pattern.search(option):
             return f"{option} does not belong into a spec; {way_out}"
     return None
 

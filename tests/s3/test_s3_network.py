@@ -200,6 +200,7 @@ def test_sts_out_of_reach(files: Path) -> None:
     made = S3Backend(BUCKET, profile="reader", proxies={"https": proxy})
     said = unavailable(lambda: made.open(PHOTO))
     assert "AWS credentials (profile=reader): " in said
+    assert "127.0.0.1:9" not in said  # nor anything else of the proxy's URL
     assert "could not be reached: ProxyConnectionError (check the network, HTTPS_PROXY, proxies= and verify=)" in said
     with pytest.raises(Unreachable):
         made.prepare()

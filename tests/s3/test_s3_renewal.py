@@ -268,6 +268,16 @@ def test_close_ends_it_and_use_starts_it_again(made: Callable[[Source], S3Backen
     assert names.count("mediamw-prod-renewal") == 1
 
 
+def test_a_thread_that_has_ended_can_be_followed_by_another() -> None:
+    asked = threading.Event()
+    over = Renewal(lambda: asked.set(), "over")  # permanent ones came back
+    for _ in range(2):
+        over.used(time.time())
+        assert asked.wait(10)
+        asked.clear()
+        wait_until(lambda: over._runs == {})
+
+
 def test_keys_and_anonymous_access_have_no_thread() -> None:
     for options in ({"access_key_id": "AK", "secret_access_key": "x", "session_token": "t"}, {"anonymous": True}):
         prod = S3Backend(BUCKET, **options)  # type: ignore[arg-type]
