@@ -13,10 +13,10 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar, Unpack
 
-from .config import Spec
 from .core.model import REQUEST_HEADERS, Pass
 from .reply import Reply
 from .service import Options, make_service, without_app
+from .specs import Spec
 from .stack.stack import MediaStack
 from .stack.steps import Steps
 

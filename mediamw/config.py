@@ -1,186 +1,22 @@
-"""Floor 3: from what people write to what runs. Specs to backends, options to a policy; each fault names its setting.
-
-A spec is ``[name=]where``: a path, ``s3://bucket[/location][?option=value&...]``, ``memory:``, or the URL of a web site
-with ``#option=value&...`` behind it (``check``, ``delivery``, ``exclude``, ``only``). Options of ``s3://``:
-``region``, ``profile``, ``endpoint_url``, ``addressing_style`` and ``location``. Secrets never stand in a spec, since
-specs end up in process lists, shell histories and logs. A name is made of ASCII letters, digits, ``-`` and ``_``; a
-path that looks like one with ``=`` in it is written with ``./`` before it.
-"""
+"""Floor 2: from what people write to what runs: the options of the middlewares. Each fault names its setting."""
 
 from __future__ import annotations
 
 import difflib
 import inspect
 import os
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from os import PathLike
-from typing import Any, TypedDict, Unpack
-from urllib.parse import parse_qsl, urlsplit
+from typing import TypedDict, Unpack
 
-from .backends.base import Backend
 from .core.errors import ConfigError
 from .core.keys import DotfileRule
 from .core.media_types import guess, is_media_type
 from .core.plan import OnMiss, Placeholder, Policy
-from .stack.stack import MediaStack
 
 MAX_PLACEHOLDER_BYTES = 1024 * 1024
-S3_OPTIONS = ("addressing_style", "endpoint_url", "location", "profile", "region")
-HTTP_OPTIONS = ("check", "delivery", "exclude", "only")
-_NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
-_SECRET = re.compile(r"secret|token|password|passwd|access.?key|credential", re.IGNORECASE)
 
-Spec = str | PathLike[str] | Backend
 AddHeaders = Callable[[str, int], Mapping[str, str]]
-
-
-def build_stack(specs: Sequence[Spec], *, base_url: str | None = None) -> MediaStack:
-    """Make the stack of ``specs``, first to last; backends that are made already may stand among them.
-
-    Unnamed ones are called ``local``, ``s3``, ``http``, ``memory``; a second one of a kind ``s3_2``. Raises
-    ``ConfigError``.
-    """
-    if isinstance(specs, (str, bytes, PathLike)) or not isinstance(specs, Iterable):
-        raise ConfigError(f"backends: give a list, such as ['./media', 's3://acme-media'], not {type(specs).__name__}")
-    specs = list(specs)
-    # What is no backend either has no name here, and is refused by the stack.
-    taken = {str(getattr(spec, "name", "")) for spec in specs if not isinstance(spec, (str, PathLike))}
-    taken |= {name for spec in specs if isinstance(spec, str) and (name := _split_name(spec)[0])}
-    backends: list[Backend] = []
-    for spec in specs:
-        if not isinstance(spec, (str, PathLike)):
-            backends.append(spec)
-            continue
-        if isinstance(spec, str):
-            name, where = _split_name(spec)
-            kind = _kind(where)
-        else:  # a path, whatever its text looks like
-            name, where, kind = "", os.fspath(spec), "local"
-        if not name:
-            name = _free_name(kind, taken)
-            taken.add(name)
-        backends.append(_backend(kind, where, name))
-    return MediaStack(backends, base_url=base_url)
-
-
-def _split_name(spec: str) -> tuple[str, str]:
-    match = _NAMED.fullmatch(spec)
-    return (match[1], match[2]) if match else ("", spec)
-
-
-def _kind(where: str) -> str:
-    match = _SCHEME.match(where)
-    kind = match[1].lower() if match else "local"
-    return "http" if kind == "https" else kind
-
-
-def _free_name(kind: str, taken: set[str]) -> str:
-    if kind not in taken:
-        return kind
-    return next(name for number in range(2, len(taken) + 3) if (name := f"{kind}_{number}") not in taken)
-
-
-def _backend(kind: str, where: str, name: str) -> Backend:
-    if kind == "local":
-        from .backends.local import LocalBackend
-
-        if not where:
-            raise ConfigError("its path is empty: name the directory of the media", backend=name)
-        try:
-            return LocalBackend(where, name=name)
-        except ValueError:  # NUL, or half a surrogate pair; ConfigError is none
-            raise ConfigError(f"{where!r} is not a possible path", backend=name) from None
-    if kind == "memory":
-        from .backends.memory import MemoryBackend
-
-        if where.partition(":")[2]:
-            raise ConfigError("memory: takes nothing behind the colon", backend=name)
-        return MemoryBackend(name=name)
-    if kind == "s3":
-        return _s3(where, name)
-    if kind == "http":
-        return _http(where, name)
-    raise ConfigError(
-        f"{kind}: is no kind of backend known here; there are s3://bucket, https://host/path/, memory:, and paths "
-        f"(a path that looks like this is written with ./ before it)",
-        backend=name,
-    )
-
-
-def _s3(where: str, name: str) -> Backend:
-    from .backends.s3 import S3Backend
-
-    form = "give s3://bucket[/location][?region=...&profile=...]"
-    if not where[3:].startswith("//"):
-        raise ConfigError(f"s3: without //; {form}", backend=name)
-    try:
-        parts = urlsplit(where)
-    except ValueError:
-        raise ConfigError(f"not a usable spec; {form}", backend=name) from None
-    if "@" in parts.netloc:
-        # The text is not repeated: what stands before the @ is probably a secret.
-        raise ConfigError("keys do not belong into a spec; use profile=NAME or the environment", backend=name)
-    if parts.fragment:
-        raise ConfigError("'#' has no meaning in a spec", backend=name)
-    options = _options(parts.query, name)
-    location = parts.path.strip("/")
-    if location and "location" in options:
-        raise ConfigError("the location stands twice, in the path and as an option", backend=name)
-    options.setdefault("location", location)
-    return S3Backend(parts.netloc, name=name, **options)
-
-
-def _http(where: str, name: str) -> Backend:
-    """Make the backend of ``https://host/path/#option=value``: a fragment, since it is what no server is ever sent."""
-    from .backends.http_origin import HTTPOriginBackend
-
-    base_url, _, fragment = where.partition("#")
-    try:
-        pairs = parse_qsl(fragment, keep_blank_values=True, strict_parsing=True) if fragment else []
-    except ValueError:
-        raise ConfigError("behind '#' options are written option=value, with & between them", backend=name) from None
-    options: dict[str, Any] = {}
-    for option, value in pairs:
-        if option not in HTTP_OPTIONS:
-            if _SECRET.search(option) or option in ("username", "headers"):
-                raise ConfigError(
-                    f"{option} does not belong into a spec; use HTTPOriginBackend in Python", backend=name
-                )
-            raise ConfigError(f"unknown option {option!r}; {_hint(option, HTTP_OPTIONS)}", backend=name)
-        if not value:
-            raise ConfigError(f"option {option} has no value", backend=name)
-        if option in ("exclude", "only"):  # a pattern each time
-            options.setdefault(option, []).append(value)
-            continue
-        if option in options:
-            raise ConfigError(f"option {option} stands twice", backend=name)
-        if option == "check" and value not in ("true", "false"):
-            raise ConfigError(f"check: {value!r} is neither true nor false", backend=name)
-        options[option] = value == "true" if option == "check" else value
-    return HTTPOriginBackend(base_url, name=name, **options)
-
-
-def _options(query: str, name: str) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    try:
-        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True) if query else []
-    except ValueError:
-        raise ConfigError("options are written option=value, with & between them", backend=name) from None
-    for option, value in pairs:
-        if option not in S3_OPTIONS:
-            if _SECRET.search(option):
-                raise ConfigError(
-                    f"{option} does not belong into a spec; use profile=NAME or the environment", backend=name
-                )
-            raise ConfigError(f"unknown option {option!r}; {_hint(option, S3_OPTIONS)}", backend=name)
-        if option in options:
-            raise ConfigError(f"option {option} stands twice", backend=name)
-        if not value:
-            raise ConfigError(f"option {option} has no value", backend=name)
-        options[option] = value
-    return options
 
 
 class PolicyOptions(TypedDict, total=False):
@@ -235,7 +71,7 @@ def check_options(given: Collection[str], known: Sequence[str]) -> None:
     """Raise ``ConfigError`` for an option that nobody knows."""
     for option in given:
         if option not in known:
-            raise ConfigError(f"unknown option {option!r}; {_hint(option, known)}")
+            raise ConfigError(f"unknown option {option!r}; {hint(option, known)}")
 
 
 def check_switch(option: str, value: object) -> bool:
@@ -252,7 +88,8 @@ def build_dotfiles(patterns: Sequence[str]) -> DotfileRule:
     return DotfileRule(patterns)
 
 
-def _hint(name: str, known: Sequence[str]) -> str:
+def hint(name: str, known: Sequence[str]) -> str:
+    """Say what may have been meant by ``name``, else what there is."""
     close = difflib.get_close_matches(name, known, 1, 0.5)
     return f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
 

@@ -20,10 +20,8 @@ from typing import Any, NamedTuple, Unpack, cast
 
 from .config import (
     PolicyOptions,
-    Spec,
     build_dotfiles,
     build_policy,
-    build_stack,
     check_authorize,
     check_options,
     check_prefix,
@@ -36,6 +34,7 @@ from .core.model import Held, Outcome, Pass, Plan, Refused, Request, Unavailable
 from .core.plan import ON_MISS_ALONE, decide, judged
 from .core.plan import without_app as plan_without_app
 from .reply import Reply, joined
+from .specs import Spec, build_stack
 from .stack.remote_handle import RemoteHandle
 from .stack.stack import MediaStack
 from .stack.steps import Steps, Wait, run

@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
-from .config import Spec
 from .core.errors import ContentChanged
 from .core.model import REQUEST_HEADERS, Pass, Slice
 from .reply import Reply
 from .service import Options, make_service, without_app
+from .specs import Spec
 from .stack.stack import MediaStack
 from .stack.steps import run
 

@@ -11,8 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mediamw import ConfigError, LocalBackend, MediaStack, MemoryBackend, S3Backend
-from mediamw.config import MAX_PLACEHOLDER_BYTES, build_policy, build_stack, check_prefix
+from mediamw.config import MAX_PLACEHOLDER_BYTES, build_policy, check_prefix
 from mediamw.core.plan import Placeholder, Policy
+from mediamw.specs import build_stack
 
 SECRET = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY"
 
@@ -104,14 +105,102 @@ def test_buckets(spec: str, shown: str, url: str) -> None:
     (made,) = build_stack([spec]).backends
     assert isinstance(made, S3Backend)
     assert repr(made).startswith(f"S3Backend({shown!r}, name='s3'")
-    assert made._http is not None
-    assert made._http.origin + made._path == url
+    assert made._place is not None
+    assert made._place.origin + made._place.path == url
 
 
 def test_options_arrive() -> None:
     (made,) = build_stack(["prod=s3://acme?profile=acme-ro"]).backends
     assert isinstance(made, S3Backend)
     assert (made.name, made._account._profile) == ("prod", "acme-ro")
+
+
+@pytest.mark.parametrize(
+    ("query", "url"),
+    [
+        (
+            "region=eu-west-1&dualstack=true&anonymous=true",
+            "https://acme.s3.dualstack.eu-west-1.amazonaws.com/up/a.jpg",
+        ),
+        ("anonymous=true&dualstack=false", "https://acme.s3.us-east-1.amazonaws.com/up/a.jpg"),
+        (
+            "anonymous=true&public_endpoint_url=http://localhost:9000&endpoint_url=http://minio:9000",
+            "http://localhost:9000/acme/up/a.jpg",
+        ),
+        ("custom_domain=cdn.example.com", "https://cdn.example.com/up/a.jpg"),
+        ("custom_domain=https://cdn.example.com/m", "https://cdn.example.com/m/up/a.jpg"),
+    ],
+)
+def test_where_a_spec_sends_browsers(query: str, url: str) -> None:
+    (made,) = build_stack([f"s3://acme/up?{query}"]).backends
+    assert isinstance(made, S3Backend)
+    assert made.sign("a.jpg", "GET", 0) == (url, None)  # type: ignore[arg-type]
+
+
+def test_access_points_by_spec() -> None:
+    (made,) = build_stack(["s3://arn:aws:s3:eu-west-1:123456789012:accesspoint:acme/up?region=us-east-1"]).backends
+    assert repr(made) == "S3Backend('s3://arn:aws:s3:eu-west-1:123456789012:accesspoint:acme/up', name='s3')"
+
+
+def test_rules_by_spec() -> None:
+    spec = (
+        "s3://acme?profile=x&delivery=redirect&exclude=invoices/&exclude=*.tmp&only=homes/&only=*.pdf"
+        "&delivery_by=proxy:*.svg&delivery_by=proxy:a:b&delivery_by=redirect:*.pdf"
+    )
+    (made,) = build_stack([spec]).backends
+    assert isinstance(made, S3Backend)
+    rules = made.rules
+    assert (rules.delivery, rules.check) == ("redirect", True)
+    asked = {"homes/a.jpg": True, "x/a.pdf": True, "homes/a.tmp": False, "homes/invoices/a": False, "x.jpg": False}
+    assert {name: bool(rules.lets(name)) for name in asked} == asked  # type: ignore[arg-type]
+    delivered = {"a.svg": "proxy", "a:b": "proxy", "a.pdf": "redirect", "a.jpg": "redirect"}
+    assert {name: rules.delivery_of(name, rules.delivery) for name in delivered} == delivered  # type: ignore[arg-type]
+    (unchecked,) = build_stack(["s3://acme?profile=x&check=false"]).backends
+    assert isinstance(unchecked, S3Backend)
+    assert unchecked.rules.check is False
+    (plain,) = build_stack(["s3://acme?profile=x"]).backends
+    assert isinstance(plain, S3Backend)
+    assert (plain.rules.delivery, plain.rules.check, plain.rules.has_patterns) == (None, True, False)
+
+
+def test_numbers_and_switches_by_spec(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("")
+    (made,) = build_stack(
+        ["s3://acme?profile=x&url_life=4000&url_window=60&missing_on_403=true&verify=ca.pem"]
+    ).backends
+    assert isinstance(made, S3Backend)
+    assert (made._life, made._window, made._missing_on_403, made._account._verify) == (4000, 60, True, "ca.pem")
+    for text, verify in (("false", False), ("true", True)):
+        (made,) = build_stack([f"s3://acme?profile=x&missing_on_403=false&verify={text}"]).backends
+        assert isinstance(made, S3Backend)
+        assert (made._missing_on_403, made._account._verify) == (False, verify)
+
+
+@pytest.mark.parametrize("option", ["anonymous", "check", "dualstack", "missing_on_403"])
+@pytest.mark.parametrize("text", ["True", "1", "yes", "on", "FALSE", "0", "no"])
+def test_switches_are_true_or_false(option: str, text: str) -> None:
+    with pytest.raises(ConfigError, match=f"'s3': {option}: '{text}' is neither true nor false"):
+        build_stack([f"s3://acme?{option}={text}"])
+
+
+@pytest.mark.parametrize(
+    ("option", "way_out"),
+    [
+        ("cloudfront_key", "cloudfront_key=...) in Python"),
+        ("cloudfront_key_id", "cloudfront_key=...) in Python"),
+        ("proxies", "set HTTPS_PROXY, or give proxies"),
+        ("proxy", "set HTTPS_PROXY, or give proxies"),
+        ("access_key_id", "use profile=NAME or the environment"),
+        ("secret_access_key", "use profile=NAME or the environment"),
+        ("session_token", "use profile=NAME or the environment"),
+        ("private_key", "use profile=NAME or the environment"),
+    ],
+)
+def test_what_never_stands_in_a_spec(option: str, way_out: str) -> None:
+    with pytest.raises(ConfigError, match=f"{option} does not belong into a spec; ") as caught:
+        build_stack([f"s3://acme?{option}={SECRET}"])
+    assert way_out in str(caught.value)
+    assert SECRET not in repr(caught.value)
 
 
 def test_names() -> None:
@@ -160,11 +249,25 @@ def test_backends_that_are_made_already() -> None:
         (["s3://acme?regoin=b"], "unknown option 'regoin'; did you mean region?"),
         (
             ["s3://acme?zzzz=b"],
-            "unknown option 'zzzz'; there are addressing_style, endpoint_url, location, profile, region",
+            "unknown option 'zzzz'; there are addressing_style, anonymous, check, custom_domain, delivery, ",
         ),
         (["s3://acme?Region=b"], "unknown option 'Region'; did you mean region?"),
         (["s3://acme?writable=true"], "unknown option 'writable'"),
         (["s3://acme?addressing_style=dns"], "addressing_style 'dns'"),
+        (["s3://acme?url_life=1h"], "url_life: '1h': give a whole number"),
+        (["s3://acme?url_window=-1"], "url_window: '-1': give a whole number"),
+        (["s3://acme?url_life=100"], "url_window 900: it is at least 1 second, and url_life (100)"),
+        (["s3://acme?verify=missing.pem"], "verify: there is no CA bundle 'missing.pem'"),
+        (["s3://acme?delivery=stream"], "delivery: 'stream' is none of redirect, proxy"),
+        (["s3://acme?delivery_by=*.svg"], "delivery_by: '*.svg': write DELIVERY:PATTERN"),
+        (["s3://acme?delivery_by=proxy:"], "delivery_by: 'proxy:': write DELIVERY:PATTERN"),
+        (["s3://acme?delivery_by=stream:*.svg"], "delivery_by: 'stream' is none of"),
+        (["s3://acme?delivery_by=proxy:a&delivery_by=redirect:a"], "delivery_by: 'a' stands twice"),
+        (["s3://acme?exclude="], "option exclude has no value"),
+        (["s3://acme?exclude=%23"], "exclude: '#' is not a pattern"),
+        (["s3://acme?anonymous=true&profile=x"], "anonymous and profile contradict"),
+        (["s3://acme?custom_domain=cdn"], "custom_domain: give cdn.example.com"),
+        (["s3://arn:aws:s3::1:accesspoint:a.mrap"], "SigV4A"),
         (["s3://acme?region=a b"], "region 'a b'"),
         (["s3://acme?endpoint_url=localhost"], "endpoint"),
         (["s3://acme#top"], "'#' has no meaning"),

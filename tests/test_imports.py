@@ -22,7 +22,8 @@ FLOORS = {
     "core": 0,
     "backends": 1,
     "stack": 2,
-    "config": 3,
+    "config": 2,
+    "specs": 3,
     "reply": 3,
     "service": 4,
     "wsgi": 5,
@@ -189,9 +190,7 @@ STACK = (
     "s = MediaStack([LocalBackend('media'), S3Backend('acme', access_key_id='a', secret_access_key='b')]);"
     "assert s.backends[1].can_sign(0); s.backends[1].sign('a.jpg', 'GET', 0)"
 )
-SPECS = (
-    "from mediamw.config import build_stack; build_stack(['./media', 'p=s3://acme?endpoint_url=http://h&profile=x'])"
-)
+SPECS = "from mediamw.specs import build_stack; build_stack(['./media', 'p=s3://acme?endpoint_url=http://h&profile=x'])"
 SERVES = (
     "import mediamw.wsgi as w;"
     "a = w.MediaMiddleware(None, ['.', 'memory:']);"

@@ -72,7 +72,7 @@ class Rules:
         """Say whether the backend may be asked for ``key``."""
         if self._exclude is not None and self._exclude(key):
             return False
-        return self._only is None or self._only(key)
+        return self._only is None or bool(self._only(key))  # older pathspecs return None for False
 
     def delivery_of(self, key: Key, default: Delivery | None) -> Delivery | None:
         """Return how ``key`` is delivered: as the first pattern that matches says, else by ``default``."""

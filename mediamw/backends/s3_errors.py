@@ -12,8 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
+from ..core.errors import BackendUnavailable, Unreachable
 from ..core.http_dates import parse_http_date
+from .renewal import PerProcess
 from .sigv4 import Signer
 
 OWN_URL_LIFE_SECONDS: Final = 900
@@ -24,6 +27,10 @@ REASON_BYTES: Final = 4096
 
 REASON_SECONDS: Final = 60.0
 """For how long a GET's answer explains the HEADs of all keys, so that a missing file costs no second request."""
+
+RETRY_SECONDS: Final = 10
+MAX_RETRY_SECONDS: Final = 300
+"""What a Retry-After may say. Without one, or beyond, it is ``RETRY_SECONDS``."""
 
 _WAIT_SECONDS = 2.0
 _CODE = re.compile(rb"<Error[\s>].*?<Code>\s*([A-Za-z0-9._]{1,64})\s*</Code>", re.DOTALL)
@@ -42,6 +49,14 @@ _NO_RIGHT = (
     "the key may not read there, or it may not list the bucket, in which case S3 says 403 for every missing file "
     "(allow s3:ListBucket, or give S3Backend(..., missing_on_403=True))"
 )
+
+
+_NOT_PUBLIC = (
+    "anonymous=True, but not everybody may read there: give credentials instead, or, if the bucket is public but may "
+    "not be listed, in which case S3 says 403 for every missing file, S3Backend(..., missing_on_403=True)"
+)
+_ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
+_NO_ANSWER = {"HTTPClientError", "ConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "SSLError"}
 
 
 class Reason(NamedTuple):
@@ -64,14 +79,15 @@ class Reasons:
 
     def __init__(self) -> None:
         self._kept: dict[int, tuple[float, Reason]] = {}  # until when, on the monotonic clock
-        self._lock = threading.Lock()
+        self._lock = PerProcess(threading.Lock)
 
     def find(self, status: int, headers: Mapping[str, str], ask: Callable[[], tuple[int, bytes]]) -> Reason:
         """Return why HEAD answered 403 or 404. ``ask`` is a GET of the same key: status and start of the body."""
         if status not in (403, 404) or (status == 403 and clock_is_off(headers)):
             return NOT_ASKED
         # Of many that are refused at once one asks. The others wait for it, but not for long: it may hang.
-        mine = self._lock.acquire(timeout=_WAIT_SECONDS)
+        lock = self._lock.get()
+        mine = lock.acquire(timeout=_WAIT_SECONDS)
         try:
             until, reason = self._kept.get(status, (0.0, NOT_ASKED))
             if time.monotonic() < until:
@@ -82,7 +98,7 @@ class Reasons:
             return reason
         finally:
             if mine:
-                self._lock.release()
+                lock.release()
 
     def doubt(self) -> None:
         """Have the next 404 asked for its reason again: who has failed may be another S3 by now, or none."""
@@ -102,6 +118,35 @@ def clock_is_off(headers: Mapping[str, str]) -> bool:
     return there is not None and abs(there - time.time()) > OWN_URL_LIFE_SECONDS
 
 
+def refused(
+    bucket: str,
+    origin: str,
+    signer: Signer,
+    status: int,
+    headers: Mapping[str, str],
+    reason: Reason = NOT_ASKED,
+    *,
+    backend: str = "",
+    key: str = "",
+) -> BackendUnavailable:
+    """Make the error for an answer to a HEAD that tells nothing of the key: overloaded, or refused and why."""
+    is_down = status >= 500 or reason.status >= 500 or reason.code == "SlowDown"
+    kind = Unreachable if is_down else BackendUnavailable
+    why = explain(bucket, origin, signer, status, headers, reason)
+    return kind(why, backend=backend, key=key, operation="open", retry_after=retry_after(headers))
+
+
+def retry_after(headers: Mapping[str, str]) -> int:
+    """Return the seconds of Retry-After (a number or a date) if they are sane: at least one, at most five minutes."""
+    said = headers.get("Retry-After", "").strip()
+    if said.isascii() and said.isdigit() and len(said) < 10:
+        seconds = int(said)
+    else:
+        moment = parse_http_date(said, 0)
+        seconds = 0 if moment is None else round(moment - time.time())
+    return seconds if 0 < seconds <= MAX_RETRY_SECONDS else RETRY_SECONDS
+
+
 def explain(
     bucket: str, origin: str, signer: Signer, status: int, headers: Mapping[str, str], reason: Reason = NOT_ASKED
 ) -> str:
@@ -112,19 +157,108 @@ def explain(
         return f"bucket {bucket} is in {region}, not in {signer.region}: set region={region}"
     if status == 200:
         return f"bucket {bucket} did not say how long the file is (no Content-Length)"
-    if status in (400, 403) and clock_is_off(headers):
+    if status in (400, 403) and signer.credentials.access_key_id and clock_is_off(headers):
         return f"bucket {bucket} answered {status}: this machine's clock is off, there it is {headers['Date']}"
     if status == 400 and signer.credentials.session_token is not None:
         return f"{said}: the session token has expired, or it is not of this key"
+    if status == 403 and not signer.credentials.access_key_id:
+        return f"{said}: {_NOT_PUBLIC}"
     if status == 403 and reason.code in _KEY_OR_CLOCK:
         return f"{said}: {_KEY_OR_CLOCK[reason.code]}"
     if status == 403:
         wrong_key = "" if reason.code == "AccessDenied" else "the secret or the access key id is wrong, or "
         return f"{said}: {wrong_key}{_NO_RIGHT}"
     if status == 404 and reason.code == "NoSuchBucket":
-        return f"there is no bucket {bucket} at {origin}: correct the bucket's name, or set endpoint_url and region"
+        return _no_bucket(bucket, origin)
     if status == 404 and reason == (404, ""):
         return f"{origin} answered 404 for bucket {bucket}, but not as S3 does: check endpoint_url"
     if status == 404:
         return f"{said} to HEAD and {reason.status} to GET: it cannot be told whether the file is there"
+    if status >= 500:
+        return f"{said} to HEAD: it is overloaded or out of order, and is asked again later"
     return f"{said} to HEAD"
+
+
+def _no_bucket(bucket: str, origin: str) -> str:
+    return (
+        f"there is no bucket {bucket} at {origin}: correct the bucket's name, or set endpoint_url and region, "
+        "or leave it out if it was deleted"
+    )
+
+
+def archived(headers: Mapping[str, str]) -> str | None:
+    """Say why an object that a HEAD finds cannot be read all the same: it is in an archive and not restored."""
+    storage = headers.get("x-amz-storage-class", "")
+    tier = storage if storage in _ARCHIVES else headers.get("x-amz-archive-status", "")
+    restore = headers.get("x-amz-restore", "")
+    if not tier or 'ongoing-request="false"' in restore:
+        return None
+    wait = "is being restored, which takes hours" if "true" in restore else "has to be restored first"
+    return f"it is archived ({tier}) and {wait}: aws s3api restore-object, or copy it to another storage class"
+
+
+def account_error(error: Exception, backend: str, profile: str | None) -> BackendUnavailable:
+    """Make the error for what botocore raises when it looks for credentials or configuration."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    of_profile = f" (profile={profile})" if profile is not None else ""
+    if names & {"SSOError", "TokenRetrievalError"}:
+        option = f" --profile {profile}" if profile is not None else ""
+        return BackendUnavailable(
+            f"AWS credentials{of_profile}: the SSO session has expired, or nobody has logged in: "
+            f"run aws sso login{option}",
+            backend=backend,
+        )
+    if "ProfileNotFound" in names:
+        return BackendUnavailable(
+            f"AWS configuration{of_profile}: {error}: correct profile= or AWS_PROFILE, or add it to ~/.aws/config",
+            backend=backend,
+        )
+    if names & _NO_ANSWER:
+        return Unreachable(
+            f"AWS credentials{of_profile}: {_server(error)} could not be reached: {type(error).__name__} "
+            "(check the network, HTTPS_PROXY, proxies= and verify=)",
+            backend=backend,
+        )
+    if names & {"ConfigParseError", "ConfigNotFound"}:
+        return BackendUnavailable(f"AWS configuration{of_profile}: {error}", backend=backend)
+    if "ClientError" in names:
+        return BackendUnavailable(
+            f"AWS credentials{of_profile}: {error}: check role_arn and source_profile, and what the role trusts",
+            backend=backend,
+        )
+    return BackendUnavailable(f"AWS credentials{of_profile}: {error}", backend=backend)
+
+
+def listing_error(error: Exception, bucket: str, origin: str, backend: str) -> BackendUnavailable:
+    """Make the error for what botocore raises when it lists."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if names & _NO_ANSWER:
+        text = f"listing failed: {origin} could not be reached: {type(error).__name__}"
+        return Unreachable(text, backend=backend, operation="list")
+    answer = getattr(error, "response", None) if "ClientError" in names else None
+    if not isinstance(answer, dict):
+        return BackendUnavailable(f"listing failed: {error}", backend=backend, operation="list")
+    code = str(answer.get("Error", {}).get("Code", ""))
+    about = answer.get("ResponseMetadata", {})
+    if about.get("HTTPStatusCode", 0) >= 500 or code == "SlowDown":
+        return Unreachable(
+            f"listing failed: {error}",
+            backend=backend,
+            operation="list",
+            retry_after=retry_after({"Retry-After": about.get("HTTPHeaders", {}).get("retry-after", "")}),
+        )
+    ways_out = {
+        **_KEY_OR_CLOCK,
+        "AccessDenied": "allow s3:ListBucket",
+        "NoSuchBucket": _no_bucket(bucket, origin),
+        "AuthorizationHeaderMalformed": "set region= to the bucket's",
+    }
+    way_out = f": {ways_out[code]}" if code in ways_out else ""
+    return BackendUnavailable(f"listing failed: {error}{way_out}", backend=backend, operation="list")
+
+
+def _server(error: Exception) -> str:
+    """The server that botocore could not reach. Never a proxy's URL, which may hold a password, and no query."""
+    url = str(getattr(error, "kwargs", {}).get("endpoint_url", ""))
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}" if parts.hostname else "the service that gives them"

@@ -31,11 +31,15 @@ class Credentials:
 
 
 class Signer:
-    """Signs for one credential and one region. Threads may share it."""
+    """Signs for one credential, one region and one service (access points of some kinds are none of S3's).
 
-    def __init__(self, credentials: Credentials, region: str) -> None:
+    Threads may share it.
+    """
+
+    def __init__(self, credentials: Credentials, region: str, service: str = "s3") -> None:
         self.credentials = credentials
         self.region = region
+        self.service = service
         self._day: tuple[str, bytes] = ("", b"")  # the date, and the key derived for it
 
     def __repr__(self) -> str:
@@ -60,7 +64,7 @@ class Signer:
         """
         moment = datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%SZ")
         day = moment[:8]
-        scope = f"{day}/{self.region}/s3/aws4_request"
+        scope = f"{day}/{self.region}/{self.service}/aws4_request"
         auth = (
             f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={_encode(f'{self.credentials.access_key_id}/{scope}')}"
             f"&X-Amz-Date={moment}&X-Amz-Expires={life}"
@@ -85,10 +89,36 @@ class Signer:
         known, key = self._day
         if known != day:
             key = ("AWS4" + self.credentials.secret_access_key).encode()
-            for part in (day, self.region, "s3", "aws4_request"):
+            for part in (day, self.region, self.service, "aws4_request"):
                 key = hmac.digest(key, part.encode(), "sha256")
             self._day = (day, key)  # one assignment: another thread sees the old pair or the new one
         return key
+
+
+class NoSigner(Signer):
+    """Stands where a signer does for a bucket that anybody may read: its URLs are plain, and good for ever."""
+
+    def __init__(self, region: str) -> None:
+        super().__init__(Credentials("", ""), region)
+
+    def presign(
+        self,
+        method: str,
+        origin: str,
+        path: str,
+        *,
+        at: int,
+        life: int,
+        query: Iterable[tuple[str, str]] = (),
+    ) -> str:
+        """Return the URL of ``origin`` + ``path``, with no signature."""
+        parameters = "&".join(f"{_encode(name)}={_encode(value)}" for name, value in query)
+        return plain_url(origin, path) + (f"?{parameters}" if parameters else "")
+
+
+def plain_url(origin: str, path: str) -> str:
+    """Return ``origin`` + ``path``, encoded as S3 and signatures have it: once, and never normalised."""
+    return origin + quote(path, safe="/~")
 
 
 def _encode(text: str) -> str:

@@ -15,8 +15,8 @@ import logging
 import sys
 from typing import Final
 
-from ..config import build_stack
 from ..service import MediaService
+from ..specs import build_stack
 from ..stack.trace import Said
 from .options import add_backends, add_prefix
 

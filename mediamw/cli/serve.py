@@ -20,8 +20,8 @@ from functools import partial
 from typing import Any
 
 from ..backends.local import LocalBackend
-from ..config import build_stack
 from ..core.errors import ConfigError
+from ..specs import build_stack
 from ..stack.stack import MediaStack
 from .loading import Interface, interface_of, load_app
 from .options import add_backends, add_prefix

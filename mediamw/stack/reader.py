@@ -122,8 +122,9 @@ class RemoteReader(_Reader):
         if start != self._at or (not self._rest and start >= self._stop):
             self._request(start, stop)
         self._at = -1  # whoever reads on after a failure asks anew
-        while not self._rest:
-            self._rest = self._next_piece()
+        # A buffer full, however small the pieces are that come: who looks at a header here and there asks once.
+        while len(self._rest) < min(stop, self._stop, start + BUFFER_BYTES) - start:
+            self._rest += self._next_piece()
         data = self._rest[: stop - start]
         self._rest = self._rest[len(data) :]
         self._at = start + len(data)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from mediamw.backends.s3 import S3Backend
 from mediamw.testing.strict_s3 import StrictS3
 
+from ..faults.scripted import Origin
 from .s3_world import Clock, assert_logs_no_secret, backend, s3_server
 
 
@@ -36,3 +38,15 @@ def prod(s3: StrictS3) -> Iterator[S3Backend]:
     made = backend(s3)
     yield made
     made.close()
+
+
+@pytest.fixture
+def origin() -> Iterator[Callable[..., Origin]]:
+    with contextlib.ExitStack() as stack:
+
+        def make(*script: bytes | None) -> Origin:
+            made = Origin(*script)
+            stack.callback(made.close)
+            return made
+
+        yield make

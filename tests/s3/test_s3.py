@@ -316,8 +316,8 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of 7 keys: what S3 does after 1,000."""
     original = s3_module.AWSAccount.read_only_client
 
-    def client(self: Any, style: str) -> Any:
-        made = original(self, style)
+    def client(self: Any, *arguments: Any) -> Any:
+        made = original(self, *arguments)
 
         def limit(params: dict[str, Any], **_: Any) -> None:
             params["MaxKeys"] = 7
@@ -387,8 +387,8 @@ def test_every_listing_closes_its_client(s3: StrictS3, prod: S3Backend, monkeypa
     closed = []
     original = s3_module.AWSAccount.read_only_client
 
-    def client(self: Any, style: str) -> Any:
-        made = original(self, style)
+    def client(self: Any, *arguments: Any) -> Any:
+        made = original(self, *arguments)
         close = made.close
         made.close = lambda: (closed.append(1), close())
         return made

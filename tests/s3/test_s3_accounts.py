@@ -230,7 +230,7 @@ class Renewing:
 
 def temporary(renewing: Renewing) -> S3Backend:
     made = S3Backend(BUCKET, region="us-east-1")
-    made._account._source = renewing.source
+    made._account._mine.get().source = renewing.source
     made.prepare()
     return made
 

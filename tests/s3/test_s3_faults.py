@@ -25,18 +25,6 @@ OK_HEAD = b'HTTP/1.1 200 OK\r\nContent-Length: 10\r\nETag: "1"\r\n\r\n'
 
 
 @pytest.fixture
-def origin() -> Iterator[Callable[..., Origin]]:
-    with contextlib.ExitStack() as stack:
-
-        def make(*script: bytes | None) -> Origin:
-            made = Origin(*script)
-            stack.callback(made.close)
-            return made
-
-        yield make
-
-
-@pytest.fixture
 def connect() -> Iterator[Callable[[str], S3Backend]]:
     with contextlib.ExitStack() as stack:
 

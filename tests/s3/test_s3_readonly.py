@@ -194,6 +194,15 @@ KEYS = {"access_key_id": ID, "secret_access_key": SECRET}
                 f"{SECRET}://h",
             )
         ),
+        ("dualstack", {"dualstack": 1}),
+        ("anonymous", {"anonymous": "true"}),
+        ("missing_on_403", {"missing_on_403": None}),
+        ("public_endpoint_url", {"public_endpoint_url": f"http://{ID}:{SECRET}@h"}),
+        ("public_endpoint_url", {"public_endpoint_url": "h"}),
+        ("delivery", {"delivery": "stream"}),
+        ("exclude", {"exclude": "a/"}),
+        ("only", {"only": ["#"]}),
+        ("check", {"check": "false"}),
         ("profile", {"profile": ""}),
         ("profile", {"profile": "acme-ro", **KEYS}),
         ("secret_access_key", {"access_key_id": ID}),
@@ -239,3 +248,25 @@ def test_every_bad_argument_is_named(named: str, options: dict[str, Any]) -> Non
 )
 def test_what_is_unusual_and_right(options: dict[str, Any]) -> None:
     S3Backend(**({"bucket": "acme-media"} | options))
+
+
+def test_an_option_that_nobody_knows() -> None:
+    """The rules are taken as **rules: a slip of the pen must not vanish among them."""
+    with pytest.raises(TypeError, match="unexpected keyword argument 'regoin'"):
+        S3Backend("acme", regoin="eu-west-1")  # type: ignore[call-arg]
+
+
+def test_the_options_of_a_spec_are_the_backend_s() -> None:
+    """All that S3Backend takes stands in a spec, or is refused there with the way out."""
+    import inspect
+
+    from mediamw.backends.rules import RuleOptions
+    from mediamw.specs import S3_OPTIONS, refused_in_specs
+
+    given = {*inspect.signature(S3Backend).parameters, *RuleOptions.__annotations__} - {
+        "bucket",
+        "name",
+        "rules",
+        "self",
+    }
+    assert {option for option in given if refused_in_specs(option) is None} == set(S3_OPTIONS)

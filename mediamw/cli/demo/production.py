@@ -70,6 +70,7 @@ def make_stack(folder: Path, s3: StrictS3, secret: str) -> MediaStack:
         region=s3.region,
         access_key_id=ACCESS_KEY_ID,
         secret_access_key=secret,
+        proxies={},  # production is on this machine
         name="production",
     )
     return MediaStack([local, lower], base_url="/media/")

@@ -1,0 +1,174 @@
+"""The options of S3Backend: what each may be, and which exclude each other.
+
+Every fault is a ``ConfigError`` that names the option and the way out. Values that might be or hold a secret (keys,
+endpoints, proxies) are not repeated.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..core.errors import ConfigError
+from ..core.keys import refusal
+from .s3_hosts import Domain, domain_host, endpoint_host
+from .sigv4 import MAX_LIFE_SECONDS, Credentials
+
+LEAST_REST_SECONDS = 300
+"""A URL is handed out only while it has this long to live: a page that loads slowly still gets its images."""
+
+_ARN = r"arn:aws[a-z-]*:s3(?:-[a-z-]+)?:[A-Za-z0-9.:/_-]{1,200}"
+# Old buckets have capitals.
+_BUCKET = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,254}}|{_ARN}")
+_HOST_BUCKET = re.compile(r"[a-z0-9][a-z0-9.:-]*")
+_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_SERVER = "give scheme, host, port and path alone, such as https://s3.example.com:9000"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What ``S3Backend`` was given, to be checked as a whole."""
+
+    name: str
+    bucket: str
+    location: str
+    region: str | None
+    endpoint_url: str | None = field(repr=False)
+    public_endpoint_url: str | None = field(repr=False)
+    custom_domain: str | None = field(repr=False)
+    cloudfront_key_id: str | None
+    cloudfront_key: str | bytes | None = field(repr=False)
+    addressing_style: str
+    dualstack: bool
+    anonymous: bool
+    profile: str | None
+    access_key_id: str | None = field(repr=False)
+    secret_access_key: str | None = field(repr=False)
+    session_token: str | None = field(repr=False)
+    url_life: int
+    url_window: int
+    missing_on_403: bool
+    proxies: Mapping[str, str] | None = field(repr=False)
+    verify: bool | str | None
+
+    def check(self) -> None:
+        """Raise ``ConfigError`` for what can be told without asking anybody."""
+        self._check_bucket()
+        if self.region is not None and not _REGION.fullmatch(self.region):
+            raise self._wrong(f"region {self.region!r}: give a region's name, such as eu-west-1")
+        if self.profile == "":
+            raise self._wrong("profile is empty: give its name, or leave it out for botocore's chain")
+        for option in ("dualstack", "anonymous", "missing_on_403"):
+            if not isinstance(value := getattr(self, option), bool):
+                raise self._wrong(f"{option}: {value!r} is neither True nor False")
+        self._check_lives()
+        self._check_network()
+        if self.dualstack and self.endpoint_url is not None:
+            raise self._wrong("dualstack is AWS's: with endpoint_url, give the URL of the server that you mean")
+        if self.public_endpoint_url is not None and self.custom_domain is not None:
+            raise self._wrong("public_endpoint_url and custom_domain both say what browsers see: give one of them")
+
+    def credentials(self) -> Credentials | None:
+        """Return the explicit keys; empty ones for anonymous access; None if botocore is to be asked."""
+        given = {
+            "access_key_id": self.access_key_id,
+            "secret_access_key": self.secret_access_key,
+            "session_token": self.session_token,
+        }
+        if self.anonymous:
+            for option, value in {"profile": self.profile, **given}.items():
+                if value is not None:
+                    raise self._wrong(f"anonymous and {option} contradict each other: give one of them")
+            return Credentials("", "")
+        if self.access_key_id is None and self.secret_access_key is None:
+            if self.session_token is not None:
+                raise self._wrong("session_token without access_key_id and secret_access_key")
+            return None
+        if not self.access_key_id or not self.secret_access_key:
+            raise self._wrong("access_key_id and secret_access_key belong together: one is missing")
+        for option, value in given.items():
+            if value is not None and not re.fullmatch("[!-~]+", value):
+                raise self._wrong(f"{option} is empty, or holds white space or what else no key holds")
+        if self.profile is not None:
+            raise self._wrong("profile and access_key_id are two sources of credentials: give one of them")
+        return Credentials(self.access_key_id, self.secret_access_key, self.session_token)
+
+    def endpoint(self, option: str) -> tuple[str, str] | None:
+        """Return (origin, path before the key) of ``endpoint_url`` or ``public_endpoint_url``, None if not given."""
+        url: str | None = getattr(self, option)
+        if url is None:
+            return None
+        if self.bucket.startswith("arn:"):
+            raise self._wrong(f"{option}: access points (an ARN as bucket) are AWS's, leave {option} out")
+        host = endpoint_host(self.bucket, url, self.addressing_style)
+        if host is None:  # not repeated: keys may stand in it
+            raise self._wrong(f"{option}: {_SERVER}")
+        return host
+
+    def domain(self) -> Domain | None:
+        """Return the domain that browsers see, with its signer if there is one."""
+        if (self.cloudfront_key_id is None) != (self.cloudfront_key is None):
+            raise self._wrong("cloudfront_key_id and cloudfront_key belong together: one is missing")
+        if self.custom_domain is None:
+            if self.cloudfront_key is not None:
+                raise self._wrong("cloudfront_key without custom_domain: give the domain of the distribution")
+            return None
+        host = domain_host(self.custom_domain)
+        if host is None:  # not repeated: keys may stand in it
+            raise self._wrong("custom_domain: give cdn.example.com, or https://cdn.example.com/path")
+        if self.cloudfront_key is None or self.cloudfront_key_id is None:
+            return Domain(*host)
+        from .cloudfront import CloudFrontSigner
+
+        return Domain(*host, CloudFrontSigner(self.cloudfront_key_id, self.cloudfront_key, self.name))
+
+    def _check_bucket(self) -> None:
+        bucket, location = self.bucket, self.location.strip("/")
+        if not _BUCKET.fullmatch(bucket):
+            raise self._wrong(
+                f"bucket {bucket!r}: give the bucket's name alone, such as acme-media, or an access point's ARN"
+            )
+        if bucket.endswith(("--x-s3", "--xa-s3")):
+            raise self._wrong(f"bucket {bucket!r}: S3 Express needs sessions, which are not supported")
+        if bucket.endswith(".mrap"):
+            raise self._wrong(
+                f"bucket {bucket!r}: multi-region access points need SigV4A, which is not supported; "
+                "give the bucket or an access point of one region"
+            )
+        if location and (reason := refusal(location)) is not None:
+            raise self._wrong(f"location {self.location!r}: {reason}")
+        if self.addressing_style not in ("auto", "virtual", "path"):
+            raise self._wrong(f"addressing_style {self.addressing_style!r}: it is auto, virtual or path")
+        if self.addressing_style == "virtual" and not (_HOST_BUCKET.fullmatch(bucket) or bucket.startswith("arn:")):
+            raise self._wrong(f"addressing_style 'virtual': bucket {bucket!r} cannot stand in a host name, use path")
+
+    def _check_lives(self) -> None:
+        for option, seconds in (("url_life", self.url_life), ("url_window", self.url_window)):
+            if type(seconds) is not int:
+                raise self._wrong(f"{option} {seconds!r}: give a whole number of seconds")
+        if not 0 < self.url_window <= self.url_life - LEAST_REST_SECONDS:
+            raise self._wrong(
+                f"url_window {self.url_window}: it is at least 1 second, and url_life ({self.url_life}) is at least "
+                f"{LEAST_REST_SECONDS} seconds longer"
+            )
+        if self.url_life > MAX_LIFE_SECONDS:
+            raise self._wrong(f"url_life {self.url_life}: S3 allows at most {MAX_LIFE_SECONDS} seconds")
+
+    def _check_network(self) -> None:
+        proxies: Any = self.proxies
+        if proxies is not None and not (
+            isinstance(proxies, Mapping)
+            and set(proxies) <= {"http", "https"}
+            and all(isinstance(url, str) and re.match(r"https?://[^/\s]", url) for url in proxies.values())
+        ):  # not repeated: passwords may stand in it
+            raise self._wrong("proxies: give a mapping, such as {'https': 'http://proxy.example.com:3128'}; {} is none")
+        if not isinstance(self.verify, (bool, str, type(None))):
+            raise self._wrong("verify: it is False, or the path of a CA bundle")
+        if isinstance(self.verify, str) and not os.path.exists(self.verify):
+            raise self._wrong(f"verify: there is no CA bundle {self.verify!r}: correct the path")
+
+    def _wrong(self, reason: str) -> ConfigError:
+        return ConfigError(reason, backend=self.name)

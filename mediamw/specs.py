@@ -1,0 +1,219 @@
+"""Floor 3: specs, the short way to write backends: ``[name=]where``, where ``where`` is
+
+- a path;
+- ``s3://bucket[/location][?option=value&...]``;
+- the URL of a web site, ``https://host/path/[#option=value&...]``: its own query is its own, and a fragment is what no
+  server is ever sent;
+- ``memory:``.
+
+Options are those of the backend, and ``exclude``, ``only`` and ``delivery_by`` (``DELIVERY:PATTERN``) may be repeated.
+Booleans are ``true`` or ``false`` and nothing else. Secrets never stand in a spec, since specs end up in process lists,
+shell histories and logs. A name is made of ASCII letters, digits, ``-`` and ``_``; a path that looks like one with
+``=`` in it is written with ``./`` before it. Every fault is a ``ConfigError`` that names the backend and the option.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from .backends.base import Backend
+from .config import hint
+from .core.errors import ConfigError
+from .stack.stack import MediaStack
+
+_NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+
+Spec = str | PathLike[str] | Backend
+
+
+def _switch(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError(f"{text!r} is neither true nor false")
+    return text == "true"
+
+
+def _seconds(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise ValueError(f"{text!r}: give a whole number of seconds")
+    return int(text)
+
+
+def _verify(text: str) -> bool | str:
+    return _switch(text) if text in ("true", "false") else text
+
+
+_Readers = Mapping[str, Callable[[str], Any]]
+_LISTS: Final = ("exclude", "only")
+_RULES: Final[_Readers] = {"check": _switch, "delivery": str, "delivery_by": str, "exclude": str, "only": str}
+HTTP_OPTIONS: Final[_Readers] = {**_RULES, "verify": _verify}
+S3_OPTIONS: Final[_Readers] = {
+    **HTTP_OPTIONS,
+    **dict.fromkeys(("addressing_style", "custom_domain", "endpoint_url", "location", "profile"), str),
+    **dict.fromkeys(("public_endpoint_url", "region"), str),
+    **dict.fromkeys(("anonymous", "dualstack", "missing_on_403"), _switch),
+    **dict.fromkeys(("url_life", "url_window"), _seconds),
+}
+_NOT_IN_SPECS: Final = (
+    ("cloudfront", "give S3Backend(..., cloudfront_key_id=..., cloudfront_key=...) in Python"),
+    ("prox", "set HTTPS_PROXY, or give proxies={...} in Python"),
+    ("username|password|passwd|headers", "give them to HTTPOriginBackend in Python"),
+    ("secret|token|access.?key|credential|private", "use profile=NAME or the environment"),
+)
+
+
+def build_stack(specs: Sequence[Spec], *, base_url: str | None = None) -> MediaStack:
+    """Make the stack of ``specs``, first to last; backends that are made already may stand among them.
+
+    Unnamed ones are called ``local``, ``s3``, ``http``, ``memory``; a second one of a kind ``s3_2``. Raises
+    ``ConfigError``.
+    """
+    if isinstance(specs, (str, bytes, PathLike)) or not isinstance(specs, Iterable):
+        raise ConfigError(f"backends: give a list, such as ['./media', 's3://acme-media'], not {type(specs).__name__}")
+    specs = list(specs)
+    # What is no backend either has no name here, and is refused by the stack.
+    taken = {str(getattr(spec, "name", "")) for spec in specs if not isinstance(spec, (str, PathLike))}
+    taken |= {name for spec in specs if isinstance(spec, str) and (name := _split_name(spec)[0])}
+    backends: list[Backend] = []
+    for spec in specs:
+        if not isinstance(spec, (str, PathLike)):
+            backends.append(spec)
+            continue
+        if isinstance(spec, str):
+            name, where = _split_name(spec)
+            kind = _kind(where)
+        else:  # a path, whatever its text looks like
+            name, where, kind = "", os.fspath(spec), "local"
+        if not name:
+            name = _free_name(kind, taken)
+            taken.add(name)
+        backends.append(_backend(kind, where, name))
+    return MediaStack(backends, base_url=base_url)
+
+
+def _split_name(spec: str) -> tuple[str, str]:
+    match = _NAMED.fullmatch(spec)
+    return (match[1], match[2]) if match else ("", spec)
+
+
+def _kind(where: str) -> str:
+    match = _SCHEME.match(where)
+    kind = match[1].lower() if match else "local"
+    return "http" if kind == "https" else kind
+
+
+def _free_name(kind: str, taken: set[str]) -> str:
+    if kind not in taken:
+        return kind
+    return next(name for number in range(2, len(taken) + 3) if (name := f"{kind}_{number}") not in taken)
+
+
+def _backend(kind: str, where: str, name: str) -> Backend:
+    if kind == "local":
+        from .backends.local import LocalBackend
+
+        if not where:
+            raise ConfigError("its path is empty: name the directory of the media", backend=name)
+        try:
+            return LocalBackend(where, name=name)
+        except ValueError:  # NUL, or half a surrogate pair; ConfigError is none
+            raise ConfigError(f"{where!r} is not a possible path", backend=name) from None
+    if kind == "memory":
+        from .backends.memory import MemoryBackend
+
+        if where.partition(":")[2]:
+            raise ConfigError("memory: takes nothing behind the colon", backend=name)
+        return MemoryBackend(name=name)
+    if kind == "s3":
+        return _s3(where, name)
+    if kind == "http":
+        return _http(where, name)
+    raise ConfigError(
+        f"{kind}: is no kind of backend known here; there are s3://bucket, https://host/path/, memory:, and paths "
+        f"(a path that looks like this is written with ./ before it)",
+        backend=name,
+    )
+
+
+def _s3(where: str, name: str) -> Backend:
+    from .backends.s3 import S3Backend
+
+    form = "give s3://bucket[/location][?region=...&profile=...]"
+    if not where[3:].startswith("//"):
+        raise ConfigError(f"s3: without //; {form}", backend=name)
+    try:
+        parts = urlsplit(where)
+    except ValueError:
+        raise ConfigError(f"not a usable spec; {form}", backend=name) from None
+    if "@" in parts.netloc:
+        # The text is not repeated: what stands before the @ is probably a secret.
+        raise ConfigError("keys do not belong into a spec; use profile=NAME or the environment", backend=name)
+    if parts.fragment:
+        raise ConfigError("'#' has no meaning in a spec of s3", backend=name)
+    options = _options(parts.query, S3_OPTIONS, name)
+    location = parts.path.strip("/")
+    if location and "location" in options:
+        raise ConfigError("the location stands twice, in the path and as an option", backend=name)
+    options.setdefault("location", location)
+    return S3Backend(parts.netloc, name=name, **options)
+
+
+def _http(where: str, name: str) -> Backend:
+    from .backends.http_origin import HTTPOriginBackend
+
+    base_url, _, fragment = where.partition("#")
+    return HTTPOriginBackend(base_url, name=name, **_options(fragment, HTTP_OPTIONS, name))
+
+
+def _options(text: str, known: _Readers, name: str) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True) if text else []
+    except ValueError:
+        raise ConfigError("options are written option=value, with & between them", backend=name) from None
+    for option, value in pairs:
+        if option not in known:
+            # What looks like a secret comes first: the other text repeats it.
+            unknown = f"unknown option {option!r}; {hint(option, sorted(known))}"
+            raise ConfigError(refused_in_specs(option) or unknown, backend=name)
+        try:
+            _add(options, option, value, known[option])
+        except ValueError as error:
+            raise ConfigError(str(error), backend=name) from None
+    return options
+
+
+def refused_in_specs(option: str) -> str | None:
+    """Return the way out if ``option`` is known, or looks like a secret, and may not stand in a spec."""
+    for pattern, way_out in _NOT_IN_SPECS:
+        if re.search(pattern, option, re.IGNORECASE):
+            return f"{option} does not belong into a spec; {way_out}"
+    return None
+
+
+def _add(options: dict[str, Any], option: str, text: str, read: Callable[[str], Any]) -> None:
+    """Add an option as it is written to what the backend takes. Raises ``ValueError`` that says why not."""
+    if not text:
+        raise ValueError(f"option {option} has no value")
+    if option in _LISTS:
+        options.setdefault(option, []).append(text)
+    elif option == "delivery_by":
+        delivery, colon, pattern = text.partition(":")
+        by = options.setdefault(option, {})
+        if not colon or not pattern:
+            raise ValueError(f"delivery_by: {text!r}: write DELIVERY:PATTERN, such as proxy:*.svg")
+        if pattern in by:
+            raise ValueError(f"delivery_by: {pattern!r} stands twice")
+        by[pattern] = delivery
+    elif option in options:
+        raise ValueError(f"option {option} stands twice")
+    else:
+        try:
+            options[option] = read(text)
+        except ValueError as error:
+            raise ValueError(f"{option}: {error}") from None
