@@ -149,7 +149,7 @@ class Asker:
     def call(self, backend: str, work: Callable[[], Any], doing: str) -> Steps[Any]:
         """Have a thread do what is no look-up, such as fetching a body's start, within the same bounds."""
         origin = self._origins[backend]
-        origin.health.check()
+        origin.health.check(is_lookup=False)
         return self.within_deadline(backend, origin.bodies.submit(origin.health.call, work, is_lookup=False), doing)
 
     def _reason_to_skip(self, backend: Backend, key: Key, via: str) -> str:

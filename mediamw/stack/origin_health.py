@@ -3,7 +3,8 @@
 1. Three failures to answer in a row open the breaker: for ten seconds nobody asks, and the answer is at once that one
    cannot tell. Then one question goes through; its answer closes the breaker, its failure opens it for ten more.
 2. Each name that the origin does not have costs one of a number of misses a minute. With none left nothing new is
-   asked: a crawler of invented names gets 503s, not the origin's attention. Names that exist cost nothing.
+   looked up: a crawler of invented names gets 503s, not the origin's attention. Names that exist cost nothing, and
+   files that are known are fetched all the same.
 3. Not answering is never "missing": whoever is turned away gets ``Unreachable`` or ``BackendUnavailable``.
 
 A refused credential, or any other answer that says nothing of the key, is an answer: it closes the breaker.
@@ -57,11 +58,11 @@ class OriginHealth:
         self._clock = clock
         self._state = PerProcess(lambda: _State(misses_a_minute, clock()))
 
-    def check(self) -> None:
+    def check(self, *, is_lookup: bool = True) -> None:
         """Raise what whoever wants to ask now has to be told, if the origin is to be left alone."""
         state = self._state.get()
         with state.lock:
-            self._check(state)
+            self._check(state, is_lookup)
 
     def call(self, ask: Callable[[], T], *, is_lookup: bool = True) -> T:
         """Ask, unless the origin is to be left alone by now, and remember how that went.
@@ -70,7 +71,7 @@ class OriginHealth:
         """
         state = self._state.get()
         with state.lock:
-            self._check(state)
+            self._check(state, is_lookup)
             if state.open_until is not None:
                 state.probing_until = self._clock() + OPEN_SECONDS
         try:
@@ -110,7 +111,7 @@ class OriginHealth:
             state.failures = 0
             state.open_until = None
 
-    def _check(self, state: _State) -> None:
+    def _check(self, state: _State, is_lookup: bool) -> None:
         now = self._clock()
         if state.open_until is not None:
             left = max(state.open_until, state.probing_until) - now
@@ -121,7 +122,7 @@ class OriginHealth:
                     retry_after=math.ceil(left),
                 )
         self._count(state)
-        if state.misses < 1:
+        if is_lookup and state.misses < 1:
             raise BackendUnavailable(
                 f"it was asked for {self._misses} names that it does not have, which is all that it is asked in a "
                 "minute (misses_a_minute)",
