@@ -6,12 +6,18 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
+from unittest import mock
 
+from mediamw import MediaStack
 from mediamw.backends.base import Entry, Remote, SignedURL
-from mediamw.core.errors import BackendUnavailable, ContentChanged, NotServable
+from mediamw.backends.rules import EVERY_KEY, Rules
+from mediamw.core.errors import BackendUnavailable, ContentChanged, NotServable, Unreachable
 from mediamw.core.keys import Key
-from mediamw.core.model import Meta
+from mediamw.core.model import Found, Meta
+from mediamw.stack.lookups import Lookups
+from mediamw.stack.origin_health import OriginHealth
 
 
 class Handle:
@@ -66,12 +72,15 @@ class Bucket:
         *,
         wait: Callable[[], object] = lambda: None,
         piece_bytes: int = 64 * 1024,
+        rules: Rules = EVERY_KEY,
     ) -> None:
         self.name = name
         self.files = files or {}
         self.wait = wait
         self.piece_bytes = piece_bytes
+        self.rules = rules
         self.asked: list[str] = []
+        self.threads: list[tuple[str, str]] = []  # what was called, on which thread
         self.ranges: list[tuple[int, int]] = []
         self.prepared = 0
         self.ready = True
@@ -84,16 +93,21 @@ class Bucket:
     def open(self, key: Key) -> Remote | None:
         with self.lock:
             self.asked.append(key)
+        self._note("open")
         self.wait()
         found = self.files.get(key)
         if isinstance(found, Exception):
             raise found
         return None if found is None else Remote(Meta(len(found), 1, self._etag(found), "image/jpeg"))
 
+    def _note(self, what: str) -> None:
+        self.threads.append((what, threading.current_thread().name))
+
     def can_sign(self, now: float) -> bool:
         return self.ready
 
     def prepare(self) -> None:
+        self._note("prepare")
         self.wait()
         self.prepared += 1
         self.ready = True
@@ -113,6 +127,8 @@ class Bucket:
         self.open_ranges += 1
         try:
             for position in range(start, stop, self.piece_bytes):
+                self._note("read")
+                self.before_piece(position)
                 now = self.files.get(key)
                 if isinstance(now, Exception):
                     raise now
@@ -120,12 +136,53 @@ class Bucket:
         finally:
             self.open_ranges -= 1
 
+    def before_piece(self, position: int) -> None:
+        """For a test to break off, or to wait, before the piece that starts at ``position``."""
+
     def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
         return Local.list(self, prefix, recursive=recursive)
 
 
 def down(name: str) -> BackendUnavailable:
     return BackendUnavailable("it is down", backend=name)
+
+
+def dead(name: str) -> Unreachable:
+    return Unreachable("it does not answer", backend=name)
+
+
+class Clock:
+    """A clock that stands still until it is told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def stack_on(clock: Clock, *backends: Any, **options: Any) -> MediaStack:
+    """Make a stack whose breakers, budgets and memory go by ``clock``."""
+    with (
+        mock.patch("mediamw.stack.asking.OriginHealth", partial(OriginHealth, clock=clock)),
+        mock.patch("mediamw.stack.asking.Lookups", partial(Lookups, clock=clock)),
+    ):
+        return MediaStack(list(backends), **options)
+
+
+def settle(stack: MediaStack) -> None:
+    """Wait until every answer was taken over: that happens just after its waiters are told."""
+    until(lambda: not stack._asker.lookups._state.get().flights)
+
+
+def ask(stack: MediaStack, key: str) -> Found | BackendUnavailable:
+    """Return what the stack has, or why it cannot tell, once that is taken over."""
+    try:
+        return stack.find(key)
+    except BackendUnavailable as error:
+        return error
+    finally:
+        settle(stack)
 
 
 def fifo(name: str) -> NotServable:
