@@ -46,12 +46,16 @@ class Rules:
             lines = list(given)
             return _matcher(option, lines, backend) if lines else None
 
+        for option in options:  # a rule that is misspelt must not be no rule
+            if option not in RuleOptions.__annotations__:
+                known = ", ".join(RuleOptions.__annotations__)
+                raise ConfigError(f"unknown option {option!r}: there are {known}", backend=backend)
         delivery = options.get("delivery") or default
         by: Any = options.get("delivery_by") or {}
         if not isinstance(by, Mapping):
             raise ConfigError("delivery_by: give a mapping, such as {'*.svg': 'proxy'}", backend=backend)
         for option, value in (("delivery", delivery), *(("delivery_by", value) for value in by.values())):
-            if value not in (*_DELIVERIES, None if option == "delivery" else ""):
+            if value not in _DELIVERIES and (option, value) != ("delivery", None):
                 raise ConfigError(f"{option}: {value!r} is none of {', '.join(_DELIVERIES)}", backend=backend)
         self.delivery: Final = delivery
         self.deliveries: Final = frozenset(cast("Iterable[Delivery]", by.values()))
