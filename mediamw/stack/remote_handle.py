@@ -4,6 +4,7 @@
    one by now, what was remembered is forgotten and whoever serves it looks up once more, or breaks off.
 2. The first bytes are fetched before an answer starts, so that an origin that fails is a 503 and not half a file.
 3. A connection that breaks off amid a body is taken up again where it broke, if the version has an ETag to pin it.
+   An origin that fails before it sent anything is not asked again.
 4. Where a client could not see that a body of unknown length broke off (HTTP/1.0, WSGI), it is copied before it is
    sent, and so has a length.
 5. Clients see an ETag of ours, made from the origin's. With the origin's own a browser would ask the bucket itself,
@@ -45,6 +46,7 @@ class RemoteHandle:
         self._changed = changed
         self._via = via
         self._is_closed = False
+        self._has_started = False  # some of the file has come
         self._begun: tuple[Slice | None, bytes, Iterator[bytes]] | None = None  # what, its first piece, the rest
 
     def begin(self, part: Slice | None) -> None:
@@ -55,6 +57,7 @@ class RemoteHandle:
         except ContentChanged:
             self._changed()
             raise
+        self._has_started = bool(first)
         self._begun = (part, first, pieces)
         if self._is_closed:  # whoever wanted it has given up meanwhile
             self.close()
@@ -72,13 +75,14 @@ class RemoteHandle:
                 except ContentChanged:
                     self._changed()
                     raise
-                except BackendUnavailable:
-                    if self._etag is None or resumes == MAX_RESUMES:
+                except Unreachable:  # what else there is, such as a refused credential, does not pass by itself
+                    if not self._has_started or self._etag is None or resumes == MAX_RESUMES:
                         raise
                     resumes += 1
                     _close(pieces)
                     pieces = self._request(Slice(start, stop))
                     continue
+                self._has_started = True
                 start += len(piece)
                 yield piece
                 piece = b""
