@@ -143,6 +143,11 @@ async def _send(reply: Reply, receive: Receive, send: Send) -> None:
     gone = asyncio.ensure_future(_disconnected(receive))
     reading: Future[bytes] | None = None
     pieces = reply.stream()
+
+    def close(_: object = None) -> None:
+        pieces.close()
+        reply.close()
+
     try:
         await send(_start(reply))
         while not gone.done():
@@ -158,10 +163,10 @@ async def _send(reply: Reply, receive: Receive, send: Send) -> None:
             raise
     finally:
         gone.cancel()
-        if reading is None or reading.done():
-            reply.close()
+        if reading is None or reading.done() or reading.cancel():
+            close()
         else:  # cancelled while a thread reads: it must not find its descriptor closed, or another's
-            reading.add_done_callback(lambda _: reply.close())
+            reading.add_done_callback(close)
 
 
 async def _send_whole(reply: Reply, send: Send) -> None:

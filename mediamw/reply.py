@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, Final, cast
 
 from .core.errors import ContentChanged
@@ -44,8 +44,11 @@ class Reply:
         length = body_length(self.plan.body)
         return length is not None and length <= INLINE_BYTES
 
-    def stream(self) -> Iterator[bytes]:
-        """Yield the body in pieces, as many bytes as the plan says. Raises ``ContentChanged`` if they end early."""
+    def stream(self) -> Generator[bytes, None, None]:
+        """Yield the body in pieces, as many bytes as the plan says. Raises ``ContentChanged`` if they end early.
+
+        Whoever does not read it to its end closes it: it may hold a connection.
+        """
         for part in self.plan.body:
             if isinstance(part, bytes):
                 yield part

@@ -85,6 +85,7 @@ class _Body:
         return next(self._pieces)
 
     def close(self) -> None:
+        self._pieces.close()
         self._reply.close()
 
 
