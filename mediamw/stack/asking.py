@@ -150,7 +150,12 @@ class Asker:
         """Have a thread do what is no look-up, such as fetching a body's start, within the same bounds."""
         origin = self._origins[backend]
         origin.health.check(is_lookup=False)
-        return self.within_deadline(backend, origin.bodies.submit(origin.health.call, work, is_lookup=False), doing)
+        future = origin.bodies.submit(origin.health.call, work, is_lookup=False)
+        try:
+            return (yield from self.within_deadline(backend, future, doing))
+        except BaseException:
+            future.cancel()  # if no thread has begun: nobody waits for it any more
+            raise
 
     def _reason_to_skip(self, backend: Backend, key: Key, via: str) -> str:
         if not self.rules[backend.name].lets(key):
