@@ -134,7 +134,10 @@ class MediaService:
             if name is None:
                 raise InvalidKey("not a usable name: it is not UTF-8")
             parse_http_key(name, self._dotfiles)
-            refused = None if verdict is None else (yield from verdict)
+            try:
+                refused = None if verdict is None else (yield from verdict)
+            except (InvalidKey, NotServable) as error:  # of a stack that it asks: as little a 404 as any exception
+                raise RuntimeError("authorize raised an exception") from error
             if refused is not None:
                 if trace is not None:
                     trace.said, trace.reason = "forbidden", "authorize"
