@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -326,10 +327,8 @@ class Model(RuleBasedStateMachine):
                 self.health.call(never)
             assert caught.type is expected
             return
-        try:
+        with suppress(BackendUnavailable):
             self.health.call(origin)
-        except BackendUnavailable:
-            pass
         if outcome == "dead":
             self.in_a_row += 1
             if self.in_a_row >= 3:

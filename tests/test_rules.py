@@ -113,16 +113,16 @@ def test_a_mistake_names_its_option(option: str, value: Any) -> None:
 # -- who is asked ------------------------------------------------------------------------------------------------------
 
 
-def overlay(**rules: Any) -> tuple[MediaStack, Bucket, Bucket]:
+def overlay(**rules: Any) -> tuple[MediaStack, Bucket]:
     files = {"a.svg": b"one", "a.jpg": b"one", "x/b.svg": b"one"}
     one = Bucket("one", {**files}, rules=Rules(**rules))
     two = Bucket("two", dict.fromkeys(files, b"second"))
-    return MediaStack([Local("local"), one, two]), one, two
+    return MediaStack([Local("local"), one, two]), one
 
 
 @pytest.mark.parametrize("rules", [{"exclude": ["*.svg"]}, {"only": ["*.jpg"]}], ids=["exclude", "only"])
 def test_an_excluded_key_is_not_asked_for_by_anybody(rules: Any) -> None:
-    stack, one, two = overlay(**rules)
+    stack, one = overlay(**rules)
     for key in ("a.svg", "x/b.svg"):
         found = stack.find(key)
         assert isinstance(found, Redirect)
@@ -265,7 +265,8 @@ def test_a_backend_that_is_not_checked_is_asked_by_code_alone() -> None:
             assert app.service.explain(key).status == 302
         assert call_wsgi(WSGIMiddleware(None, stack), "GET", f"/media/{key}").status == 302
     assert last.asked == []
-    assert isinstance(held := stack.find("up.jpg"), Held)
+    held = stack.find("up.jpg")
+    assert isinstance(held, Held)
     held.handle.close()
     assert stack.exists(A)
     assert stack.stat(A).size == 1

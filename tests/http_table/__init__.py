@@ -7,7 +7,7 @@ modules hold the rows by subject. A bug starts as a row here.
 
 from __future__ import annotations
 
-from . import conditions, held, names, options, precedence, ranges, remote
+from . import authorized, conditions, held, names, options, precedence, proxied, ranges, remote
 from .row import Row
 
 ROWS: tuple[Row, ...] = (
@@ -17,6 +17,8 @@ ROWS: tuple[Row, ...] = (
     *ranges.ROWS,
     *names.ROWS,
     *remote.ROWS,
+    *proxied.ROWS,
+    *authorized.ROWS,
     *options.ROWS,
 )
 

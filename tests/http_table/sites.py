@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from mediamw import asgi, wsgi
 from mediamw.backends.base import Backend, Remote, SignedURL
 from mediamw.backends.local import LocalBackend
 from mediamw.backends.memory import MemoryBackend
-from mediamw.core.errors import BackendUnavailable
+from mediamw.backends.rules import Rules
+from mediamw.core.errors import BackendUnavailable, ContentChanged
 from mediamw.core.keys import Key
 from mediamw.core.model import Meta
 
@@ -46,6 +47,35 @@ class Bucket:
         return SignedURL(url, None if self._life is None else now + self._life)
 
 
+class Proxied:
+    """Has the files of another backend, far away: they are fetched by ranges of one version, in small pieces."""
+
+    rules = Rules(delivery="proxy")
+
+    def __init__(self, files: Backend) -> None:
+        self.name = "proxied"
+        self._files = files
+
+    def open(self, key: Key) -> Remote | None:
+        """Say what is known of the file."""
+        handle: Any = self._files.open(key)
+        if handle is None:
+            return None
+        handle.close()
+        return Remote(handle.meta)
+
+    def read_range(self, key: Key, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
+        """Yield a part of the version."""
+        handle: Any = self._files.open(key)
+        try:
+            if handle is None or handle.meta.etag != etag:
+                raise ContentChanged("another version", backend=self.name)
+            for at in range(start, stop, 10_000):
+                yield from handle.chunks(at, min(at + 10_000, stop))
+        finally:
+            handle.close()
+
+
 class Raising:
     """A backend that only fails."""
 
@@ -73,6 +103,11 @@ def _down() -> Raising:
 
 def _bucket(life: int | None, **options: Any) -> Site:
     return Site(lambda files: [files("files"), Bucket(life)], options)
+
+
+def _authorizing(verdict: Any, **options: Any) -> Site:
+    authorize = {"authorize": lambda request, key: verdict}
+    return Site(lambda files: [files("files"), Bucket(3600)], {**authorize, **options})
 
 
 def _adding(headers: Mapping[str, Any]) -> Site:
@@ -113,6 +148,14 @@ SITES: dict[str, Callable[[], Site]] = {
     "redirect-dying": lambda: _bucket(1, redirect_max_age=600),
     "redirect-public": lambda: _bucket(None, redirect_max_age=600),
     "redirect-public-unstored": lambda: _bucket(None),
+    "proxy": lambda: Site(lambda files: [MemoryBackend(name="upper"), Proxied(files("files"))]),
+    "proxy-debug": lambda: Site(lambda files: [MemoryBackend(name="upper"), Proxied(files("files"))], {"debug": True}),
+    "authorize-true": lambda: _authorizing(True),
+    "authorize-403": lambda: _authorizing(403),
+    "authorize-404": lambda: _authorizing(404),
+    "authorize-none": lambda: _authorizing(None),
+    "authorize-403-placeholder": lambda: _authorizing(403, on_miss="placeholder"),
+    "authorize-403-adding": lambda: _authorizing(403, add_headers=_by_key),
     "down": lambda: Site(lambda files: [_down(), files("files")]),
     "lower-down": lambda: Site(lambda files: [files("files"), _down()]),
     "broken": lambda: Site(lambda files: [Raising(RuntimeError("a mistake in a backend"))]),
