@@ -41,7 +41,8 @@ class MediaMiddleware:
         service, method, path = self.service, environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
         if service is not None and service.takes(method, path):
             headers = {name: environ[variable] for variable, name in _ENVIRON_HEADERS if variable in environ}
-            reply = run(service.respond(method, _decoded(path[len(service.prefix) :]), headers, environ))
+            name = _decoded(path[len(service.prefix) :])
+            reply = run(service.respond(method, name, headers, environ, needs_length=not _breaks_off(environ)))
             if not isinstance(reply, Pass):
                 return _send(reply, environ, start_response)
         app = self.app
@@ -58,6 +59,16 @@ def _decoded(path: str) -> str | None:
         return path.encode("latin-1").decode()
     except UnicodeError:
         return None
+
+
+def _breaks_off(environ: WSGIEnvironment) -> bool:
+    """Say whether a client sees that a body without Content-Length broke off.
+
+    PEP 3333 does not say how a server ends the answer of an app that raises. Granian ends it as if it were whole, and so
+    does whoever answers with HTTP/1.0, as wsgiref and Werkzeug do; gunicorn breaks the chunked answer off.
+    """
+    software, protocol = environ.get("SERVER_SOFTWARE", ""), environ.get("SERVER_PROTOCOL")
+    return str(software).startswith("gunicorn") and protocol != "HTTP/1.0"
 
 
 def _send(reply: Reply, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -53,6 +53,7 @@ def environ(method: str, target: str, headers: Pairs = (), mount: str = "") -> d
         "SERVER_NAME": "test",
         "SERVER_PORT": "80",
         "SERVER_PROTOCOL": "HTTP/1.1",
+        "SERVER_SOFTWARE": "gunicorn/0",  # breaks off what its app breaks off
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
         "wsgi.input": io.BytesIO(),
