@@ -253,6 +253,16 @@ def test_it_fills_to_the_brim_and_not_over(clock: Clock) -> None:
     assert refused(health)
 
 
+def test_what_comes_back_while_it_is_asked_does_not_pay_for_it(clock: Clock) -> None:
+    health = OriginHealth("s3", misses_a_minute=1, clock=clock)
+
+    def slow() -> None:
+        clock.now += 60
+
+    health.call(slow)
+    assert refused(health)
+
+
 def test_what_exists_costs_nothing(clock: Clock) -> None:
     health = OriginHealth("s3", misses_a_minute=1, clock=clock)
     for _ in range(10):

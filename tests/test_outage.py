@@ -96,6 +96,19 @@ def test_after_three_failures_nobody_is_asked_for_ten_seconds(clock: Clock, capl
     assert ask(stack, "nobody") == Missing()
 
 
+def test_a_body_is_refused_before_it_waits_for_a_thread(clock: Clock) -> None:
+    """All of them may be busy with what comes slowly."""
+    s3 = Bucket("s3", rules=Rules(delivery="proxy"))
+    stack = stack_on(clock, Local("local"), s3)
+    break_it(stack, s3)
+
+    def never() -> None:
+        raise AssertionError("it was fetched")
+
+    with pytest.raises(Unreachable, match="left alone"):
+        next(stack.reading("s3", never))
+
+
 def test_a_refused_credential_opens_nothing(clock: Clock) -> None:
     s3 = Bucket("s3", {str(number): down("s3") for number in range(10)})
     stack = stack_on(clock, Local("local"), s3)
@@ -415,6 +428,16 @@ def test_what_was_missing_is_never_believed_longer(clock: Clock, stale: int) -> 
     clock.now += 0.01
     assert isinstance(ask(stack, A), Unreachable)
     assert both(stack).status == 503
+
+
+def test_what_was_missing_takes_no_room_for_longer(clock: Clock) -> None:
+    stack = stack_on(clock, Local("local"), Bucket("s3"))
+    ask(stack, A)
+    answers = stack._asker.lookups._state.get().answers
+    assert len(answers) == 1
+    clock.now += MISSING
+    answers.expire()
+    assert len(answers) == 0
 
 
 def test_a_file_that_was_deleted_is_not_brought_back_by_an_outage(clock: Clock) -> None:

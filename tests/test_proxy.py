@@ -42,6 +42,12 @@ class Origin(Bucket):
         super().__init__("s3", {A: data}, rules=PROXY, **more)
         self.breaks: list[int] = []
         self.hooks: dict[int, Callable[[], object]] = {}
+        self.kept: list[Any] = []  # so that what nobody closes is not closed by being collected
+
+    def read_range(self, key: Key, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
+        pieces = super().read_range(key, start, stop, etag)
+        self.kept.append(pieces)
+        return pieces
 
     def before_piece(self, position: int) -> None:
         if position in self.hooks:
@@ -613,6 +619,40 @@ def test_a_body_that_nobody_waits_for_any_more_is_not_fetched(data: bytes) -> No
     assert len(origin.ranges) == NETWORK_THREADS
 
 
+def test_a_piece_that_nobody_waits_for_any_more_is_not_fetched() -> None:
+    """A client that leaves while its next piece waits for a thread: the connection is given back at once."""
+    event, wait = gate()
+    origin = Origin(BIG)
+    stack = stack_of(origin)
+    pool = stack.pool_of("s3")
+
+    async def main() -> None:
+        blocked = asyncio.Event()
+
+        async def receive() -> Any:
+            await asyncio.Event().wait()
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.body" and not blocked.is_set():
+                for _ in range(NETWORK_THREADS):
+                    pool.submit(wait)
+                blocked.set()
+
+        scope = {"type": "http", "method": "GET", "path": PATH, "headers": [], "root_path": ""}
+        task = asyncio.ensure_future(ASGIMiddleware(None, stack)(scope, receive, send))
+        await blocked.wait()
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert origin.open_ranges == 0
+        event.set()
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+    assert pool.submit(lambda: 1).result(10) == 1
+    assert [what for what, _ in origin.threads].count("read") == 1
+
+
 def test_fifty_stalled_clients_hold_little_memory_and_no_thread() -> None:
     piece = 64 * 1024
     data = counted(8 * 1024 * 1024)
@@ -702,6 +742,34 @@ def test_a_handle_closes_what_it_began_and_never_read() -> None:
     late.close()
     late.begin(Slice(0, len(BIG)))  # a thread that was under way
     assert origin.open_ranges == 0
+
+
+def test_what_broke_is_closed_before_it_is_taken_up() -> None:
+    """What is no generator does not end with its error."""
+
+    class Pieces:
+        def __init__(self, pieces: list[Any]) -> None:
+            self.pieces, self.closed = pieces, 0
+
+        def __iter__(self) -> Iterator[bytes]:
+            return self
+
+        def __next__(self) -> bytes:
+            piece = self.pieces.pop(0)
+            if isinstance(piece, Exception):
+                raise piece
+            return piece
+
+        def close(self) -> None:
+            self.closed += 1
+
+    answers = [Pieces([b"01234", dead("s3")]), Pieces([b"56789"])]
+    given = iter(answers)
+    origin = Origin(b"0123456789")
+    origin.read_range = lambda *args: next(given)  # type: ignore[method-assign]
+    handle = RemoteHandle(A, origin, Meta(10, None, '"a"'), lambda: None)
+    assert b"".join(handle.chunks(0, 10)) == b"0123456789"
+    assert [answer.closed for answer in answers] == [1, 1]
 
 
 def test_what_was_begun_is_used_for_that_part_alone() -> None:
