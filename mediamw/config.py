@@ -6,6 +6,7 @@ import difflib
 import inspect
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from os import PathLike
 from typing import TypedDict, Unpack
 
@@ -63,6 +64,8 @@ def check_authorize(authorize: object, *, can_await: bool) -> None:
 
 def is_async(function: object) -> bool:
     """Say whether calling it gives something to await."""
+    while isinstance(function, partial):
+        function = function.func
     call = getattr(type(function), "__call__", None)  # noqa: B004 - not whether it can be called, but how
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 

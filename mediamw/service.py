@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, Unpack, cast
+from typing import Any, Final, NamedTuple, Unpack, cast
 
 from .config import (
     PolicyOptions,
@@ -37,11 +37,12 @@ from .reply import Reply, joined
 from .specs import Spec, build_stack
 from .stack.remote_handle import RemoteHandle
 from .stack.stack import MediaStack
-from .stack.steps import Steps, Wait, run
+from .stack.steps import Pool, Steps, Wait, run
 from .stack.trace import Explanation, Trace
 
 log = logging.getLogger("mediamw")
 
+AUTHORIZE_THREADS: Final = 8
 Authorize = Callable[[Any, str], object | Awaitable[object]]
 
 
@@ -80,6 +81,8 @@ class MediaService:
         self.prefix = check_prefix(prefix)
         self._dotfiles = build_dotfiles(allow_dotfiles)
         self._authorize = authorize
+        # Threads of its own: it may be slow, and files of the disk must not wait for it.
+        self._judges = Pool(AUTHORIZE_THREADS, "mediamw-authorize")
         self.stack = backends if isinstance(backends, MediaStack) else build_stack(backends, base_url=self.prefix)
         self.policy = replace(build_policy(**policy), last_modified=not self.stack.redirects)
 
@@ -165,7 +168,7 @@ class MediaService:
         """Ask ``authorize``; return what is answered instead of the file, if anything."""
         authorize = cast("Authorize", self._authorize)
         if inline and not is_async(authorize):  # it may ask a database, so not on the event loop
-            verdict = yield Wait(self.stack.disk.submit(partial(copy_context().run, authorize, client, str(name))))
+            verdict = yield Wait(self._judges.submit(partial(copy_context().run, authorize, client, str(name))))
         else:
             verdict = authorize(client, str(name))
         if inspect.isawaitable(verdict):

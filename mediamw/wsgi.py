@@ -64,7 +64,7 @@ def _decoded(path: str) -> str | None:
 def _breaks_off(environ: WSGIEnvironment) -> bool:
     """Say whether a client sees that a body without Content-Length broke off.
 
-    PEP 3333 does not say how a server ends the answer of an app that raises. Granian ends it as if it were whole, and so
+    PEP 3333 does not say how a server ends the answer of an app that raises. Granian ends it as if it were whole, so
     does whoever answers with HTTP/1.0, as wsgiref and Werkzeug do; gunicorn breaks the chunked answer off.
     """
     software, protocol = environ.get("SERVER_SOFTWARE", ""), environ.get("SERVER_PROTOCOL")

@@ -342,7 +342,7 @@ def test_a_plain_function_runs_in_a_thread_with_its_context_under_asgi() -> None
 
     asyncio.run(main())
     assert [user for user, _ in seen] == ["ann", "bob"]
-    assert all(thread.startswith("mediamw-disk") for _, thread in seen)
+    assert all(thread.startswith("mediamw-authorize") for _, thread in seen)
 
 
 def test_an_async_one_runs_on_the_loop_with_its_context() -> None:

@@ -282,7 +282,8 @@ def test_five_times_and_no_more(breaks: int) -> None:
     assert MAX_RESUMES == 5
     for app in (WSGIMiddleware, ASGIMiddleware):
         origin = Origin(BIG)
-        origin.breaks = [128 * 1024] * breaks
+        where = [65_536 * number for number in range(1, breaks + 1)]
+        origin.breaks = list(where)
         made: Any = app(None, stack_of(origin))
 
         def call(made: Any = made) -> Response:
@@ -295,8 +296,24 @@ def test_five_times_and_no_more(breaks: int) -> None:
         else:
             with pytest.raises(Unreachable):
                 call()
-        assert origin.ranges == [(0, 500_000)] + [(131_072, 500_000)] * MAX_RESUMES
+        assert origin.ranges == [(start, 500_000) for start in (0, *where[:MAX_RESUMES])]
         assert origin.open_ranges == 0
+
+
+def test_a_body_that_goes_on_nowhere_opens_the_breaker_too() -> None:
+    """Three failures in a row are three failures, whoever has them; no request goes out after that."""
+    for app in (WSGIMiddleware, ASGIMiddleware):
+        origin = Origin(BIG)
+        origin.breaks = [131_072] * 100
+        made: Any = app(None, stack_of(origin))
+        with pytest.raises(Unreachable, match="left alone"):
+            if isinstance(made, WSGIMiddleware):
+                call_wsgi(made, "GET", PATH)
+            else:
+                asyncio.run(acall_asgi(made, "GET", PATH))
+        assert origin.ranges == [(0, 500_000)] + [(131_072, 500_000)] * 2
+        assert origin.open_ranges == 0
+        assert origin.asked == [A]
 
 
 def test_an_end_that_comes_too_early_is_a_broken_connection() -> None:

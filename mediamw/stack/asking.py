@@ -9,13 +9,14 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, NamedTuple, cast
 from weakref import WeakSet
 
-from ..backends.base import LATER, Backend, OpensNow, ReadsRanges, Remote, Signs
+from ..backends.base import LATER, Backend, Entry, Lists, OpensNow, ReadsRanges, Remote, Signs
 from ..backends.http_origin import VIA
 from ..core.errors import BackendUnavailable, NotServable, Unreachable
 from ..core.keys import Key
@@ -23,6 +24,7 @@ from ..core.model import Handle, Look, Meta
 from .checks import rules_of
 from .lookups import UNKNOWN, Lookups
 from .origin_health import OriginHealth
+from .origin_reads import OriginReads
 from .steps import Pool, Steps, Wait
 
 NETWORK_THREADS: Final = 16
@@ -147,21 +149,36 @@ class Asker:
             raise error from None
 
     def call(self, backend: str, work: Callable[[], Any], doing: str) -> Steps[Any]:
-        """Have a thread do what is no look-up, such as fetching a body's start, within the same bounds."""
+        """Have a thread do what is no look-up, such as fetching a body's start, in the time of one."""
         origin = self._origins[backend]
         origin.health.check(is_lookup=False)
-        future = origin.bodies.submit(origin.health.call, work, is_lookup=False)
+        future = origin.bodies.submit(work)
         try:
             return (yield from self.within_deadline(backend, future, doing))
         except BaseException:
             future.cancel()  # if no thread has begun: nobody waits for it any more
             raise
 
+    def prepare(self, backend: str, work: Callable[[], Any]) -> Steps[Any]:
+        """Have a thread fetch what signing needs."""
+        health = self._origins[backend].health
+        return self.call(backend, lambda: health.call(work, is_lookup=False), "sign")
+
+    def reads(self, backend: Backend, via: str = "") -> OriginReads:
+        """Return what reads the files of a remote backend."""
+        return OriginReads(backend, self._origins[backend.name].health, via)
+
+    def listing(self, backend: Lists, name: str, prefix: str, *, recursive: bool) -> Iterator[Entry]:
+        """List a backend; a remote one is left alone if it does not answer."""
+        origin = self._origins.get(name)
+        if origin is None:
+            return backend.list(prefix, recursive=recursive)
+        return origin.health.watch(lambda: backend.list(prefix, recursive=recursive))
+
     def _reason_to_skip(self, backend: Backend, key: Key, via: str) -> str:
         if not self.rules[backend.name].lets(key):
             return "its rules exclude the key"
-        own = getattr(backend, "via", None)
-        if via and own is not None and own in via:
+        if via and getattr(backend, "via", None) in re.split(r"[\s,]+", via):
             return "the request has come through it (Via)"
         return ""
 

@@ -15,7 +15,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Final, TypeVar
 
 from ..core.errors import BackendUnavailable, Unreachable
@@ -88,6 +89,25 @@ class OriginHealth:
                 self._count(state)
                 state.misses -= 1
         return answer
+
+    def watch(self, make: Callable[[], Iterator[T]]) -> Iterator[T]:
+        """Yield what ``make()`` gives, which asks as it goes: bodies, listings. Its failures are remembered too."""
+
+        def begin() -> tuple[Iterator[T], list[T]]:
+            items = make()
+            return items, list(islice(items, 1))
+
+        items, first = self.call(begin, is_lookup=False)
+        try:
+            yield from first
+            yield from items
+        except Unreachable as error:
+            self.failed(error.reason)
+            raise
+        finally:
+            close = getattr(items, "close", None)  # a generator's: gives its connection back
+            if close is not None:
+                close()
 
     def failed(self, reason: str) -> None:
         """Remember that the origin did not answer."""

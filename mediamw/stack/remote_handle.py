@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, BinaryIO, Final, cast
 
-from ..backends.base import CHUNK_BYTES, ReadsRanges, ReadsWhole
-from ..backends.http_origin import VIA
-from ..core.errors import BackendUnavailable, ContentChanged, Unreachable
+from ..backends.base import CHUNK_BYTES
+from ..core.errors import ContentChanged, Unreachable
 from ..core.keys import Key
 from ..core.model import Meta, Slice
+from .origin_reads import OriginReads
 
 MEMORY_BYTES: Final = 1024 * 1024
 """What a copy may have in memory."""
@@ -33,18 +33,15 @@ MAX_RESUMES: Final = 5
 
 
 class RemoteHandle:
-    """An open remote file.
+    """An open remote file. ``changed`` is called when the version that was looked up is gone."""
 
-    ``changed`` is called when the version that was looked up is gone; ``via`` is the header of the client's request.
-    """
-
-    def __init__(self, key: Key, backend: ReadsRanges, meta: Meta, changed: Callable[[], None], via: str = "") -> None:
+    def __init__(self, key: Key, reads: OriginReads, meta: Meta, changed: Callable[[], None]) -> None:
         self._key = key
-        self._backend = backend
-        self._etag = meta.etag
-        self.meta = replace(meta, etag=None if meta.etag is None else f'"mw-{meta.etag[1:]}')
+        self._reads = reads
+        # A weak one promises nothing of bytes: nothing can be pinned to it (RFC 9110, 8.8.1).
+        self._etag = None if meta.etag is None or meta.etag.startswith("W/") else meta.etag
+        self.meta = replace(meta, etag=None if self._etag is None else f'"mw-{self._etag[1:]}')
         self._changed = changed
-        self._via = via
         self._is_closed = False
         self._has_started = False  # some of the file has come
         self._begun: tuple[Slice | None, bytes, Iterator[bytes]] | None = None  # what, its first piece, the rest
@@ -120,15 +117,9 @@ class RemoteHandle:
         return b"", self._request(part)
 
     def _request(self, part: Slice | None) -> Iterator[bytes]:
-        token = VIA.set(self._via)
-        try:
-            if part is not None:
-                return self._backend.read_range(self._key, part.start, part.stop, self._etag)
-            if not isinstance(self._backend, ReadsWhole):
-                raise BackendUnavailable("its length is not known, and it is read by ranges only", key=self._key)
-            return self._backend.read_whole(self._key, self._etag)
-        finally:
-            VIA.reset(token)
+        if part is None:
+            return self._reads.read_whole(self._key, self._etag)
+        return self._reads.read_range(self._key, part.start, part.stop, self._etag)
 
 
 class CopiedHandle:

@@ -131,11 +131,11 @@ class MediaStack:
             if_range not in ("", answer.meta.etag) and isinstance(backend, ReadsRanges) and answer is not UNCHECKED
         )
         if is_other or self.rules(backend).delivery_of(key, delivery_of(backend)[0]) == "proxy":
-            handle = RemoteHandle(key, cast("ReadsRanges", backend), answer.meta, partial(self.forget, key), via)
+            handle = RemoteHandle(key, self._asker.reads(backend, via), answer.meta, partial(self.forget, key))
             return Held(backend.name, handle)
         signing = cast("Signs", backend)
         if not signing.can_sign(time.time()):
-            yield from self._asker.call(backend.name, signing.prepare, "sign")
+            yield from self._asker.prepare(backend.name, signing.prepare)
         signed = signing.sign(key, method, time.time())
         return Redirect(backend.name, signed.url, signed.expires)
 
@@ -169,9 +169,9 @@ class MediaStack:
         if not isinstance(answer, Remote):
             raw = HandleReader(checked, answer)
         elif answer.meta.size is None and isinstance(backend, ReadsWhole):
-            return copy_of(backend.read_whole(checked, answer.meta.etag))
+            return copy_of(self._asker.reads(backend).read_whole(checked, answer.meta.etag))
         elif isinstance(backend, ReadsRanges):
-            raw = RemoteReader(checked, backend, answer.meta, partial(self.forget, key))
+            raw = RemoteReader(checked, self._asker.reads(backend), answer.meta, partial(self.forget, key))
         else:
             raise BackendUnavailable("the backend cannot be read from here", backend=backend.name, key=key)
         return cast("BinaryIO", io.BufferedReader(raw, BUFFER_BYTES))
@@ -208,7 +208,8 @@ class MediaStack:
         for order, backend in enumerate(self.backends):
             if not isinstance(backend, Lists):
                 raise BackendUnavailable("the backend cannot list", backend=backend.name, operation="list")
-            listings.append(_ordered(backend.list(prefix, recursive=recursive), self.rules(backend), order))
+            entries = self._asker.listing(backend, backend.name, prefix, recursive=recursive)
+            listings.append(_ordered(entries, self.rules(backend), order))
         last = None
         for key, _, entry in heapq.merge(*listings):
             if key != last:
