@@ -300,17 +300,19 @@ def test_five_times_and_no_more(breaks: int) -> None:
         assert origin.open_ranges == 0
 
 
+def _run_asgi(app: Any, method: str, path: str) -> Response:
+    return asyncio.run(acall_asgi(app, method, path))
+
+
 def test_a_body_that_goes_on_nowhere_opens_the_breaker_too() -> None:
     """Three failures in a row are three failures, whoever has them; no request goes out after that."""
     for app in (WSGIMiddleware, ASGIMiddleware):
         origin = Origin(BIG)
         origin.breaks = [131_072] * 100
         made: Any = app(None, stack_of(origin))
+        call = call_wsgi if app is WSGIMiddleware else _run_asgi
         with pytest.raises(Unreachable, match="left alone"):
-            if isinstance(made, WSGIMiddleware):
-                call_wsgi(made, "GET", PATH)
-            else:
-                asyncio.run(acall_asgi(made, "GET", PATH))
+            call(made, "GET", PATH)
         assert origin.ranges == [(0, 500_000)] + [(131_072, 500_000)] * 2
         assert origin.open_ranges == 0
         assert origin.asked == [A]

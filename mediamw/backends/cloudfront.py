@@ -18,7 +18,7 @@ from typing import Final
 from cachetools import LRUCache
 
 from ..core.errors import ConfigError
-from .renewal import PerProcess
+from .per_process import PerProcess
 
 MAX_SIGNATURES: Final = 4096
 """How many signed URLs are kept: at most some 2 KiB each."""

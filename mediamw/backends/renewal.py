@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 from ..core.errors import BackendUnavailable
 
@@ -22,25 +22,6 @@ RETRY_SECONDS: Final = 30
 _LONGEST_PAUSE_SECONDS: Final = 60.0  # threads wait by a clock that stands still while the machine sleeps
 
 log = logging.getLogger("mediamw")
-_T = TypeVar("_T")
-
-
-class PerProcess(Generic[_T]):
-    """One value for each process, made when it is first asked for: a fork copies locks as they are held."""
-
-    def __init__(self, make: Callable[[], _T]) -> None:
-        self._make = make
-        self._values: dict[int, _T] = {}
-
-    def get(self) -> _T:
-        """Return this process's value."""
-        value = self._values.get(os.getpid())
-        # setdefault is atomic, and needs no lock that a fork could leave held.
-        return self._values.setdefault(os.getpid(), self._make()) if value is None else value
-
-    def pop(self) -> _T | None:
-        """Forget this process's value and return it."""
-        return self._values.pop(os.getpid(), None)
 
 
 class Run:

@@ -19,8 +19,9 @@ from ..core.keys import MAX_KEY_BYTES, Key
 from .aws import AWSAccount
 from .base import Entry, Remote, SignedURL
 from .network import proxy_for
-from .origin_http import OriginHTTP
-from .renewal import PerProcess, Renewal
+from .origin_http import HEAD_SECONDS, OriginHTTP
+from .per_process import PerProcess
+from .renewal import Renewal
 from .rules import RuleOptions, Rules
 from .s3_answers import head_meta, listed
 from .s3_errors import OWN_URL_LIFE_SECONDS, REASON_BYTES, Reasons, archived, listing_error, refused
@@ -149,19 +150,20 @@ class S3Backend:
         if len(object_key.encode()) > MAX_KEY_BYTES:
             return None
         signer, place, http = self._ready()
+        until = time.monotonic() + HEAD_SECONDS
 
         def get() -> tuple[int, bytes]:
-            return http.get_start(_own_url(signer, place, object_key, "GET"), REASON_BYTES)
+            return http.get_start(_own_url(signer, place, object_key, "GET"), REASON_BYTES, until=until)
 
         try:
             for _ in range(2):  # the second time if a GET found what HEAD did not: the file appeared in between
-                status, headers = http.head(_own_url(signer, place, object_key, "HEAD"))
+                status, headers = http.head(_own_url(signer, place, object_key, "HEAD"), until=until)
                 if status == 200 and (meta := head_meta(headers)) is not None:
                     if (why := archived(headers)) is not None:
                         raise NotServable(why, backend=self.name, key=key, operation="open")
                     return Remote(meta)
                 reason = self._reasons.find(status, {} if self._anonymous else headers, get)
-                if reason == (404, "NoSuchKey") or (self._missing_on_403 and reason == (403, "AccessDenied")):
+                if reason[:2] == (404, "NoSuchKey") or (self._missing_on_403 and reason[:2] == (403, "AccessDenied")):
                     return None
                 if not reason.is_found:
                     break

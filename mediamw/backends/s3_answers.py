@@ -12,9 +12,9 @@ from .base import Entry
 
 
 def head_meta(headers: Mapping[str, str]) -> Meta | None:
-    """What a HEAD tells of an object; None if it does not tell its length."""
+    """What a HEAD tells of an object; None if it does not tell its length, or has no ETag, which every S3 gives."""
     length = headers.get("Content-Length", "")
-    if not (length.isascii() and length.isdigit()):
+    if not (length.isascii() and length.isdigit()) or "ETag" not in headers:
         return None
     modified = parse_http_date(headers.get("Last-Modified", ""), 0)
     return Meta(

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from ..core.errors import BackendUnavailable, Unreachable
 from ..core.http_dates import parse_http_date
-from .renewal import PerProcess
+from .origin_failures import retry_after
+from .per_process import PerProcess
 from .sigv4 import Signer
 
 OWN_URL_LIFE_SECONDS: Final = 900
@@ -28,12 +29,9 @@ REASON_BYTES: Final = 4096
 REASON_SECONDS: Final = 60.0
 """For how long a GET's answer explains the HEADs of all keys, so that a missing file costs no second request."""
 
-RETRY_SECONDS: Final = 10
-MAX_RETRY_SECONDS: Final = 300
-"""What a Retry-After may say. Without one, or beyond, it is ``RETRY_SECONDS``."""
-
 _WAIT_SECONDS = 2.0
 _CODE = re.compile(rb"<Error[\s>].*?<Code>\s*([A-Za-z0-9._]{1,64})\s*</Code>", re.DOTALL)
+_REGION = re.compile(rb"<Error[\s>].*?<Region>\s*([A-Za-z0-9-]{1,64})\s*</Region>", re.DOTALL)
 _OUT_OF_TIME = re.compile(rb"<Message>\s*Request (?:has expired|is not (?:yet valid|valid yet))")
 
 _KEY_OR_CLOCK = {
@@ -60,10 +58,12 @@ _NO_ANSWER = {"HTTPClientError", "ConnectionError", "ConnectTimeoutError", "Read
 
 
 class Reason(NamedTuple):
-    """What a GET said of the key that a HEAD did not find: its status, and S3's code ("" if it is not S3's XML)."""
+    """What a GET said of the key that a HEAD did not find: its status, S3's code ("" if it is not S3's XML), and the
+    region that S3 wants."""
 
     status: int
     code: str
+    region: str = ""
 
     @property
     def is_found(self) -> bool:
@@ -82,8 +82,8 @@ class Reasons:
         self._lock = PerProcess(threading.Lock)
 
     def find(self, status: int, headers: Mapping[str, str], ask: Callable[[], tuple[int, bytes]]) -> Reason:
-        """Return why HEAD answered 403 or 404. ``ask`` is a GET of the same key: status and start of the body."""
-        if status not in (403, 404) or (status == 403 and clock_is_off(headers)):
+        """Return why HEAD answered 400, 403 or 404. ``ask`` is a GET of the same key: status and start of the body."""
+        if status not in (400, 403, 404) or (status != 404 and clock_is_off(headers)) or _region(headers):
             return NOT_ASKED
         # Of many that are refused at once one asks. The others wait for it, but not for long: it may hang.
         lock = self._lock.get()
@@ -108,8 +108,14 @@ class Reasons:
 def _read(status: int, body: bytes) -> Reason:
     match = _CODE.search(body)
     code = match[1].decode() if match else ""
+    region = _REGION.search(body)
     # S3 says AccessDenied to this too, which would make it a lack of rights.
-    return Reason(status, "OutOfTime" if code == "AccessDenied" and _OUT_OF_TIME.search(body) else code)
+    is_late = code == "AccessDenied" and _OUT_OF_TIME.search(body)
+    return Reason(status, "OutOfTime" if is_late else code, region[1].decode() if region else "")
+
+
+def _region(headers: Mapping[str, str]) -> str:
+    return headers.get("x-amz-bucket-region", "")
 
 
 def clock_is_off(headers: Mapping[str, str]) -> bool:
@@ -136,27 +142,18 @@ def refused(
     return kind(why, backend=backend, key=key, operation="open", retry_after=retry_after(headers))
 
 
-def retry_after(headers: Mapping[str, str]) -> int:
-    """Return the seconds of Retry-After (a number or a date) if they are sane: at least one, at most five minutes."""
-    said = headers.get("Retry-After", "").strip()
-    if said.isascii() and said.isdigit() and len(said) < 10:
-        seconds = int(said)
-    else:
-        moment = parse_http_date(said, 0)
-        seconds = 0 if moment is None else round(moment - time.time())
-    return seconds if 0 < seconds <= MAX_RETRY_SECONDS else RETRY_SECONDS
-
-
 def explain(
     bucket: str, origin: str, signer: Signer, status: int, headers: Mapping[str, str], reason: Reason = NOT_ASKED
 ) -> str:
     """Say what the answer to a HEAD means and what to do."""
-    region = headers.get("x-amz-bucket-region")
+    region = _region(headers) or reason.region
     said = f"bucket {bucket} answered {status}" + (f" ({reason.code})" if reason.code else "")
     if status in (301, 307, 400) and region and region != signer.region:
         return f"bucket {bucket} is in {region}, not in {signer.region}: set region={region}"
-    if status == 200:
+    if status == 200 and not headers.get("Content-Length", "").isdigit():
         return f"bucket {bucket} did not say how long the file is (no Content-Length)"
+    if status == 200:
+        return f"{origin} answered 200 for bucket {bucket}, but not as S3 does (no ETag): check endpoint_url"
     if status in (400, 403) and signer.credentials.access_key_id and clock_is_off(headers):
         return f"bucket {bucket} answered {status}: this machine's clock is off, there it is {headers['Date']}"
     if status == 400 and signer.credentials.session_token is not None:
@@ -170,7 +167,7 @@ def explain(
         return f"{said}: {wrong_key}{_NO_RIGHT}"
     if status == 404 and reason.code == "NoSuchBucket":
         return _no_bucket(bucket, origin)
-    if status == 404 and reason == (404, ""):
+    if status == 404 and reason[:2] == (404, ""):
         return f"{origin} answered 404 for bucket {bucket}, but not as S3 does: check endpoint_url"
     if status == 404:
         return f"{said} to HEAD and {reason.status} to GET: it cannot be told whether the file is there"

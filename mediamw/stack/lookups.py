@@ -20,9 +20,10 @@ from typing import Final, NamedTuple
 from cachetools import TLRUCache
 
 from ..backends.base import Backend, Remote
+from ..backends.per_process import PerProcess
 from ..core.errors import BackendUnavailable
 from ..core.keys import Key
-from .steps import PerProcess, Pool
+from .steps import Pool
 
 MAX_ANSWERS = 50_000
 MAX_BYTES = 16 * 1024 * 1024

@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final, TypeVar
 
+from ..backends.per_process import PerProcess
 from ..core.errors import BackendUnavailable, Unreachable
-from .steps import PerProcess
 
 FAILURES: Final = 3
 OPEN_SECONDS: Final = 10.0

@@ -6,10 +6,11 @@ thread; ``asgi.py`` has the other driver, which awaits. The logic itself neither
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
+from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
+
+from ..backends.per_process import PerProcess
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -44,25 +45,6 @@ def run(steps: Steps[T]) -> T:
         return result
 
 
-class PerProcess(Generic[T]):
-    """One ``T`` for each process: a forked child inherits no thread, and maybe a lock that is held for good."""
-
-    def __init__(self, make: Callable[[], T]) -> None:
-        self._make = make
-        # No lock, which a fork could leave held: setdefault is atomic, and a T that nobody uses harmless.
-        self._made: dict[int, T] = {}
-
-    def get(self) -> T:
-        """Return this process's."""
-        pid = os.getpid()
-        found = self._made.get(pid)
-        return found if found is not None else self._made.setdefault(pid, self._make())
-
-    def drop(self) -> T | None:
-        """Return this process's, if there is one, and forget it."""
-        return self._made.pop(os.getpid(), None)
-
-
 class Pool:
     """A bounded number of threads, started when first needed, and anew in a forked child."""
 
@@ -76,6 +58,6 @@ class Pool:
 
     def close(self) -> None:
         """Let the threads end when they have done what they do now; what was not begun is cancelled."""
-        executor = self._executor.drop()
+        executor = self._executor.pop()
         if executor is not None:
             executor.shutdown(wait=False, cancel_futures=True)

@@ -42,9 +42,6 @@ DEVIATIONS: tuple[Deviation, ...] = (
     Deviation("swift", "no bucket", _NO_RIGHT, "who has no rights anywhere does not learn which buckets there are"),
     Deviation("swift", "no bucket, to a listing", "AccessDenied", "the same"),
     Deviation("swift", "no bucket, to who takes 403 for missing", "missing", "the same"),
-    Deviation(
-        "swift", "a wrong region", "bucket B answered 400 to HEAD", "no x-amz-bucket-region; only a GET's XML says it"
-    ),
     Deviation("swift", "a fast clock is heeded", False, "only the end of a URL's life is looked at"),
     Deviation("swift", "status of many ranges", 206, "it sends multipart/byteranges, S3 the whole file"),
     Deviation("swift", "status of a URL of the future", 200, "only the end of a URL's life is looked at"),

@@ -169,8 +169,8 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of 7 keys: what S3 does after 1,000."""
     original = s3_module.AWSAccount.read_only_client
 
-    def client(self: Any, style: str) -> Any:
-        made = original(self, style)
+    def client(self: Any, *arguments: Any) -> Any:
+        made = original(self, *arguments)
         made.meta.events.register(
             "before-parameter-build.s3.ListObjectsV2", lambda params, **_: params.update(MaxKeys=7)
         )

@@ -97,6 +97,9 @@ CONDITIONS = {
 def test_conditions_survive_the_redirect(site: Site, media: Middleware, what: str) -> None:
     headers, usual = CONDITIONS[what]
     sent = media("GET", NAMES[0], **headers)
+    if "If-Range" in headers:  # that is why clients who hold another version are not sent there
+        assert (sent.status, sent.body) == (200, DATA)
+        sent = media("GET", NAMES[0])
     assert sent.status == 302
     location = sent.get("location")
     assert location is not None

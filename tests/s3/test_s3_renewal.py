@@ -13,7 +13,8 @@ import pytest
 from botocore.credentials import RefreshableCredentials
 
 from mediamw.backends import renewal
-from mediamw.backends.renewal import AHEAD_SECONDS, RETRY_SECONDS, PerProcess, Renewal, Run
+from mediamw.backends.per_process import PerProcess
+from mediamw.backends.renewal import AHEAD_SECONDS, RETRY_SECONDS, Renewal, Run
 from mediamw.backends.s3 import S3Backend
 from mediamw.core.errors import BackendUnavailable
 
