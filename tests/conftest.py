@@ -16,6 +16,8 @@ import pytest
 
 from mediamw.backends import beneath, local
 
+from .secrets_seen import watched
+
 MODES = ("openat2", "walk", "portable")
 
 
@@ -69,6 +71,15 @@ def loopback_only() -> Iterator[list[Any]]:
         yield refused
     if refused:
         pytest.fail(f"tests connected to other machines: {refused}")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_secret_is_shown() -> Iterator[None]:
+    """Fail at the end if a secret stood in a log record or in an error, whichever test it was."""
+    with watched() as seen:
+        yield
+    if seen:
+        pytest.fail("secrets were shown:\n" + "\n".join(sorted(set(seen))[:50]))
 
 
 def _replacement(name: str, check: Any) -> Any:

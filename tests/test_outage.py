@@ -297,6 +297,7 @@ def test_ten_thousand_missing_names_for_code(clock: Clock) -> None:
     assert isinstance(ask(stack, A), Redirect)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [50, 2_000])
 def test_ten_thousand_missing_names_over_asgi(clock: Clock, at_once: int) -> None:
     """The clock stands still: the cap, and no more than what was under way when it was reached."""
