@@ -47,6 +47,7 @@ def big_origin(files: dict[str, File]) -> Iterator[BigOrigin]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # head and body are two writes
 
         def do_HEAD(self) -> None:
             self._answer(with_body=False)

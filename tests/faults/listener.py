@@ -169,7 +169,9 @@ def shut(connection: socket.socket) -> None:
 def reset(connection: socket.socket) -> None:
     """End the connection by RST, once the peer's machine has all that was sent before (for at most 5 s)."""
     end = time.monotonic() + 5
-    while unsent(connection) and time.monotonic() < end:
+    poll = select.poll()
+    poll.register(connection, 0)  # that the peer is gone altogether is told all the same
+    while unsent(connection) and not poll.poll(0) and time.monotonic() < end:
         time.sleep(0.001)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
