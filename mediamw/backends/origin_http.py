@@ -36,9 +36,12 @@ HEAD_SECONDS = 8.0
 MAX_HOPS: Final = 3
 _CONNECTIONS = 16
 _REDIRECTS = (301, 302, 303, 307, 308)
-# In URLs, and as botocore writes headers, what it signs, and the answers of STS and metadata services.
+# In URLs, and as botocore writes headers, what it signs, and the answers of STS and metadata services. S3's answer to a
+# signature that does not match repeats all of that, byte by byte too.
 _SECRETS = re.compile(
-    r"""((?:signature|token|secret_?(?:access_?)?key)['"]?\s*[=:>]\s*b?['"]?)[^&\s'",<>}]+""", re.IGNORECASE
+    r"""((?:signature(?:provided)?|token|secret_?(?:access_?)?key)['"]?\s*[=:>]\s*b?['"]?)[^&\s'",<>}]+"""
+    r"|(<(?:CanonicalRequest|StringToSign)Bytes>)[^<]*",
+    re.IGNORECASE,
 )
 
 Follow = Callable[[str, str], str]
@@ -299,7 +302,7 @@ def keep_secrets_out_of_logs(*loggers: str) -> None:
 
 def _redact(record: logging.LogRecord) -> bool:
     text = record.getMessage()
-    clean = _SECRETS.sub(r"\1REDACTED", text)
+    clean = _SECRETS.sub(r"\1\2REDACTED", text)
     if clean != text:
         record.msg, record.args = clean, ()
     return True
