@@ -60,7 +60,7 @@ class Limits(NamedTuple):
 
 PATIENT = Limits()
 assert PATIENT[:3] == (origin_http.CONNECT_SECONDS, origin_http.READ_SECONDS, origin_http.HEAD_SECONDS)
-IMPATIENT = Limits(connect=0.3, read=0.3, head=0.5, deadline=0.8)
+IMPATIENT = Limits(connect=0.2, read=0.2, head=0.3, deadline=0.8)
 """For faults that hang: what ends at once meets the real ones."""
 
 
@@ -285,8 +285,7 @@ def rig(
     """A ``Rig`` with nothing spoilt, and ``options`` of the stack. At the end no thread or descriptor is left of it."""
     threads, descriptors = set(threading.enumerate()), open_descriptors()
     with ExitStack() as closes:
-        closes.callback(_limit, PATIENT)
-        _limit(limits)
+        closes.enter_context(limited(limits))
         between = closes.enter_context(Scripted(found.ports[kind])) if scripted else None
         proxy = closes.enter_context(FaultProxy(found.ports[kind] if between is None else between.port))
         backend = make_backend(kind, proxy.url, delivery)
@@ -298,6 +297,16 @@ def rig(
         until(lambda: not [thread for thread in ours if thread.is_alive()])
     until(lambda: not _left(threads))
     until(lambda: _fewer(descriptors))
+
+
+@contextmanager
+def limited(limits: Limits) -> Iterator[None]:
+    """Have ``limits`` in the place of mediamw's own."""
+    _limit(limits)
+    try:
+        yield
+    finally:
+        _limit(PATIENT)
 
 
 def _limit(limits: Limits) -> None:
