@@ -43,6 +43,7 @@ _SECRETS = re.compile(
     r"|(<(?:CanonicalRequest|StringToSign)Bytes>)[^<]*",
     re.IGNORECASE,
 )
+_FORMATTER = logging.Formatter()
 
 Follow = Callable[[str, str], str]
 """``follow(url, location)`` returns the URL to ask next, below the same origin, or raises ``BackendUnavailable``."""
@@ -302,7 +303,16 @@ def keep_secrets_out_of_logs(*loggers: str) -> None:
 
 def _redact(record: logging.LogRecord) -> bool:
     text = record.getMessage()
-    clean = _SECRETS.sub(r"\1\2REDACTED", text)
+    clean = _redacted(text)
     if clean != text:
         record.msg, record.args = clean, ()
+    if record.exc_info:  # botocore's errors hold the answers that they could not parse
+        text = _FORMATTER.formatException(record.exc_info)
+        clean = _redacted(text)
+        if clean != text:
+            record.exc_info, record.exc_text = None, clean
     return True
+
+
+def _redacted(text: str) -> str:
+    return _SECRETS.sub(r"\1\2REDACTED", text)
