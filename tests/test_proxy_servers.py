@@ -170,15 +170,14 @@ def test_fifty_clients_of_a_gigabyte_half_of_them_stalled(server: Running) -> No
 
 def read_some(server: Running, length: int) -> bool:
     """Read the first ``length`` bytes of the gigabyte, and leave."""
-    connection = server.http(60)
-    connection.request("GET", "/media/1g.bin")
-    response = connection.getresponse()
-    position = 0
-    while position < length:
-        data = response.read(65536)
-        assert data == content(position, position + 65536)
-        position += len(data)
-    connection.close()
+    with closing(server.http(60)) as connection:
+        connection.request("GET", "/media/1g.bin")
+        with connection.getresponse() as response:
+            position = 0
+            while position < length:
+                data = response.read(65536)
+                assert data == content(position, position + 65536)
+                position += len(data)
     return True
 
 
