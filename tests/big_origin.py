@@ -22,13 +22,15 @@ def content(start: int, stop: int) -> bytes:
 
 @dataclass
 class File:
-    """``length`` False: no Content-Length is sent. After ``cut_at`` bytes of the file the connection ends."""
+    """``length`` False: no Content-Length is sent. After ``cut_at`` bytes of the file the connection ends, ``cuts``
+    times."""
 
     size: int
     etag: str | None = '"v1"'
     length: bool = True
     chunked: bool = False
     cut_at: int | None = None
+    cuts: int = 1_000_000
 
 
 @dataclass
@@ -88,11 +90,12 @@ def big_origin(files: dict[str, File]) -> Iterator[BigOrigin]:
 
         def _body(self, file: File, start: int, stop: int) -> None:
             while start < stop:
-                if file.cut_at is not None and start >= file.cut_at:
+                if file.cut_at is not None and start >= file.cut_at and file.cuts:
+                    file.cuts -= 1
                     self.close_connection = True
                     self.connection.shutdown(socket.SHUT_RDWR)
                     return
-                data = content(start, min(start + 65536, stop, file.cut_at or stop))
+                data = content(start, min(start + 65536, stop, file.cut_at if file.cut_at and file.cuts else stop))
                 head, tail = (f"{len(data):x}\r\n".encode(), b"\r\n") if file.chunked else (b"", b"")
                 try:
                     self.wfile.write(head + data + tail)

@@ -45,9 +45,15 @@ _GUNICORN |= {"range-at-bound": 431, "range-ignored-past-bound": 431}
 # The safe side: nothing matches, so the body is sent, or 412.
 _GRANIAN_WSGI = {"if-match-obs-text": 412, "if-none-match-obs-text": 200}
 
+
+def _and_proxied(rows: dict[str, int]) -> dict[str, int]:
+    """The same requests for a file that is proxied."""
+    return rows | {f"proxy-{row}": status for row, status in rows.items()}
+
+
 BY_SERVER: dict[str, dict[str, int]] = {
-    "gunicorn-wsgi": _GUNICORN,
-    "granian-wsgi": _GRANIAN_WSGI,
+    "gunicorn-wsgi": _and_proxied(_GUNICORN),
+    "granian-wsgi": _and_proxied(_GRANIAN_WSGI),
     "serve-around-wsgi": _GRANIAN_WSGI,
 }
 
