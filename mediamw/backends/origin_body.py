@@ -16,8 +16,8 @@ from ..core.errors import BackendUnavailable, ContentChanged, RangeIgnored
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
-MAX_PIECE_BYTES: Final = 64 * 1024
-"""Servers keep up to ten pieces for a client that has stopped reading (granian); larger ones are not faster."""
+MAX_PIECE_BYTES: Final = 32 * 1024
+"""Granian keeps some fifteen pieces for a client that has stopped reading: fifty of those are to cost little."""
 
 MAX_SKIPPED_BYTES: Final = 8 * 1024 * 1024
 """Of an origin that ignores Range this much is read in vain, and no more."""

@@ -136,7 +136,7 @@ class OriginHTTP:
     ) -> Iterator[bytes]:
         """Send GET for the bytes from ``start`` to ``stop`` of the version ``etag`` and yield exactly these.
 
-        They are yielded as they arrive, at most 256 KiB at once. ``size`` is that of the whole file, if it is known,
+        They are yielded as they arrive, at most 32 KiB at once. ``size`` is that of the whole file, if it is known,
         and ``coding`` its Content-Encoding (``...``: not known). Raises ``ContentChanged`` if there is another version,
         none any more, fewer bytes, another size or coding.
         """
