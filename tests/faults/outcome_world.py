@@ -2,25 +2,22 @@
 
     client -> middleware -> FaultProxy -> Scripted (only if it has to spoil what is said) -> StrictS3, or a plain server
 
-Rules: a ``Rig`` takes its own threads and descriptors back, and fails whoever leaves one; every client gives up after
-``HANG_SECONDS``, which no answer may take; the app behind the middleware answers 299, so that it is never mistaken.
+A ``Rig`` takes its own threads and descriptors back, and fails whoever leaves one.
 """
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import gc
-import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, cast
 
-from mediamw import HTTPOriginBackend, MediaStack, MemoryBackend, S3Backend, asgi, wsgi
+from mediamw import HTTPOriginBackend, MediaStack, MemoryBackend, S3Backend
 from mediamw.backends import origin_http
 from mediamw.backends.rules import Rules
 from mediamw.stack.origin_health import OPEN_SECONDS
@@ -28,8 +25,8 @@ from mediamw.testing.strict_s3 import StrictS3
 
 from ..big_origin import File, big_origin, content
 from ..fakes import until
-from ..http_table.callers import environ
 from .fault import HEALTHY, Fault
+from .outcome_clients import CLIENTS, HANG_SECONDS, Answer, OnBytes, within
 from .proxy import FaultProxy
 from .scripted import Behaviour, Scripted
 
@@ -43,8 +40,6 @@ SIZES = {"photo.jpg": 300_000, "small.jpg": 1000, "big.bin": 16 * 1024 * 1024}
 MANY = [f"many/{number}.jpg" for number in range(16)]
 SIZES |= dict.fromkeys(MANY, 100)
 
-APP_STATUS = 299
-HANG_SECONDS = 20.0
 SLACK_SECONDS = 2.5
 """For a machine that is busy with something else."""
 
@@ -88,121 +83,6 @@ def origins() -> Iterator[Origins]:
             s3.put("prod", key, data_of(key), content_type="image/jpeg")
         yield Origins(s3, {"s3": s3.port, "http": int(plain.url.split(":")[2].split("/")[0])})
         assert s3.writes == []
-
-
-# -- clients -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Answer:
-    """``error``: what the middleware raised amid the body, for the server to break the connection off."""
-
-    status: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    error: BaseException | None = None
-    seconds: float = 0.0
-
-    @property
-    def outcome(self) -> str:
-        """``broken``, or the status; a body that ends early without an error is ``SHORT``."""
-        if self.error is not None:
-            return "broken"
-        length = self.headers.get("content-length")
-        if length is not None and int(length) != len(self.body):
-            return "SHORT"
-        return str(self.status)
-
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(self.body).hexdigest()
-
-
-OnBytes = Callable[[int], None]
-
-
-def wsgi_app(_: Any, start_response: Any) -> Iterable[bytes]:
-    start_response(f"{APP_STATUS} The App", [("Content-Type", "text/plain")])
-    return [b"the app"]
-
-
-async def asgi_app(scope: Any, receive: Any, send: Any) -> None:
-    await send({"type": "http.response.start", "status": APP_STATUS, "headers": []})
-    await send({"type": "http.response.body", "body": b"the app"})
-
-
-def _by_wsgi(stack: MediaStack, target: str, headers: Any, on_bytes: OnBytes) -> Answer:
-    got = Answer()
-
-    def start_response(status: str, sent: Any, exc_info: Any = None) -> None:
-        got.status, got.headers = int(status[:3]), {name.lower(): value for name, value in sent}
-
-    result: Any = wsgi.MediaMiddleware(wsgi_app, stack)(environ("GET", target, headers), start_response)
-    pieces: list[bytes] = []
-    try:
-        for piece in result:
-            pieces.append(piece)
-            on_bytes(sum(map(len, pieces)))
-    except Exception as error:  # noqa: BLE001 - the server would break off whatever it is
-        got.error = error
-    finally:
-        if hasattr(result, "close"):
-            result.close()
-    got.body = b"".join(pieces)
-    return got
-
-
-def _by_asgi(stack: MediaStack, target: str, headers: Any, on_bytes: OnBytes) -> Answer:
-    got, pieces, ended = Answer(), [], False
-
-    async def receive() -> Any:
-        await asyncio.Event().wait()
-
-    async def send(message: Any) -> None:
-        nonlocal ended
-        if message["type"] == "http.response.start":
-            got.status = message["status"]
-            got.headers = {name.decode(): value.decode("latin-1") for name, value in message["headers"]}
-            return
-        pieces.append(message.get("body", b""))
-        ended = not message.get("more_body", False)
-        on_bytes(sum(map(len, pieces)))
-
-    path, scope = target, {"type": "http", "http_version": "1.1", "method": "GET", "root_path": ""}
-    scope |= {"path": path, "raw_path": path.encode()}
-    scope["headers"] = [(name.lower().encode(), value.encode()) for name, value in headers]
-    try:
-        asyncio.run(asgi.MediaMiddleware(asgi_app, stack)(scope, receive, send))
-    except Exception as error:
-        if not got.status:  # before the answer started: that would be a 500 of the server
-            raise
-        got.error = error
-    assert ended or got.error is not None, "neither an end nor an error: the server would wait for ever"
-    got.body = b"".join(pieces)
-    return got
-
-
-CLIENTS = {"wsgi": _by_wsgi, "asgi": _by_asgi}
-
-
-def within(seconds: float, call: Callable[[], Any]) -> Any:
-    """Return what ``call`` returns, in a thread that may be left behind if it hangs."""
-    done: list[Any] = []
-
-    def run() -> None:
-        try:
-            done.append((call(), None))
-        except BaseException as error:  # noqa: BLE001 - raised below
-            done.append((None, error))
-
-    thread = threading.Thread(target=run, daemon=True, name="a client of a test")
-    thread.start()
-    thread.join(seconds)
-    assert done, f"it hangs: no end within {seconds:g} s"
-    value, error = done[0]
-    if error is not None:
-        raise error
-    return value
 
 
 # -- the rig -----------------------------------------------------------------------------------------------------------

@@ -11,13 +11,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from .outcome_clients import APP_STATUS, Answer
 from .outcome_table import ROWS, Phase, Row
 from .outcome_world import (
-    APP_STATUS,
     IMPATIENT,
     PATIENT,
     SLACK_SECONDS,
-    Answer,
     Delivery,
     Gateway,
     Kind,

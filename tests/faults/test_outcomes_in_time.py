@@ -13,8 +13,8 @@ import pytest
 
 from ..fakes import until
 from .fault import BLACK_HOLE, CONNECT_HANGS, HEALTHY, REFUSE, Fault, drip, latency, reset, truncated
+from .outcome_clients import APP_STATUS, OnBytes
 from .outcome_world import (
-    APP_STATUS,
     MANY,
     SIZES,
     SLACK_SECONDS,
@@ -22,7 +22,6 @@ from .outcome_world import (
     Gateway,
     Kind,
     Limits,
-    OnBytes,
     Origins,
     Rig,
     data_of,

@@ -21,7 +21,8 @@ from ..big_origin import File, big_origin
 from .certificates import Certificates, TLSFront, make_certificates
 from .connect_proxy import ConnectProxy
 from .fault import BLACK_HOLE, truncated
-from .outcome_world import CLIENTS, HANG_SECONDS, IMPATIENT, SIZES, Answer, Gateway, data_of, limited, within
+from .outcome_clients import CLIENTS, HANG_SECONDS, Answer, within
+from .outcome_world import IMPATIENT, SIZES, Gateway, data_of, limited
 from .proxy import FaultProxy
 
 USER, PASSWORD = "me", "pass:w@rd/secret"
