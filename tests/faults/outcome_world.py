@@ -17,6 +17,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, cast
 
+import pytest
+
 from mediamw import HTTPOriginBackend, MediaStack, MemoryBackend, S3Backend
 from mediamw.backends import origin_http
 from mediamw.backends.rules import Rules
@@ -42,6 +44,11 @@ SIZES |= dict.fromkeys(MANY, 100)
 
 SLACK_SECONDS = 2.5
 """For a machine that is busy with something else."""
+
+
+def waits(kind: Kind, gateway: Gateway) -> list[pytest.MarkDecorator]:
+    """The marks of a test that waits for limits: fast for one gateway of each kind of origin, the other with -m slow."""
+    return [] if (kind, gateway) in (("s3", "wsgi"), ("http", "asgi")) else [pytest.mark.slow]
 
 
 class Limits(NamedTuple):

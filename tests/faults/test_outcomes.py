@@ -26,6 +26,7 @@ from .outcome_world import (
     data_of,
     origins,
     rig,
+    waits,
 )
 
 PHASES: tuple[Phase, ...] = ("redirect", "proxy", "body")
@@ -50,7 +51,10 @@ CELLS = [
         phase,
         gateway,
         id=f"{row.name}-{kind}-{phase}-{gateway}",
-        marks=[pytest.mark.xfail(reason=row.wrong_today)] if row.wrong_today else [],
+        marks=[
+            *([pytest.mark.xfail(reason=row.wrong_today)] if row.wrong_today else []),
+            *(waits(kind, gateway) if row.hangs else []),
+        ],
     )
     for row in ROWS
     for kind in row.kinds

@@ -27,12 +27,17 @@ from .outcome_world import (
     data_of,
     origins,
     rig,
+    waits,
 )
 from .scripted import Behaviour, changed_etag, says, slow_down
 
 KINDS: tuple[Kind, ...] = ("s3", "http")
 GATEWAYS: tuple[Gateway, ...] = ("wsgi", "asgi")
-BOTH = [pytest.param(kind, gateway, id=f"{kind}-{gateway}") for kind in KINDS for gateway in GATEWAYS]
+BOTH = [
+    pytest.param(kind, gateway, id=f"{kind}-{gateway}", marks=waits(kind, gateway))
+    for kind in KINDS
+    for gateway in GATEWAYS
+]
 BIG = "big.bin"
 QUICK = Limits(connect=0.15, read=0.15, head=0.2, deadline=1.0)
 
@@ -155,7 +160,7 @@ OPENING_CELLS = [
         gateway,
         delivery,
         id=f"{name}-{kind}-{gateway}-{delivery}",
-        marks=[TAKEN_FOR_AN_ANSWER] if kind == "s3" and callable(what) else [],
+        marks=[*waits(kind, gateway), *([TAKEN_FOR_AN_ANSWER] if kind == "s3" and callable(what) else [])],
     )
     for name, what in OPENING.items()
     for kind in KINDS
@@ -201,6 +206,25 @@ def test_one_slow_down_does_not_open_the_breaker(found: Origins, kind: Kind, gat
             assert (got.outcome, got.headers["retry-after"]) == ("503", "3")
             assert not world.breaker_is_open
             assert world.get(f"{number}.jpg").status == APP_STATUS
+
+
+@pytest.mark.parametrize(("kind", "gateway"), BOTH)
+def test_while_one_tries_the_others_are_turned_away(found: Origins, kind: Kind, gateway: Gateway) -> None:
+    with rig(found, kind, "redirect", gateway) as world:
+        world.spoil(REFUSE)
+        for _ in range(3):
+            assert world.get("photo.jpg").outcome == "503"
+        world.spoil(BLACK_HOLE)
+        world.wait_for_the_breaker()
+        with ThreadPoolExecutor(1) as other:
+            trying = other.submit(world.get, "photo.jpg")
+            until(lambda: world.proxy.requests == 1)
+            for key in ("small.jpg", "missing.jpg"):
+                assert world.get(key).outcome == "503"
+            assert world.proxy.requests == 1
+            world.spoil(Fault())
+            assert trying.result().outcome == "302"
+        assert world.get("small.jpg").outcome == "302"
 
 
 @pytest.mark.parametrize(("kind", "gateway"), BOTH)
