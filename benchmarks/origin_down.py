@@ -47,12 +47,12 @@ NAN = float("nan")
 Phases = dict[str, list[tuple[float, float]]]
 APPS = f"""
 import os
-from mediamw import asgi, wsgi
-from mediamw.backends.s3 import S3Backend
+from mediamw import LocalBackend, MediaStack, S3Backend, asgi, wsgi
 
 def backends():
-    prod = S3Backend("prod", endpoint_url=os.environ["ORIGIN"], name="prod", **{KEYS!r})
-    return [os.environ["MEDIA_DIR"], prod]
+    prod = S3Backend("prod", endpoint_url=os.environ["ORIGIN"], name="prod", proxies={{}}, **{KEYS!r})
+    # The budget for misses would answer 503 before the origin does: it is not what is measured.
+    return MediaStack([LocalBackend(os.environ["MEDIA_DIR"]), prod], misses_a_minute=1_000_000)
 
 asgi_app = asgi.MediaMiddleware(None, backends(), on_miss="404")
 wsgi_app = wsgi.MediaMiddleware(None, backends(), on_miss="404")

@@ -48,7 +48,7 @@ SLACK_SECONDS = 2.5
 
 def waits(kind: Kind, gateway: Gateway) -> list[pytest.MarkDecorator]:
     """The marks of a test that waits for limits: fast for one gateway of each kind of origin, the other with -m slow."""
-    return [] if (kind, gateway) in (("s3", "wsgi"), ("http", "asgi")) else [pytest.mark.slow]
+    """The marks of a test that waits for limits: one gateway of each kind of origin is fast, the other slow."""
 
 
 class Limits(NamedTuple):
