@@ -47,8 +47,8 @@ SLACK_SECONDS = 2.5
 
 
 def waits(kind: Kind, gateway: Gateway) -> list[pytest.MarkDecorator]:
-    """The marks of a test that waits for limits: fast for one gateway of each kind of origin, the other with -m slow."""
     """The marks of a test that waits for limits: one gateway of each kind of origin is fast, the other slow."""
+    return [] if (kind, gateway) in (("s3", "wsgi"), ("http", "asgi")) else [pytest.mark.slow]
 
 
 class Limits(NamedTuple):
