@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Final, Unpack
 
 from ..core.errors import BackendUnavailable, NotServable
 from ..core.keys import MAX_KEY_BYTES, Key
+from . import origin_http
 from .aws import AWSAccount
 from .base import Entry, Remote, SignedURL
 from .network import proxy_for
-from .origin_http import HEAD_SECONDS, OriginHTTP
+from .origin_http import OriginHTTP
 from .per_process import PerProcess
 from .renewal import Renewal
 from .rules import RuleOptions, Rules
@@ -150,7 +151,7 @@ class S3Backend:
         if len(object_key.encode()) > MAX_KEY_BYTES:
             return None
         signer, place, http = self._ready()
-        until = time.monotonic() + HEAD_SECONDS
+        until = time.monotonic() + origin_http.HEAD_SECONDS
 
         def get() -> tuple[int, bytes]:
             return http.get_start(_own_url(signer, place, object_key, "GET"), REASON_BYTES, until=until)

@@ -51,7 +51,6 @@ class Row:
     wanted: str | None = None
     kinds: tuple[Kind, ...] = ("s3", "http")
     but: dict[str, str | None] = field(default_factory=dict)
-    wrong_today: str = ""
 
     def expected(self, kind: Kind, phase: Phase, gateway: Gateway) -> str | None:
         in_all: str | None = getattr(self, phase)
@@ -145,7 +144,6 @@ SAID = [
         "503/1",
         "503/2",
         kinds=("s3",),
-        wrong_today="S3Backend takes it for the file",
     ),
     Row("error in 200 once", error_in_200(), None, None, "200/3", once=True),
     Row("HTML in 200", page, "503/1", "503/1", "503/2", kinds=("http",)),

@@ -21,7 +21,6 @@ import pytest
 
 from mediamw import HTTPOriginBackend, MediaStack, MemoryBackend, S3Backend
 from mediamw.backends import origin_http
-from mediamw.backends.rules import Rules
 from mediamw.stack.origin_health import OPEN_SECONDS
 from mediamw.testing.strict_s3 import StrictS3
 
@@ -47,7 +46,7 @@ SLACK_SECONDS = 2.5
 
 
 def waits(kind: Kind, gateway: Gateway) -> list[pytest.MarkDecorator]:
-    """The marks of a test that waits for limits: one gateway of each kind of origin is fast, the other slow."""
+    """The marks of a test of many: one gateway of each kind of origin is fast, the other runs with -m slow."""
     return [] if (kind, gateway) in (("s3", "wsgi"), ("http", "asgi")) else [pytest.mark.slow]
 
 
@@ -152,10 +151,8 @@ class Rig:
 def make_backend(kind: Kind, url: str, delivery: Delivery, **options: Any) -> S3Backend | HTTPOriginBackend:
     if kind == "http":
         return HTTPOriginBackend(f"{url}/media/", name="prod", delivery=delivery, **options)
-    given = {"access_key_id": ID, "secret_access_key": SECRET, "endpoint_url": url, "name": "prod"} | options
-    made: Any = S3Backend("prod", **given)
-    made.rules = Rules("prod", default="redirect", delivery=delivery)
-    return made  # type: ignore[no-any-return]
+    given: Any = {"access_key_id": ID, "secret_access_key": SECRET, "endpoint_url": url, "name": "prod"} | options
+    return S3Backend("prod", delivery=delivery, **given)
 
 
 @contextmanager

@@ -51,10 +51,7 @@ CELLS = [
         phase,
         gateway,
         id=f"{row.name}-{kind}-{phase}-{gateway}",
-        marks=[
-            *([pytest.mark.xfail(reason=row.wrong_today)] if row.wrong_today else []),
-            *(waits(kind, gateway) if row.hangs else []),
-        ],
+        marks=waits(kind, gateway),
     )
     for row in ROWS
     for kind in row.kinds
