@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..core.errors import BackendUnavailable
 from .network import ca_bundle
-from .origin_http import keep_secrets_out_of_logs
 from .per_process import PerProcess
+from .redaction import keep_secrets_out_of_logs
 from .s3_errors import account_error
 from .s3_hosts import Place
 from .sigv4 import Credentials

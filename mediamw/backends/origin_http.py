@@ -10,9 +10,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from types import EllipsisType
@@ -22,6 +20,7 @@ from ..core.errors import BackendUnavailable, Unreachable
 from .network import ca_fault, proxy_parts
 from .origin_body import body, rest_of_body, start_in_body
 from .origin_failures import retry_after, why
+from .redaction import keep_secrets_out_of_logs
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, HTTPConnectionPool
@@ -36,14 +35,6 @@ HEAD_SECONDS = 8.0
 MAX_HOPS: Final = 3
 _CONNECTIONS = 16
 _REDIRECTS = (301, 302, 303, 307, 308)
-# In URLs, and as botocore writes headers, what it signs, and the answers of STS and metadata services. S3's answer to a
-# signature that does not match repeats all of that, byte by byte too.
-_SECRETS = re.compile(
-    r"""((?:signature(?:provided)?|token|secret_?(?:access_?)?key)['"]?\s*[=:>]\s*b?['"]?)[^&\s'",<>}]+"""
-    r"|(<(?:CanonicalRequest|StringToSign)Bytes>)[^<]*",
-    re.IGNORECASE,
-)
-_FORMATTER = logging.Formatter()
 
 Follow = Callable[[str, str], str]
 """``follow(url, location)`` returns the URL to ask next, below the same origin, or raises ``BackendUnavailable``."""
@@ -293,26 +284,3 @@ class OriginHTTP:
 
     def _unreachable(self, reason: str) -> NoReturn:
         raise Unreachable(f"{self.origin} could not be reached: {reason}{self._hint}", backend=self._backend) from None
-
-
-def keep_secrets_out_of_logs(*loggers: str) -> None:
-    """Have signatures, tokens and secrets replaced in what these loggers say; those below them need their own."""
-    for name in loggers:
-        logging.getLogger(name).addFilter(_redact)  # adding it twice is adding it once
-
-
-def _redact(record: logging.LogRecord) -> bool:
-    text = record.getMessage()
-    clean = _redacted(text)
-    if clean != text:
-        record.msg, record.args = clean, ()
-    if record.exc_info:  # botocore's errors hold the answers that they could not parse
-        text = _FORMATTER.formatException(record.exc_info)
-        clean = _redacted(text)
-        if clean != text:
-            record.exc_info, record.exc_text = None, clean
-    return True
-
-
-def _redacted(text: str) -> str:
-    return _SECRETS.sub(r"\1\2REDACTED", text)

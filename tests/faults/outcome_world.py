@@ -46,8 +46,8 @@ SLACK_SECONDS = 2.5
 
 
 def waits(kind: Kind, gateway: Gateway) -> list[pytest.MarkDecorator]:
-    """The marks of a test of many: one gateway of each kind of origin is fast, the other runs with -m slow."""
-    return [] if (kind, gateway) in (("s3", "wsgi"), ("http", "asgi")) else [pytest.mark.slow]
+    """The marks of a test of many: one pair of origin and gateway is fast, the others run with -m slow."""
+    return [] if (kind, gateway) == ("s3", "asgi") else [pytest.mark.slow]
 
 
 class Limits(NamedTuple):

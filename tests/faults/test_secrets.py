@@ -26,7 +26,7 @@ from .connect_proxy import ConnectProxy
 from .fault import Fault
 from .outcome_clients import CLIENTS, HANG_SECONDS, within
 from .outcome_table import ROWS, Row, elsewhere
-from .outcome_world import IMPATIENT, PATIENT, SIZES, data_of, limited, make_backend
+from .outcome_world import IMPATIENT, PATIENT, SIZES, data_of, limited, make_backend, waits
 from .proxy import FaultProxy
 from .scripted import Ask, Asked, Said, Scripted
 from .secret_search import (
@@ -117,7 +117,7 @@ def connect(kind: Any, url: str, delivery: Any, **options: Any) -> S3Backend | H
 
 
 CELLS = [
-    pytest.param(row, kind, id=f"{row.name}-{kind}")
+    pytest.param(row, kind, id=f"{row.name}-{kind}", marks=waits(kind, "asgi"))
     for row in ROWS
     if not row.once and row.wanted is None
     for kind in row.kinds
