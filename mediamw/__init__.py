@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .core.keys import Key as Key
     from .core.model import Handle as Handle
     from .core.model import Meta as Meta
+    from .specs import build_stack as build_stack
     from .stack.stack import MediaStack as MediaStack
 
 _HOME = {
@@ -54,6 +55,7 @@ _HOME = {
     "S3Backend": ".backends.s3",
     "SignedURL": ".backends.base",
     "Unreachable": ".core.errors",
+    "build_stack": ".specs",
 }
 
 __all__ = [*_HOME]

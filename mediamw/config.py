@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -10,7 +9,7 @@ from functools import partial
 from os import PathLike
 from typing import TypedDict, Unpack
 
-from .core.errors import ConfigError
+from .core.errors import ConfigError, unknown_option
 from .core.keys import DotfileRule
 from .core.media_types import guess, is_media_type
 from .core.plan import OnMiss, Placeholder, Policy
@@ -70,11 +69,13 @@ def is_async(function: object) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
 
-def check_options(given: Collection[str], known: Sequence[str]) -> None:
-    """Raise ``ConfigError`` for an option that nobody knows."""
+def check_options(given: Collection[str], known: Sequence[str], of_stack: Collection[str]) -> None:
+    """Raise ``ConfigError`` for an option that nobody knows, or that belongs to the stack."""
     for option in given:
+        if option in of_stack:
+            raise ConfigError(f"{option} is the stack's: give mediamw.build_stack([...], {option}=...) as backends")
         if option not in known:
-            raise ConfigError(f"unknown option {option!r}; {hint(option, known)}")
+            raise ConfigError(unknown_option(option, known))
 
 
 def check_switch(option: str, value: object) -> bool:
@@ -89,12 +90,6 @@ def build_dotfiles(patterns: Sequence[str]) -> DotfileRule:
     if isinstance(patterns, str) or not all(isinstance(pattern, str) for pattern in patterns):
         raise ConfigError("allow_dotfiles: give a list of patterns, such as ['.thumbs/']")
     return DotfileRule(patterns)
-
-
-def hint(name: str, known: Sequence[str]) -> str:
-    """Say what may have been meant by ``name``, else what there is."""
-    close = difflib.get_close_matches(name, known, 1, 0.5)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
 
 
 def check_prefix(prefix: str) -> str:

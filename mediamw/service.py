@@ -36,7 +36,7 @@ from .core.plan import without_app as plan_without_app
 from .reply import Reply, joined
 from .specs import Spec, build_stack
 from .stack.remote_handle import RemoteHandle
-from .stack.stack import MediaStack
+from .stack.stack import MediaStack, StackOptions
 from .stack.steps import Pool, Steps, Wait, run
 from .stack.trace import Explanation, Trace
 
@@ -228,7 +228,7 @@ def make_service(
     app: object, backends: MediaStack | Sequence[Spec], options: Options, *, can_await: bool
 ) -> MediaService | None:
     """Make what a middleware around ``app`` asks; None if it is not enabled: then nothing is looked at or opened."""
-    check_options(options, ("enabled", *_OPTIONS))
+    check_options(options, ("enabled", *_OPTIONS), StackOptions.__annotations__)
     rest: dict[str, Any] = {**options}
     check_authorize(rest.get("authorize"), can_await=can_await)
     if not check_switch("enabled", rest.pop("enabled", True)):

@@ -18,13 +18,13 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Any, Final
+from typing import Any, Final, Unpack
 from urllib.parse import parse_qsl, urlsplit
 
 from .backends.base import Backend
-from .config import hint
-from .core.errors import ConfigError
-from .stack.stack import MediaStack
+from .backends.rules import DELIVERIES
+from .core.errors import ConfigError, unknown_option
+from .stack.stack import MediaStack, StackOptions
 
 _NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -67,11 +67,11 @@ _NOT_IN_SPECS: Final = (
 )
 
 
-def build_stack(specs: Sequence[Spec], *, base_url: str | None = None) -> MediaStack:
+def build_stack(specs: Sequence[Spec], **options: Unpack[StackOptions]) -> MediaStack:
     """Make the stack of ``specs``, first to last; backends that are made already may stand among them.
 
-    Unnamed ones are called ``local``, ``s3``, ``http``, ``memory``; a second one of a kind ``s3_2``. Raises
-    ``ConfigError``.
+    Unnamed ones are called ``local``, ``s3``, ``http``, ``memory``; a second one of a kind ``s3_2``. ``options`` are
+    those of ``MediaStack``. Raises ``ConfigError``.
     """
     if isinstance(specs, (str, bytes, PathLike)) or not isinstance(specs, Iterable):
         raise ConfigError(f"backends: give a list, such as ['./media', 's3://acme-media'], not {type(specs).__name__}")
@@ -93,7 +93,7 @@ def build_stack(specs: Sequence[Spec], *, base_url: str | None = None) -> MediaS
             name = _free_name(kind, taken)
             taken.add(name)
         backends.append(_backend(kind, where, name))
-    return MediaStack(backends, base_url=base_url)
+    return MediaStack(backends, **options)
 
 
 def _split_name(spec: str) -> tuple[str, str]:
@@ -167,6 +167,9 @@ def _http(where: str, name: str) -> Backend:
     from .backends.http_origin import HTTPOriginBackend
 
     base_url, _, fragment = where.partition("#")
+    query = base_url.partition("?")[2]
+    if any(part.partition("=")[0] in HTTP_OPTIONS for part in query.split("&")):
+        raise ConfigError("options of a web site stand behind '#': https://host/path/#delivery=proxy", backend=name)
     return HTTPOriginBackend(base_url, name=name, **_options(fragment, HTTP_OPTIONS, name))
 
 
@@ -179,8 +182,7 @@ def _options(text: str, known: _Readers, name: str) -> dict[str, Any]:
     for option, value in pairs:
         if option not in known:
             # What looks like a secret comes first: the other text repeats it.
-            unknown = f"unknown option {option!r}; {hint(option, sorted(known))}"
-            raise ConfigError(refused_in_specs(option) or unknown, backend=name)
+            raise ConfigError(refused_in_specs(option) or unknown_option(option, sorted(known)), backend=name)
         try:
             _add(options, option, value, known[option])
         except ValueError as error:
@@ -207,6 +209,8 @@ def _add(options: dict[str, Any], option: str, text: str, read: Callable[[str], 
         by = options.setdefault(option, {})
         if not colon or not pattern:
             raise ValueError(f"delivery_by: {text!r}: write DELIVERY:PATTERN, such as proxy:*.svg")
+        if delivery not in DELIVERIES and pattern in DELIVERIES:
+            raise ValueError(f"delivery_by: {text!r}: the delivery comes first: {pattern}:{delivery}")
         if pattern in by:
             raise ValueError(f"delivery_by: {pattern!r} stands twice")
         by[pattern] = delivery

@@ -14,6 +14,7 @@ from mediamw import ConfigError, LocalBackend, MediaStack, MemoryBackend, S3Back
 from mediamw.config import MAX_PLACEHOLDER_BYTES, build_policy, check_prefix
 from mediamw.core.plan import Placeholder, Policy
 from mediamw.specs import build_stack
+from mediamw.wsgi import MediaMiddleware
 
 SECRET = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY"
 
@@ -218,6 +219,19 @@ def test_backends_that_are_made_already() -> None:
     assert stack.base_url == "/m/"
 
 
+def test_options_of_the_stack() -> None:
+    with pytest.raises(ConfigError, match="found_ttl: 'x' is not a number of seconds"):
+        build_stack(["./media"], found_ttl="x")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"found_ttl is the stack's: give mediamw.build_stack\(\[...\], found_ttl"):
+        MediaMiddleware(None, ["./media"], found_ttl=3)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("spec", ["./media", Path("media")])
+def test_a_stack_takes_no_specs(spec: Any) -> None:
+    with pytest.raises(ConfigError, match=r"item 2 is a spec: mediamw\.build_stack takes them"):
+        MediaStack([MemoryBackend(), spec])
+
+
 # -- faults ------------------------------------------------------------------------------------------------------------
 
 
@@ -261,6 +275,7 @@ def test_backends_that_are_made_already() -> None:
         (["s3://acme?delivery=stream"], "delivery: 'stream' is none of redirect, proxy"),
         (["s3://acme?delivery_by=*.svg"], "delivery_by: '*.svg': write DELIVERY:PATTERN"),
         (["s3://acme?delivery_by=proxy:"], "delivery_by: 'proxy:': write DELIVERY:PATTERN"),
+        (["s3://acme?delivery_by=*.svg:proxy"], "delivery_by: '*.svg:proxy': the delivery comes first: proxy:*.svg"),
         (["s3://acme?delivery_by=stream:*.svg"], "delivery_by: 'stream' is none of"),
         (["s3://acme?delivery_by=proxy:a&delivery_by=redirect:a"], "delivery_by: 'a' stands twice"),
         (["s3://acme?exclude="], "option exclude has no value"),

@@ -113,13 +113,17 @@ def test_the_bounds_in_the_design_are_the_code_s() -> None:
 def test_options_in_the_semantics_are_the_code_s() -> None:
     from mediamw import asgi, wsgi
     from mediamw.service import Options
+    from mediamw.stack import stack
 
     options = set(Options.__annotations__)
     for middleware in (asgi.MediaMiddleware, wsgi.MediaMiddleware):
         assert {name for name in options if f"``{name}``" in str(middleware.__doc__)} == options
     text = (ROOT / "docs" / "semantics.md").read_text("utf-8")
-    table = text[text.index("## Options of the middlewares") : text.index("## Backends by spec")]
+    table = text[text.index("## Options of the middlewares") : text.index("## Options of the stack")]
     assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == options
+    table = text[text.index("## Options of the stack") : text.index("## Backends by spec")]
+    names = [name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)]
+    assert names == list(stack.StackOptions.__annotations__)
 
 
 def _lines_of_the_readme_s_table() -> dict[str, str]:

@@ -78,9 +78,25 @@ def test_a_bucket_that_has_it_and_one_that_is_down(
     assert err == ""  # the log's line would say the same again
 
 
-def test_a_key_with_the_prefix_gets_a_hint(media: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    got, _, err = explain(capsys, "--backend", media, "--prefix", "/files/", "/files/a b.txt")
-    assert (got, err) == (2, "mediamw: the key is what stands behind /files/: a b.txt\n")
+@pytest.mark.parametrize(
+    ("key", "status", "said"),
+    [
+        ("/files/a b.txt", 2, "the key is what stands behind /files/: a b.txt"),
+        ("files/a b.txt", 4, "the key is what stands behind /files/: a b.txt"),
+        ("a%20b.txt", 4, "the key is not quoted: a b.txt"),
+        ("my/files/a.txt", 4, ""),
+        ("100%.txt", 4, ""),
+        ("a.txt", 0, ""),
+    ],
+)
+def test_hints(media: Path, capsys: pytest.CaptureFixture[str], key: str, status: int, said: str) -> None:
+    got, _, err = explain(capsys, "--backend", media, "--prefix", "/files/", key)
+    assert (got, err) == (status, f"mediamw: {said}\n" if said else "")
+
+
+def test_a_directory_that_is_not_there_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    got, _, err = explain(capsys, "--backend", tmp_path / "media", "a.txt")
+    assert (got, err) == (4, f"mediamw: backend 'local': there is no directory {tmp_path / 'media'} yet\n")
 
 
 @pytest.mark.parametrize(

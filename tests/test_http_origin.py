@@ -176,8 +176,8 @@ def test_what_is_known_of_a_file(site: Make, connect: Make) -> None:
 @pytest.mark.parametrize(
     ("number", "kind", "said"),
     [
-        (401, BackendUnavailable, "give headers, or username and password"),
-        (403, BackendUnavailable, "give headers, or username and password"),
+        (401, BackendUnavailable, "HTTPOriginBackend takes headers, username and password"),
+        (403, BackendUnavailable, "HTTPOriginBackend takes headers, username and password"),
         (400, BackendUnavailable, "answered 400"),
         (204, BackendUnavailable, "answered 204"),
         (429, Unreachable, "answered 429"),
@@ -220,6 +220,20 @@ def test_a_page_is_no_file(raw: Make, connect: Make, name: str, content_type: st
     else:
         with pytest.raises(BackendUnavailable, match="a login page, or an app that answers 200 to everything"):
             backend.open(Key(name))
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("image/png", "image/png"),
+        ("application/octet-stream", None),
+        ("application/octet-stream2", "application/octet-stream2"),
+        ("nonsense", None),
+    ],
+)
+def test_a_type_that_tells_nothing_is_the_names(raw: Make, connect: Make, said: str, meant: str | None) -> None:
+    backend = connect(raw(status(200, f"Content-Type: {said}", "Content-Length: 5")).url)
+    assert backend.open(PHOTO).meta.content_type == meant
 
 
 @pytest.mark.parametrize("headers", [["Transfer-Encoding: chunked"], ["Content-Length: ten"], ["Content-Length: -1"]])
@@ -413,8 +427,12 @@ def test_base_urls(base_url: str, normal: str) -> None:
         ({"headers": {"X": "s3cr3t"}, "check": False}, "check: False"),
         ({"delivery": "both"}, "delivery: 'both'"),
         ({"verify": "/missing/ca.pem"}, "/missing/ca.pem cannot be read"),
+        ({"base_url": "http://h/", "verify": "/missing/ca.pem"}, "/missing/ca.pem cannot be read"),
         ({"verify": ""}, "verify is empty"),
-        ({"proxies": {"https": "socks5://u:s3cr3t@h"}}, "correct proxies"),
+        ({"delivry": "proxy"}, "unknown option 'delivry'; did you mean delivery?"),
+        ({"xyzzy": 1}, "there are headers, username, password, proxies, verify, name, delivery, delivery_by, exclude"),
+        ({"proxies": {"https": "socks5://u:s3cr3t@h"}}, "proxies: the value of 'https' is no URL of an HTTP proxy"),
+        ({"proxies": ["http://u:s3cr3t@h"]}, "proxies: list is no mapping"),
     ],
 )  # fmt: skip
 def test_faults(options: dict[str, Any], said: str) -> None:
@@ -458,7 +476,8 @@ def test_specs() -> None:
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ("https://h/m/?delivery=proxy", "it has a query"),
+        ("https://h/m/?delivery=proxy", "options of a web site stand behind '#'"),
+        ("https://h/m/?x=1", "it has a query"),
         ("https://u:s3cr3t@h/", "username and password"),
         ("https://h/#password=s3cr3t", "password does not belong into a spec"),
         ("https://h/#username=s3cr3t", "username does not belong into a spec"),

@@ -85,7 +85,10 @@ def test_two_failures_are_no_outage(health: OriginHealth, lines: list[str]) -> N
     assert lines == []
 
 
-def test_three_failures_open_it_for_ten_seconds(health: OriginHealth, clock: Clock, lines: list[str]) -> None:
+def test_three_failures_open_it_for_ten_seconds(
+    health: OriginHealth, clock: Clock, lines: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "mediamw")
     fail(health)
     error = refused(health)
     assert isinstance(error, Unreachable)
@@ -98,7 +101,11 @@ def test_three_failures_open_it_for_ten_seconds(health: OriginHealth, clock: Clo
     assert refused(health).retry_after == 1
     clock.now += 0.01
     health.check()
+    assert caplog.messages == []
     assert health.call(lambda: "back") == "back"
+    assert caplog.messages == ["backend 's3': it answers again"]
+    assert health.call(lambda: "back") == "back"
+    assert len(caplog.messages) == 1
     fail(health, 2)  # it counts from the start again
     health.check()
 

@@ -26,12 +26,12 @@ from urllib.parse import quote, urljoin, urlsplit
 from ..core.errors import BackendUnavailable, ConfigError, Unreachable
 from ..core.http_dates import parse_http_date
 from ..core.keys import Key
-from ..core.media_types import guess, is_content_coding, is_media_type
+from ..core.media_types import guess, is_content_coding, type_of_origin
 from ..core.model import Meta
 from . import origin_http
 from .base import Remote, SignedURL
 from .http_origin_options import base_url_parts, check_headers
-from .network import ca_bundle, ca_fault, proxy_for, proxy_parts
+from .network import ca_bundle, ca_fault, proxies_fault, proxy_for, proxy_parts
 from .origin_body import coding_of, length_of, total_of
 from .origin_failures import retry_after
 from .origin_http import OriginHTTP
@@ -81,17 +81,19 @@ class HTTPOriginBackend:
                 raise self._wrong("headers: Authorization stands there, and username is given too: drop one")
             sent["Authorization"] = self._basic(username, password)
         self._has_credentials = bool(sent)
-        self.rules: Final = Rules(name, default="proxy" if sent else "redirect", **rules)
+        self.rules: Final = Rules(name, owner=type(self), default="proxy" if sent else "redirect", **rules)
         self._check_rules()
+        if (fault := proxies_fault(proxies)) is not None:
+            raise self._wrong(fault)
         proxy = proxy_for(self.base_url, proxies)
         verified = ca_bundle(verify)
-        if origin.startswith("https:") and (fault := ca_fault(verified)) is not None:
+        if (verify is not None or origin.startswith("https:")) and (fault := ca_fault(verified)) is not None:
             raise self._wrong(fault)
         if proxy is not None:
             try:
                 proxy_parts(proxy)
             except ValueError as error:
-                raise self._wrong(f"{error}: correct proxies, HTTP_PROXY or HTTPS_PROXY") from None
+                raise self._wrong(f"{error}: correct HTTP_PROXY or HTTPS_PROXY") from None
         self._http = OriginHTTP(
             origin,
             name,
@@ -179,7 +181,9 @@ class HTTPOriginBackend:
             )
         if status in (401, 403):
             what = "headers or username and password do not fit" if self._has_credentials else "it wants credentials"
-            way_out = "correct them" if self._has_credentials else "give headers, or username and password"
+            way_out = (
+                "correct them" if self._has_credentials else "HTTPOriginBackend takes headers, username and password"
+            )
             self._cannot_tell(key, f"{self.base_url} answered {status}: {what}: {way_out}")
         if status != 200:
             self._cannot_tell(key, f"{self.base_url} answered {status}")
@@ -198,7 +202,7 @@ class HTTPOriginBackend:
                 size=size,
                 mtime_ns=None if modified is None else modified * 1_000_000_000,
                 etag=_strong(headers.get("ETag")),
-                content_type=content_type if content_type and is_media_type(content_type) else None,
+                content_type=type_of_origin(content_type),
                 content_encoding=coding if coding and is_content_coding(coding) else None,
             )
         )

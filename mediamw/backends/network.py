@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from ..core.errors import ConfigError
@@ -34,6 +34,25 @@ def proxy_for(url: str, proxies: Mapping[str, str] | None) -> str | None:
     if proxy.startswith(("http:", "https:")):
         return proxy
     return f"http:{proxy}" if proxy.startswith("//") else f"http://{proxy}"
+
+
+def proxies_fault(proxies: Any) -> str | None:
+    """Say what is wrong with the option ``proxies``, without the URLs, in which passwords may stand."""
+    if proxies is None:
+        return None
+    form = "give a mapping, such as {'https': 'http://proxy.example.com:3128'}; {} is no proxy"
+    if not isinstance(proxies, Mapping):
+        return f"proxies: {type(proxies).__name__} is no mapping; {form}"
+    for scheme in proxies:
+        if scheme not in ("http", "https"):
+            return f"proxies: {scheme!r} is no scheme of origins, which are http and https; {form}"
+        try:
+            used = proxy_for(f"{scheme}:", proxies)
+            if used is not None:
+                proxy_parts(used)
+        except (ValueError, AttributeError):
+            return f"proxies: the value of {scheme!r} is no URL of an HTTP proxy; {form}"
+    return None
 
 
 def proxy_parts(proxy: str) -> tuple[str, str, str | None]:

@@ -6,14 +6,15 @@ gitignore's, as pathspec reads them: ``*.svg`` at any depth, ``invoices/`` a fol
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypedDict, Unpack, cast, get_args
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, unknown_option
 from ..core.keys import Key
 
 Delivery = Literal["redirect", "proxy"]
-_DELIVERIES: Final = get_args(Delivery)
+DELIVERIES: Final = get_args(Delivery)
 
 
 class RuleOptions(TypedDict, total=False):
@@ -35,10 +36,19 @@ class RuleOptions(TypedDict, total=False):
 class Rules:
     """The rules of one backend. ``default`` is its delivery if none is given; None leaves that to what it can do.
 
+    ``owner``: the class of the backend, whose own options the error for an unknown one names too.
+
     Raises ``ConfigError`` that names the option.
     """
 
-    def __init__(self, backend: str = "", *, default: Delivery | None = None, **options: Unpack[RuleOptions]) -> None:
+    def __init__(
+        self,
+        backend: str = "",
+        *,
+        default: Delivery | None = None,
+        owner: type = object,
+        **options: Unpack[RuleOptions],
+    ) -> None:
         def patterns(option: Literal["exclude", "only"]) -> Callable[[str], bool] | None:
             given: Any = options.get(option, ())
             if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
@@ -48,15 +58,15 @@ class Rules:
 
         for option in options:  # a rule that is misspelt must not be no rule
             if option not in RuleOptions.__annotations__:
-                known = ", ".join(RuleOptions.__annotations__)
-                raise ConfigError(f"unknown option {option!r}: there are {known}", backend=backend)
+                own = [p.name for p in inspect.signature(owner).parameters.values() if p.kind is p.KEYWORD_ONLY]
+                raise ConfigError(unknown_option(option, [*own, *RuleOptions.__annotations__]), backend=backend)
         delivery = options.get("delivery") or default
         by: Any = options.get("delivery_by") or {}
         if not isinstance(by, Mapping):
             raise ConfigError("delivery_by: give a mapping, such as {'*.svg': 'proxy'}", backend=backend)
         for option, value in (("delivery", delivery), *(("delivery_by", value) for value in by.values())):
-            if value not in _DELIVERIES and (option, value) != ("delivery", None):
-                raise ConfigError(f"{option}: {value!r} is none of {', '.join(_DELIVERIES)}", backend=backend)
+            if value not in DELIVERIES and (option, value) != ("delivery", None):
+                raise ConfigError(f"{option}: {value!r} is none of {', '.join(DELIVERIES)}", backend=backend)
         self.delivery: Final = delivery
         self.deliveries: Final = frozenset(cast("Iterable[Delivery]", by.values()))
         self._by = [(_matcher("delivery_by", [pattern], backend), value) for pattern, value in by.items()]

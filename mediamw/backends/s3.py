@@ -81,9 +81,7 @@ class S3Backend:
         name: str = "s3",
         **rules: Unpack[RuleOptions],
     ) -> None:
-        for option in rules:
-            if option not in RuleOptions.__annotations__:  # what Python itself says without **rules
-                raise TypeError(f"S3Backend.__init__() got an unexpected keyword argument {option!r}")
+        self.rules: Final = Rules(name, owner=type(self), **rules)
         given = Options(
             name=name,
             bucket=bucket,
@@ -111,7 +109,6 @@ class S3Backend:
         self.name = name
         self.bucket = bucket
         self.location = location.strip("/")
-        self.rules: Final = Rules(name, **rules)
         self._style = addressing_style
         self._life, self._window = url_life, url_window
         self._missing_on_403 = missing_on_403
@@ -227,8 +224,9 @@ class S3Backend:
         try:
             with closing(self._account.read_only_client(self._style, signer.credentials)) as client:
                 yield from listed(client, self.bucket, start, prefix, recursive=recursive, backend=self.name)
-        # ValueError, KeyError: XML that is no listing.
-        except (BotoCoreError, ClientError, ResponseParserError, ValueError, KeyError) as error:
+        # ValueError, KeyError: XML that is no listing. RecursionError: botocore asks whoever redirects it where the
+        # bucket is, whose answer may be the same redirect.
+        except (BotoCoreError, ClientError, ResponseParserError, ValueError, KeyError, RecursionError) as error:
             raise listing_error(error, self.bucket, place.origin, self.name) from None
 
     def close(self) -> None:

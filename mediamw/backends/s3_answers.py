@@ -7,6 +7,7 @@ from typing import Any
 
 from ..core.http_dates import parse_http_date
 from ..core.keys import refusal
+from ..core.media_types import type_of_origin
 from ..core.model import Meta
 from .base import Entry
 
@@ -21,7 +22,7 @@ def head_meta(headers: Mapping[str, str]) -> Meta | None:
         size=int(length),
         mtime_ns=None if modified is None else modified * 1_000_000_000,
         etag=_etag(headers.get("ETag")),
-        content_type=headers.get("Content-Type"),
+        content_type=type_of_origin(headers.get("Content-Type")),
         content_encoding=headers.get("Content-Encoding"),
     )
 

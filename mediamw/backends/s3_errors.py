@@ -217,13 +217,16 @@ def account_error(error: Exception, backend: str, profile: str | None) -> Backen
             backend=backend,
         )
     if names & {"ConfigParseError", "ConfigNotFound"}:
-        return BackendUnavailable(f"AWS configuration{of_profile}: {error}", backend=backend)
+        return BackendUnavailable(f"AWS configuration{of_profile}: {error}: correct that file", backend=backend)
     if "ClientError" in names:
         return BackendUnavailable(
             f"AWS credentials{of_profile}: {error}: check role_arn and source_profile, and what the role trusts",
             backend=backend,
         )
-    return BackendUnavailable(f"AWS credentials{of_profile}: {error}", backend=backend)
+    return BackendUnavailable(
+        f"AWS credentials{of_profile}: {error}: correct what they come from (the environment, ~/.aws, a program)",
+        backend=backend,
+    )
 
 
 def listing_error(error: Exception, bucket: str, origin: str, backend: str) -> BackendUnavailable:
@@ -232,6 +235,9 @@ def listing_error(error: Exception, bucket: str, origin: str, backend: str) -> B
     if names & _NO_ANSWER:
         text = f"listing failed: {origin} could not be reached: {type(error).__name__}"
         return Unreachable(text, backend=backend, operation="list")
+    if "RecursionError" in names:
+        text = f"listing failed: {origin} redirects whatever is asked of bucket {bucket}: check endpoint_url"
+        return BackendUnavailable(text, backend=backend, operation="list")
     answer = getattr(error, "response", None) if "ClientError" in names else None
     if not isinstance(answer, dict):
         return BackendUnavailable(f"listing failed: {error}", backend=backend, operation="list")

@@ -10,10 +10,10 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..core.errors import ConfigError
 from ..core.keys import refusal
+from .network import proxies_fault
 from .s3_hosts import Domain, domain_host, endpoint_host
 from .sigv4 import MAX_LIFE_SECONDS, Credentials
 
@@ -158,13 +158,8 @@ class Options:
             raise self._wrong(f"url_life {self.url_life}: S3 allows at most {MAX_LIFE_SECONDS} seconds")
 
     def _check_network(self) -> None:
-        proxies: Any = self.proxies
-        if proxies is not None and not (
-            isinstance(proxies, Mapping)
-            and set(proxies) <= {"http", "https"}
-            and all(isinstance(url, str) and re.match(r"https?://[^/\s]", url) for url in proxies.values())
-        ):  # not repeated: passwords may stand in it
-            raise self._wrong("proxies: give a mapping, such as {'https': 'http://proxy.example.com:3128'}; {} is none")
+        if (fault := proxies_fault(self.proxies)) is not None:
+            raise self._wrong(fault)
         if not isinstance(self.verify, (bool, str, type(None))):
             raise self._wrong("verify: it is False, or the path of a CA bundle")
         if isinstance(self.verify, str) and not os.path.exists(self.verify):

@@ -12,11 +12,16 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
+from collections.abc import Iterator
 from typing import Final
+from urllib.parse import unquote
 
+from ..backends.local import LocalBackend
 from ..service import MediaService
 from ..specs import build_stack
+from ..stack.stack import MediaStack
 from ..stack.trace import Said
 from .options import add_backends, add_prefix
 
@@ -40,6 +45,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("key", metavar="KEY", help="the name of the file behind the prefix")
 
 
+def _hints(key: str, prefix: str, stack: MediaStack) -> Iterator[str]:
+    """Yield what may be meant otherwise, or not set up yet, if nobody has ``key``."""
+    behind = f"/{key.lstrip('/')}".partition(prefix)
+    if not behind[0] and behind[1]:
+        yield f"the key is what stands behind {prefix}: {behind[2]}"
+    elif unquote(key) != key:
+        yield f"the key is not quoted: {unquote(key)}"
+    for backend in stack.backends:
+        if isinstance(backend, LocalBackend) and not os.path.lexists(backend.root):
+            yield f"backend {backend.name!r}: there is no directory {backend.root} yet"
+
+
 def run(args: argparse.Namespace) -> int:
     """Print the explanation of one key and return the exit status."""
     logging.getLogger("mediamw").addHandler(logging.NullHandler())  # what it would warn of is in the explanation
@@ -49,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     finally:
         service.stack.close()
     print(json.dumps(explanation.as_dict(), indent=2) if args.json else explanation)
-    if explanation.said == "refused" and args.key.startswith(args.prefix):
-        print(f"mediamw: the key is what stands behind {args.prefix}: {args.key[len(args.prefix) :]}", file=sys.stderr)
+    if _STATUS[explanation.said] not in (0, 5):
+        for line in _hints(args.key, args.prefix, service.stack):
+            print(f"mediamw: {line}", file=sys.stderr)
     return _STATUS[explanation.said]

@@ -7,6 +7,9 @@ found" is not among them: inside it is a value (``Missing``), and for callers of
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
+
 
 class MediaError(Exception):
     """The root of all errors that mediamw raises on purpose.
@@ -88,3 +91,9 @@ class NameTaken(MediaError, FileExistsError):
 
 class NoURL(MediaError):
     """Nobody can make a URL for this key: no backend signs it and the stack has no ``base_url``."""
+
+
+def unknown_option(name: str, known: Sequence[str]) -> str:
+    """Say that there is no option ``name``, and what may have been meant, else what there is."""
+    close = difflib.get_close_matches(name, known, 1, 0.5)
+    return f"unknown option {name!r}; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}")

@@ -144,6 +144,18 @@ def is_media_type(text: str) -> bool:
     )
 
 
+def type_of_origin(text: str | None) -> str | None:
+    """Return a remote Content-Type; None if it tells nothing.
+
+    Upload tools that do not know a type leave S3's default, ``binary/octet-stream``, or ``application/octet-stream``
+    (RFC 2046, 4.5.1: to be saved to a file): the name knows better.
+    """
+    if not text or not is_media_type(text):
+        return None
+    essence = text.partition(";")[0].strip().lower()
+    return None if essence in (DEFAULT_TYPE, "binary/octet-stream") else text
+
+
 def is_content_coding(text: str) -> bool:
     """True for a list of tokens such as ``gzip`` or ``gzip, br`` (RFC 9110, 8.4.1)."""
     return all(part.strip(" \t") and _TOKEN.issuperset(part.strip(" \t")) for part in text.split(","))

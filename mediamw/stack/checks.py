@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from os import PathLike
 from typing import Any
 
 from ..backends.base import Backend, Puts, ReadsRanges, Signs
@@ -15,6 +16,8 @@ def check_backends(backends: Any) -> tuple[Backend, ...]:
     if not isinstance(backends, (list, tuple)) or not backends:
         raise ConfigError(f"backends: give a list with at least one backend, not {backends!r}")
     for number, backend in enumerate(backends, 1):
+        if isinstance(backend, (str, PathLike)):
+            raise ConfigError(f"backends: item {number} is a spec: mediamw.build_stack takes them")
         if not callable(getattr(backend, "open", None)) or not isinstance(getattr(backend, "name", None), str):
             raise ConfigError(
                 f"backends: item {number} is {backend!r}, which is no backend (it has no open or no name)"

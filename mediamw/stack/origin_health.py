@@ -12,6 +12,7 @@ A refused credential, or any other answer that says nothing of the key, is an an
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -26,6 +27,7 @@ FAILURES: Final = 3
 OPEN_SECONDS: Final = 10.0
 MISSES_A_MINUTE: Final = 600
 
+log = logging.getLogger("mediamw")
 T = TypeVar("T")
 
 
@@ -128,8 +130,11 @@ class OriginHealth:
 
     def _answered(self, state: _State) -> None:
         with state.lock:
+            was_open = state.open_until is not None
             state.failures = 0
             state.open_until = None
+        if was_open:
+            log.info("backend %r: it answers again", self._backend)
 
     def _check(self, state: _State, is_lookup: bool) -> None:
         now = self._clock()

@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, TypedDict, cast
 from urllib.parse import quote
 
 from ..backends.base import Backend, Closes, Entry, Lists, ReadsRanges, ReadsWhole, Remote, Signs
@@ -38,6 +38,17 @@ MISSING_TTL_SECONDS: Final = 30.0
 STALE_IF_ERROR_SECONDS: Final = 900.0
 """As long as a presigned URL stays the same: what browsers have of it is still shown while the origin is away."""
 DEADLINE_SECONDS: Final = 8.0
+
+
+class StackOptions(TypedDict, total=False):
+    """The options of ``MediaStack``."""
+
+    base_url: str | None
+    found_ttl: float
+    missing_ttl: float
+    stale_if_error: float
+    deadline: float
+    misses_a_minute: int
 
 
 class MediaStack:
@@ -207,7 +218,9 @@ class MediaStack:
         listings = []
         for order, backend in enumerate(self.backends):
             if not isinstance(backend, Lists):
-                raise BackendUnavailable("the backend cannot list", backend=backend.name, operation="list")
+                kind = type(backend).__name__
+                reason = f"{kind} cannot list what it has; what is there can be asked key by key"
+                raise BackendUnavailable(reason, backend=backend.name, operation="list")
             entries = self._asker.listing(backend, backend.name, prefix, recursive=recursive)
             listings.append(_ordered(entries, self.rules(backend), order))
         last = None

@@ -48,6 +48,14 @@ WINDOW_START = 1_780_000_200  # a multiple of 900
 # -- is it there? ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("said", ["binary/octet-stream", "application/octet-stream", "Binary/Octet-Stream; x=1"])
+def test_a_type_that_tells_nothing_is_the_names(s3: StrictS3, prod: S3Backend, said: str) -> None:
+    s3.put(BUCKET, "logo.svg", DATA, content_type=said)
+    found = prod.open(key("logo.svg"))
+    assert isinstance(found, Remote)
+    assert found.meta.content_type is None
+
+
 def test_existence_is_one_signed_head(s3: StrictS3, prod: S3Backend, caplog: pytest.LogCaptureFixture) -> None:
     etag = s3.put(BUCKET, "x.svgz", DATA, content_type="image/svg+xml", headers={"Content-Encoding": "gzip"})
     found = prod.open(key("x.svgz"))

@@ -197,6 +197,12 @@ def test_a_listing_that_is_no_listing(origin: MakeOrigin, connect: Connect, body
     assert "listing failed" in unavailable(lambda: list(connect(server.url).list("", recursive=True)))
 
 
+def test_a_listing_before_a_site_that_redirects_everything(origin: MakeOrigin, connect: Connect) -> None:
+    server = origin(*[status(302, "Location: /login")] * 400)
+    said = unavailable(lambda: list(connect(server.url).list("", recursive=True)))
+    assert f"listing failed: {server.url} redirects whatever is asked of bucket prod: check endpoint_url" in said
+
+
 @pytest.mark.usefixtures("impatient")
 def test_silence(origin: MakeOrigin, connect: Connect) -> None:
     server = origin(b"")

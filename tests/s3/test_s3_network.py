@@ -218,10 +218,11 @@ def test_a_proxy_s_password_is_never_shown(files: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"proxies": f"http://u:{SECRET}@h"}, "proxies: give a mapping"),
-        ({"proxies": {"https": f"u:{SECRET}@h"}}, "proxies: give a mapping"),
-        ({"proxies": {"socks": f"http://u:{SECRET}@h"}}, "proxies: give a mapping"),
-        ({"proxies": {"https": 8080}}, "proxies: give a mapping"),
+        ({"proxies": f"http://u:{SECRET}@h"}, "proxies: str is no mapping; give a mapping, such as {'https': "),
+        ({"proxies": {"https": f"socks5://u:{SECRET}@h"}}, "proxies: the value of 'https' is no URL of an HTTP proxy"),
+        ({"proxies": {"http": "", "https": f"http://u:{SECRET}@"}}, "proxies: the value of 'https' is no URL"),
+        ({"proxies": {"socks": f"http://u:{SECRET}@h"}}, "proxies: 'socks' is no scheme of origins, which are http"),
+        ({"proxies": {"https": 8080}}, "proxies: the value of 'https' is no URL of an HTTP proxy"),
         ({"verify": "/missing/ca.pem"}, "verify: there is no CA bundle '/missing/ca.pem'"),
         ({"verify": 1}, "verify: it is False, or the path"),
     ],

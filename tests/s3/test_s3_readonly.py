@@ -252,7 +252,7 @@ def test_what_is_unusual_and_right(options: dict[str, Any]) -> None:
 
 def test_an_option_that_nobody_knows() -> None:
     """The rules are taken as **rules: a slip of the pen must not vanish among them."""
-    with pytest.raises(TypeError, match="unexpected keyword argument 'regoin'"):
+    with pytest.raises(ConfigError, match="unknown option 'regoin'; did you mean region"):
         S3Backend("acme", regoin="eu-west-1")  # type: ignore[call-arg]
 
 
