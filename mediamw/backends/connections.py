@@ -6,6 +6,8 @@ Loaded when the first pool is made. Works with urllib3 1.26 and 2.
    CONNECT and a dripping head count. The addresses of a host share the deadline; only the DNS look-up cannot be ended.
 2. A head that breaks off is an error. To ``http.client`` the end of the connection ends a head like an empty line, and
    ``Content-Length: 1`` may be the start of 10.
+3. A body whose end is that of the connection ends under TLS with the server's word (close_notify). Without it the body
+   was cut off (RFC 9112, 9.8), which Python hides by default.
 """
 
 from __future__ import annotations
@@ -74,6 +76,10 @@ class _Lines:
 
 
 class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **keywords: Any) -> None:
+        super().__init__(sock, *args, **keywords)
+        self._socket = sock
+
     def begin(self) -> None:
         file: Any = self.fp
         lines: Any = _Lines(file)
@@ -85,6 +91,8 @@ class _Response(http.client.HTTPResponse):
                 self.fp = file
         if self.status < 200:  # 100 is skipped by http.client; behind any other the real answer would follow
             raise http.client.UnknownProtocol(f"status {self.status}")
+        if self.length is None and not self.chunked and hasattr(self._socket, "suppress_ragged_eofs"):
+            self._socket.suppress_ragged_eofs = False
 
 
 class _Watched(_Mixed):

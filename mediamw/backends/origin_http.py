@@ -155,7 +155,7 @@ class OriginHTTP:
         """Send GET for all of the version ``etag`` and yield it to its end, for files whose length nobody said.
 
         Raises as ``get_range`` does, and when the body ends before its end. A body that neither has a length nor comes
-        in chunks ends with its connection, cut off or not: there is no telling (RFC 9112, 8).
+        in chunks ends with its connection. Without TLS nobody can tell whether it was cut off (RFC 9112, 8 and 9.8).
         """
         sent = {} if etag is None else {"If-Match": etag}
         response, exchange = self._send("GET", url, {**sent, **(headers or {})})

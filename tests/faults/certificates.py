@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import socket
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,6 +125,9 @@ class TLSFront(Server):
             try:
                 wrapped.do_handshake()
                 relay(wrapped, plain)
+                wrapped.setblocking(False)  # close_notify goes out; its answer is not waited for
+                with suppress(OSError):
+                    wrapped.unwrap()
             finally:
                 listener.drop(wrapped)
         finally:
