@@ -49,6 +49,11 @@ _OUR_ENTRY = re.compile(r"\bmediamw-[0-9a-f]{12}\b")
 _MAX_CODINGS = 4096
 
 
+def sites_of(via: str) -> str:
+    """Return the entries of mediamw in a Via header, each once; "" for most requests."""
+    return ", ".join(dict.fromkeys(_OUR_ENTRY.findall(via))) if via else ""
+
+
 class HTTPOriginBackend:
     """The files below ``base_url``, read-only by type.
 

@@ -52,6 +52,9 @@ class _Origin:
 
     def __init__(self, name: str, misses_a_minute: int, say: Say) -> None:
         self.lookups = Pool(NETWORK_THREADS, f"mediamw-network-{name}")
+        # For requests that came through other sites with mediamw, whose threads wait for us: if ours wait for theirs in
+        # turn, neither is ever free.
+        self.passed_on = Pool(NETWORK_THREADS, f"mediamw-via-{name}")
         # Threads of their own, so that slow bodies do not keep look-ups waiting.
         self.bodies = Pool(NETWORK_THREADS, f"mediamw-bodies-{name}")
         self.health = OriginHealth(
@@ -77,7 +80,7 @@ class Asker:
         self._now = frozenset(backend.name for backend in backends if isinstance(backend, OpensNow))
         self.rules = {backend.name: rules_of(backend) for backend in backends}
         self.lookups = Lookups(
-            lambda name: self._origins[name].lookups,
+            lambda name, via: self._origins[name].passed_on if via else self._origins[name].lookups,
             look=self._look,
             found_ttl=times.found_ttl,
             missing_ttl=times.missing_ttl,
@@ -94,6 +97,7 @@ class Asker:
         self.disk.close()
         for origin in self._origins.values():
             origin.lookups.close()
+            origin.passed_on.close()
             origin.bodies.close()
 
     def locate(
@@ -210,7 +214,7 @@ class Asker:
             try:
                 return (yield from self.within_deadline(backend.name, flight)), ""
             except BaseException:
-                self.lookups.leave(backend, key, flight)
+                self.lookups.leave(backend, key, flight, via)
                 raise
         except BackendUnavailable as error:
             stale = self.lookups.stale(backend, key)

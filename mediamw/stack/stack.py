@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, Final, TypedDict, cast
 from urllib.parse import quote
 
 from ..backends.base import Backend, Closes, Entry, Lists, ReadsRanges, ReadsWhole, Remote, Signs
+from ..backends.http_origin import sites_of
 from ..backends.rules import Rules
 from ..core.errors import BackendUnavailable, InvalidKey, NoURL
 from ..core.keys import Key, parse_key, refusal
@@ -130,6 +131,7 @@ class MediaStack:
 
         ``via`` and ``if_range`` are the request's headers, ``looks`` is told what each backend said.
         """
+        via = sites_of(via)
         located = yield from self._asker.locate(key, inline=inline, serving=True, via=via, looks=looks)
         if located is None:
             return Missing()
