@@ -158,7 +158,7 @@ class MediaService:
             if trace is not None:
                 trace.failed(error)
             if isinstance(error, BackendUnavailable):
-                self.stack.say(f"unavailable {error.backend}", str(error))
+                self.stack.say(f"unavailable {error.backend}", str(error), error.reason)
                 return self._decided(request, Unavailable(error.reason, error.retry_after), trace)
             if isinstance(error, NotServable):
                 self.stack.say(f"not servable {error.backend}", str(error))

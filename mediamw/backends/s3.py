@@ -160,7 +160,7 @@ class S3Backend:
                     if (why := archived(headers)) is not None:
                         raise NotServable(why, backend=self.name, key=key, operation="open")
                     return Remote(meta)
-                reason = self._reasons.find(status, {} if self._anonymous else headers, get)
+                reason = self._reasons.find(status, headers, get, is_signed=not self._anonymous)
                 if reason[:2] == (404, "NoSuchKey") or (self._missing_on_403 and reason[:2] == (403, "AccessDenied")):
                     return None
                 if not reason.is_found:

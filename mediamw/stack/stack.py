@@ -12,6 +12,7 @@ import heapq
 import io
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -39,6 +40,9 @@ MISSING_TTL_SECONDS: Final = 30.0
 STALE_IF_ERROR_SECONDS: Final = 900.0
 """As long as a presigned URL stays the same: what browsers have of it is still shown while the origin is away."""
 DEADLINE_SECONDS: Final = 8.0
+MAX_CAUSES: Final = 5
+"""How many causes of one trouble are logged in a minute."""
+_NUMBERS = re.compile("[0-9]+")
 
 
 class StackOptions(TypedDict, total=False):
@@ -77,7 +81,7 @@ class MediaStack:
         self.base_url = check_base_url(base_url)
         times = Times(found_ttl, missing_ttl, stale_if_error, deadline)
         check_seconds(times._asdict())
-        self._said: dict[str, float] = {}
+        self._said: dict[str, dict[str, float]] = {}
         self._asker = Asker(self.backends, times, check_misses(misses_a_minute), self.say)
 
     def __repr__(self) -> str:
@@ -102,11 +106,13 @@ class MediaStack:
         """Return the threads that read the files of ``backend``, by its name."""
         return self._asker.bodies_of(backend)
 
-    def say(self, subject: str, text: str) -> None:
-        """Log a warning, at most once a minute for each ``subject``."""
+    def say(self, subject: str, text: str, cause: str = "") -> None:
+        """Log a warning: at most once a minute for each ``subject``, or for each of its first few causes."""
         now = time.monotonic()
-        if now - self._said.get(subject, -60.0) >= 60.0:
-            self._said[subject] = now
+        said = {other: at for other, at in self._said.get(subject, {}).items() if now - at < 60.0}
+        cause = _NUMBERS.sub("", cause)  # seconds and ports are no other cause
+        if cause not in said and len(said) < MAX_CAUSES:
+            self._said[subject] = {**said, cause: now}
             log.warning("%s", text)
 
     def find(self, key: str, method: str = "GET") -> Found:
