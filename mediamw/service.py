@@ -192,7 +192,7 @@ class MediaService:
         try:
             plan = self._plan(request, found, trace)
             if needs_length and isinstance(handle, RemoteHandle) and body_length(plan.body) is None:
-                handle = yield Wait(pool.submit(handle.copied))
+                handle = yield from self.stack.copying(found.backend, handle.copied)
                 plan = self._plan(request, Held(found.backend, handle), trace)
             reply = Reply(plan, handle, pool=pool)
             if not reply.plan.body:

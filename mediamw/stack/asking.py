@@ -22,6 +22,7 @@ from ..core.errors import BackendUnavailable, NotServable, Unreachable
 from ..core.keys import Key
 from ..core.model import Handle, Look, Meta
 from .checks import rules_of
+from .copies import COPY_SECONDS
 from .lookups import UNKNOWN, Lookups
 from .origin_health import OriginHealth
 from .origin_reads import OriginReads
@@ -29,6 +30,7 @@ from .steps import Pool, Steps, Wait
 
 NETWORK_THREADS: Final = 16
 DISK_THREADS: Final = 8
+COPY_THREADS: Final = 8
 
 UNCHECKED: Final = Remote(Meta(None))
 """The answer of a backend that is not checked."""
@@ -57,6 +59,7 @@ class _Origin:
         self.passed_on = Pool(NETWORK_THREADS, f"mediamw-via-{name}")
         # Threads of their own, so that slow bodies do not keep look-ups waiting.
         self.bodies = Pool(NETWORK_THREADS, f"mediamw-bodies-{name}")
+        self.copies = Pool(COPY_THREADS, f"mediamw-copies-{name}")
         self.health = OriginHealth(
             name, misses_a_minute=misses_a_minute, told=lambda text: say(f"breaker {name}", text)
         )
@@ -99,6 +102,7 @@ class Asker:
             origin.lookups.close()
             origin.passed_on.close()
             origin.bodies.close()
+            origin.copies.close()
 
     def locate(
         self, key: Key, *, inline: bool = False, serving: bool = False, via: str = "", looks: list[Look] | None = None
@@ -161,6 +165,20 @@ class Asker:
             return (yield from self.within_deadline(backend, future, doing))
         except BaseException:
             future.cancel()  # if no thread has begun: nobody waits for it any more
+            raise
+
+    def copy(self, backend: str, work: Callable[[], Handle]) -> Steps[Any]:
+        """Have a thread copy a file of unknown length. It has longer than a look-up, and threads of its own."""
+        origin = self._origins[backend]
+        origin.health.check(is_lookup=False)
+        future = origin.copies.submit(work)
+        try:
+            return (yield Wait(future, COPY_SECONDS))
+        except BaseException as error:
+            if not future.cancel():
+                future.add_done_callback(_close_abandoned)
+            if isinstance(error, TimeoutError):
+                raise BackendUnavailable(f"no whole copy within {COPY_SECONDS:g} s", backend=backend) from None
             raise
 
     def prepare(self, backend: str, work: Callable[[], Any]) -> Steps[Any]:

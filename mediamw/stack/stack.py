@@ -24,12 +24,13 @@ from ..backends.http_origin import sites_of
 from ..backends.rules import Rules
 from ..core.errors import BackendUnavailable, InvalidKey, NoURL
 from ..core.keys import Key, parse_key, refusal
-from ..core.model import Found, Held, Look, Meta, Missing, Redirect
+from ..core.model import Found, Handle, Held, Look, Meta, Missing, Redirect
 from .asking import UNCHECKED, Asker, Times
 from .checks import check_backends, check_base_url, check_misses, check_seconds, delivery_of
+from .copies import copy_of
 from .origin_health import MISSES_A_MINUTE
 from .reader import BUFFER_BYTES, HandleReader, RemoteReader
-from .remote_handle import RemoteHandle, copy_of
+from .remote_handle import RemoteHandle
 from .steps import Pool, Steps, run
 from .trace import Explanation, Trace, explained
 
@@ -161,6 +162,10 @@ class MediaStack:
     def reading(self, backend: str, work: Callable[[], Any]) -> Steps[Any]:
         """Have a thread read from ``backend``, within the bounds of a look-up, as steps."""
         return self._asker.call(backend, work, "read")
+
+    def copying(self, backend: str, work: Callable[[], Handle]) -> Steps[Any]:
+        """Have a thread copy a file of ``backend``, for as long as that may take, as steps."""
+        return self._asker.copy(backend, work)
 
     def rules(self, backend: Backend) -> Rules:
         """Return the rules that stand with one of the backends."""
