@@ -1,6 +1,6 @@
 """Floor 3: specs, the short way to write backends: ``[name=]where``, where ``where`` is
 
-- a path;
+- a path, or ``file:///path``, percent-encoded;
 - ``s3://bucket[/location][?option=value&...]``;
 - the URL of a web site, ``https://host/path/[#option=value&...]``: its own query is its own, and a fragment is what no
   server is ever sent;
@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any, Final, Unpack
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
 
 from .backends.base import Backend
 from .backends.rules import DELIVERIES
@@ -31,6 +31,7 @@ _NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
 Spec = str | PathLike[str] | Backend
+Scheme = Callable[..., Backend]
 
 
 def _switch(text: str) -> bool:
@@ -60,12 +61,29 @@ S3_OPTIONS: Final[_Readers] = {
     **dict.fromkeys(("anonymous", "dualstack", "missing_on_403"), _switch),
     **dict.fromkeys(("url_life", "url_window"), _seconds),
 }
+SECRETS: Final[Mapping[str, tuple[str, ...]]] = {
+    "s3": ("access_key_id", "secret_access_key", "session_token", "cloudfront_key_id", "cloudfront_key"),
+    "http": ("username", "password", "headers"),
+}
+"""What is given beside the spec of a kind, and never in it."""
+GIVEN: Final[Mapping[str, frozenset[str]]] = {
+    "local": frozenset(("exclude", "follow_links_to", "only")),
+    "memory": frozenset(),
+    "s3": frozenset((*S3_OPTIONS, *SECRETS["s3"], "proxies")),
+    "http": frozenset((*HTTP_OPTIONS, *SECRETS["http"], "proxies")),
+}
+"""The options of each kind that may stand beside its spec."""
+_NOT_YET: Final = {"writable": "writable: buckets are only read here, and uploads stay local: leave it out"}
 _NOT_IN_SPECS: Final = (
     ("cloudfront", "give S3Backend(..., cloudfront_key_id=..., cloudfront_key=...) in Python"),
     ("prox", "set HTTPS_PROXY, or give proxies={...} in Python"),
     ("username|password|passwd|headers", "give them to HTTPOriginBackend in Python"),
     ("secret|token|access.?key|credential|private", "use profile=NAME or the environment"),
 )
+
+
+class MisplacedSecret(ConfigError):
+    """What is secret, or may be, stands in a spec. The text does not repeat it."""
 
 
 def build_stack(specs: Sequence[Spec], **options: Unpack[StackOptions]) -> MediaStack:
@@ -76,36 +94,39 @@ def build_stack(specs: Sequence[Spec], **options: Unpack[StackOptions]) -> Media
     """
     if isinstance(specs, (str, bytes, PathLike)) or not isinstance(specs, Iterable):
         raise ConfigError(f"backends: give a list, such as ['./media', 's3://acme-media'], not {type(specs).__name__}")
-    specs = list(specs)
-    # What is no backend either has no name here, and is refused by the stack.
-    taken = {str(getattr(spec, "name", "")) for spec in specs if not isinstance(spec, (str, PathLike))}
-    taken |= {name for spec in specs if isinstance(spec, str) and (name := _split_name(spec)[0])}
-    backends: list[Backend] = []
+    return MediaStack([build_backend(spec, name) for name, spec in named(list(specs))], **options)
+
+
+def named(specs: Sequence[Spec]) -> list[tuple[str, Spec]]:
+    """Return the name of each spec, and the spec without it."""
+    pairs: list[tuple[str, Spec]] = []
     for spec in specs:
-        if not isinstance(spec, (str, PathLike)):
-            backends.append(spec)
-            continue
         if isinstance(spec, str):
-            name, where = _split_name(spec)
-            kind = _kind(where)
-        else:  # a path, whatever its text looks like
-            name, where, kind = "", os.fspath(spec), "local"
-        if not name:
-            name = _free_name(kind, taken)
-            taken.add(name)
-        backends.append(_backend(kind, where, name))
-    return MediaStack(backends, **options)
+            pairs.append(split_name(spec))
+        else:  # a path's name is another thing; what is no backend either has none, and is refused by the stack
+            pairs.append(("" if isinstance(spec, PathLike) else str(getattr(spec, "name", "")), spec))
+    taken = {name for name, _ in pairs}
+    found: list[tuple[str, Spec]] = []
+    for name, spec in pairs:
+        chosen = name
+        if not name and isinstance(spec, (str, PathLike)):
+            chosen = _free_name(kind_of(spec), taken)
+            taken.add(chosen)
+        found.append((chosen, spec))
+    return found
 
 
-def _split_name(spec: str) -> tuple[str, str]:
+def split_name(spec: str) -> tuple[str, str]:
+    """Return the name that stands before ``=``, "" if there is none, and the rest."""
     match = _NAMED.fullmatch(spec)
     return (match[1], match[2]) if match else ("", spec)
 
 
-def _kind(where: str) -> str:
-    match = _SCHEME.match(where)
+def kind_of(spec: str | PathLike[str]) -> str:
+    """Return what ``spec``, without its name, is: ``local``, ``s3``, ``http``, ``memory``, or another scheme."""
+    match = _SCHEME.match(spec) if isinstance(spec, str) else None  # a path is one, whatever its text looks like
     kind = match[1].lower() if match else "local"
-    return "http" if kind == "https" else kind
+    return {"file": "local", "https": "http"}.get(kind, kind)
 
 
 def _free_name(kind: str, taken: set[str]) -> str:
@@ -114,34 +135,72 @@ def _free_name(kind: str, taken: set[str]) -> str:
     return next(name for number in range(2, len(taken) + 3) if (name := f"{kind}_{number}") not in taken)
 
 
-def _backend(kind: str, where: str, name: str) -> Backend:
-    if kind == "local":
-        from .backends.local import LocalBackend
+def build_backend(
+    spec: Spec, name: str, given: Mapping[str, Any] | None = None, schemes: Mapping[str, Scheme] | None = None
+) -> Backend:
+    """Make one backend. ``given``: options beside the spec, those among them that may not stand in one.
 
-        if not where:
-            raise ConfigError("its path is empty: name the directory of the media", backend=name)
-        try:
-            return LocalBackend(where, name=name)
-        except ValueError:  # NUL, or half a surrogate pair; ConfigError is none
-            raise ConfigError(f"{where!r} is not a possible path", backend=name) from None
-    if kind == "memory":
-        from .backends.memory import MemoryBackend
-
-        if where.partition(":")[2]:
-            raise ConfigError("memory: takes nothing behind the colon", backend=name)
-        return MemoryBackend(name=name)
+    ``schemes``: what else there is, as functions of what stands behind the colon and of the name. Raises
+    ``ConfigError``.
+    """
+    if not isinstance(spec, (str, PathLike)):
+        return spec
+    kind, where, beside = kind_of(spec), os.fspath(spec), dict(given or {})
+    if kind not in GIVEN:
+        if schemes is not None and kind in schemes:
+            return schemes[kind](where.partition(":")[2], name, **beside)
+        raise ConfigError(
+            f"{kind}: is no kind of backend known here; there are s3://bucket, https://host/path/, memory:, file:///path"
+            " and paths (a path that looks like this is written with ./ before it)",
+            backend=name,
+        )
+    for option in beside:
+        if option not in GIVEN[kind]:
+            raise ConfigError(unknown_option(option, sorted(GIVEN[kind])), backend=name)
     if kind == "s3":
-        return _s3(where, name)
+        return _s3(where, name, beside)
     if kind == "http":
-        return _http(where, name)
-    raise ConfigError(
-        f"{kind}: is no kind of backend known here; there are s3://bucket, https://host/path/, memory:, and paths "
-        f"(a path that looks like this is written with ./ before it)",
-        backend=name,
-    )
+        return _http(where, name, beside)
+    if kind == "local":
+        path = _file_path(where, name) if isinstance(spec, str) and _SCHEME.match(spec) else where
+        return _local(path, name, beside)
+    from .backends.memory import MemoryBackend
+
+    if where.partition(":")[2]:
+        raise ConfigError("memory: takes nothing behind the colon", backend=name)
+    return MemoryBackend(name=name)
 
 
-def _s3(where: str, name: str) -> Backend:
+def _local(path: str, name: str, beside: dict[str, Any]) -> Backend:
+    from .backends.local import LocalBackend
+
+    if not path:
+        raise ConfigError("its path is empty: name the directory of the media", backend=name)
+    try:
+        if "\0" in path:  # LocalBackend would find nothing there, ever
+            raise ValueError
+        return LocalBackend(path, name=name, **beside)
+    except ValueError:  # NUL, or half a surrogate pair; ConfigError is none
+        raise ConfigError(f"{path!r} is not a possible path", backend=name) from None
+
+
+def _file_path(url: str, name: str) -> str:
+    """Return the path of a file URL (RFC 8089), of which the form with three slashes is taken and no other."""
+    form = "write file:///path, percent-encoded, or the path alone"
+    rest = url.partition(":")[2]
+    if rest.startswith("//") and not rest.startswith("///"):
+        raise ConfigError(f"file: names a host, and the directory is on this machine; {form}", backend=name)
+    if not rest.startswith("///") or rest.startswith("////"):
+        raise ConfigError(f"file: is no absolute path; {form}", backend=name)
+    if re.search(r"[?#]|%(?![0-9A-Fa-f]{2})", rest):
+        raise ConfigError(f"file: '?', '#' and '%' are written %3F, %23 and %25; {form}", backend=name)
+    try:
+        return os.fsdecode(unquote_to_bytes(rest[2:]))
+    except UnicodeError:  # half a surrogate pair
+        raise ConfigError(f"file: is not a possible path; {form}", backend=name) from None
+
+
+def _s3(where: str, name: str, beside: dict[str, Any]) -> Backend:
     from .backends.s3 import S3Backend
 
     form = "give s3://bucket[/location][?region=...&profile=...]"
@@ -153,10 +212,10 @@ def _s3(where: str, name: str) -> Backend:
         raise ConfigError(f"not a usable spec; {form}", backend=name) from None
     if "@" in parts.netloc:
         # The text is not repeated: what stands before the @ is probably a secret.
-        raise ConfigError("keys do not belong into a spec; use profile=NAME or the environment", backend=name)
+        raise MisplacedSecret("keys do not belong into a spec; use profile=NAME or the environment", backend=name)
     if parts.fragment:
         raise ConfigError("'#' has no meaning in a spec of s3", backend=name)
-    options = _options(parts.query, S3_OPTIONS, name)
+    options = _options(parts.query, S3_OPTIONS, name, beside)
     location = parts.path.strip("/")
     if location and "location" in options:
         raise ConfigError("the location stands twice, in the path and as an option", backend=name)
@@ -164,17 +223,22 @@ def _s3(where: str, name: str) -> Backend:
     return S3Backend(parts.netloc, name=name, **options)
 
 
-def _http(where: str, name: str) -> Backend:
+def _http(where: str, name: str, beside: dict[str, Any]) -> Backend:
     from .backends.http_origin import HTTPOriginBackend
 
     base_url, _, fragment = where.partition("#")
     query = base_url.partition("?")[2]
     if any(part.partition("=")[0] in HTTP_OPTIONS for part in query.split("&")):
         raise ConfigError("options of a web site stand behind '#': https://host/path/#delivery=proxy", backend=name)
-    return HTTPOriginBackend(base_url, name=name, **_options(fragment, HTTP_OPTIONS, name))
+    if "@" in base_url.partition("//")[2].partition("/")[0]:
+        raise MisplacedSecret(
+            "user and password do not belong into a URL, which ends up in logs: give username and password",
+            backend=name,
+        )
+    return HTTPOriginBackend(base_url, name=name, **_options(fragment, HTTP_OPTIONS, name, beside))
 
 
-def _options(text: str, known: _Readers, name: str) -> dict[str, Any]:
+def _options(text: str, known: _Readers, name: str, beside: Mapping[str, Any]) -> dict[str, Any]:
     options: dict[str, Any] = {}
     try:
         # A blank is %20: "+" is no form's here, and stands in names such as c++.
@@ -184,12 +248,17 @@ def _options(text: str, known: _Readers, name: str) -> dict[str, Any]:
     for option, value in pairs:
         if option not in known:
             # What looks like a secret comes first: the other text repeats it.
-            raise ConfigError(refused_in_specs(option) or unknown_option(option, sorted(known)), backend=name)
+            if (reason := refused_in_specs(option)) is not None:
+                raise MisplacedSecret(reason, backend=name)
+            raise ConfigError(_NOT_YET.get(option) or unknown_option(option, sorted(known)), backend=name)
         try:
             _add(options, option, value, known[option])
         except ValueError as error:
             raise ConfigError(str(error), backend=name) from None
-    return options
+    for option in beside:
+        if option in options:
+            raise ConfigError(f"option {option} stands twice, in the spec and beside it", backend=name)
+    return {**options, **beside}
 
 
 def refused_in_specs(option: str) -> str | None:

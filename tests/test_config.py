@@ -49,6 +49,13 @@ def names(*specs: Any) -> list[str]:
         ("./memory:", "local", "memory:"),
         ("c:", "local", "c:"),  # a drive, on Windows
         ("my media", "local", "my media"),
+        ("file:///srv/media", "local", "/srv/media"),
+        ("disk=file:///srv/my%20media/", "disk", "/srv/my media"),
+        ("FILE:///srv/m%C3%A9dia", "local", "/srv/média"),
+        ("file:///srv/100%25", "local", "/srv/100%"),
+        ("file:///srv/%FF", "local", os.fsdecode(b"/srv/\xff")),
+        ("file:///~/a", "local", "/~/a"),
+        (Path("file:x"), "local", "file:x"),
         (Path("media"), "local", "media"),
         (Path("disk=media"), "local", "disk=media"),
         (Path("memory:"), "local", "memory:"),
@@ -281,7 +288,7 @@ def test_a_stack_takes_no_specs(spec: Any) -> None:
             "unknown option 'zzzz'; there are addressing_style, anonymous, check, custom_domain, delivery, ",
         ),
         (["s3://acme?Region=b"], "unknown option 'Region'; did you mean region?"),
-        (["s3://acme?writable=true"], "unknown option 'writable'"),
+        (["s3://acme?writable=true"], "writable: buckets are only read here, and uploads stay local: leave it out"),
         (["s3://acme?addressing_style=dns"], "addressing_style 'dns'"),
         (["s3://acme?url_life=1h"], "url_life: '1h': give a whole number"),
         (["s3://acme?url_window=-1"], "url_window: '-1': give a whole number"),
@@ -311,6 +318,16 @@ def test_a_stack_takes_no_specs(spec: Any) -> None:
         (["./media", ["s3://a"]], "item 2"),
         ([LocalBackend], "item 1"),
         (["~\0"], "not a possible path"),
+        (["file://host/media"], "file: names a host, and the directory is on this machine; write file:///path"),
+        (["file://localhost/media"], "file: names a host"),
+        (["file:media"], "file: is no absolute path"),
+        (["file:/media"], "file: is no absolute path"),
+        (["file:////host/media"], "file: is no absolute path"),
+        (["file:///a?only=b"], "'?', '#' and '%' are written %3F, %23 and %25"),
+        (["file:///a#b"], "'?', '#' and '%' are written"),
+        (["file:///100%"], "'?', '#' and '%' are written"),
+        (["file:///a%00b"], "not a possible path"),
+        (["file:///\ud800"], "not a possible path"),
     ],
     ids=str,
 )
@@ -357,7 +374,8 @@ def test_a_backend_is_named_by_its_fault() -> None:
 
 
 SHORT = (
-    "s3: memory: = a acme ? & region : 9000 @ # % [ ] / .. ./ ~ é http:// h addressing_style=path profile=x location="
+    "s3: file:/// memory: = a acme ? & region : 9000 @ # % [ ] / .. ./ ~ é http:// h addressing_style=path profile=x "
+    "location="
 )
 pieces = st.sampled_from(["s3://", "endpoint=", " ", "\0", "\n", "\ud800", *SHORT.split(" ")])
 spec_texts = st.text(max_size=30) | st.lists(pieces, max_size=9).map("".join)

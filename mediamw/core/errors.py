@@ -8,7 +8,8 @@ found" is not among them: inside it is a value (``Missing``), and for callers of
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 
 class MediaError(Exception):
@@ -39,6 +40,30 @@ class MediaError(Exception):
 
 class ConfigError(MediaError):
     """A setting is wrong. Raised at construction, before the first request; the text names the setting and the fix."""
+
+
+class Fault(NamedTuple):
+    """What is wrong with one setting. ``docs/configuration.md`` has the ids, which stay what they are.
+
+    ``source`` says where the value came from, such as ``environment variable MEDIAMW_PREFIX``; ``reason`` what is wrong
+    and the way out. No secret is ever repeated.
+    """
+
+    id: str
+    setting: str
+    source: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.setting} ({self.source}): {self.reason}".replace("\n", " ")
+
+
+class ConfigErrors(ConfigError):
+    """All that is wrong with the settings, at once; its text has one line for each of ``faults``."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(map(str, self.faults)))
 
 
 class InvalidKey(MediaError, ValueError):
@@ -93,7 +118,7 @@ class NoURL(MediaError):
     """Nobody can make a URL for this key: no backend signs it and the stack has no ``base_url``."""
 
 
-def unknown_option(name: str, known: Sequence[str]) -> str:
+def unknown_option(name: str, known: Sequence[str], kind: str = "option") -> str:
     """Say that there is no option ``name``, and what may have been meant, else what there is."""
     close = difflib.get_close_matches(name, known, 1, 0.5)
-    return f"unknown option {name!r}; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}")
+    return f"unknown {kind} {name!r}; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}")
