@@ -13,9 +13,11 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar, Unpack
 
+from .config import Options
 from .core.model import REQUEST_HEADERS, Pass
 from .reply import Reply
-from .service import Options, make_service, without_app
+from .service import make_service, without_app
+from .settings import settled
 from .specs import Spec
 from .stack.stack import MediaStack
 from .stack.steps import Steps
@@ -34,14 +36,17 @@ _HTTP_1_0 = ("1.0", "1")  # the second is granian's
 class MediaMiddleware:
     """Wraps an ASGI app: GET and HEAD below ``prefix`` are answered from ``backends``, the rest is the app's.
 
-    ``app`` None stands alone. ``backends`` is a ``MediaStack`` or a list of specs and backends. Options: ``prefix``,
+    ``app`` None stands alone. ``backends`` is a ``MediaStack`` or a list of specs and backends; without
+    it they and all options are those of the settings (``docs/configuration.md``). Options: ``prefix``,
     ``enabled``, ``on_miss``, ``placeholder``, ``max_age``, ``redirect_max_age``, ``allow_dotfiles``, ``media_types``,
     ``add_headers``, ``authorize``, ``debug``; ``docs/semantics.md`` has each of them. Raises ``ConfigError``.
     """
 
-    def __init__(self, app: ASGIApp | None, backends: MediaStack | Sequence[Spec], **options: Unpack[Options]) -> None:
+    def __init__(
+        self, app: ASGIApp | None, backends: MediaStack | Sequence[Spec] | None = None, **options: Unpack[Options]
+    ) -> None:
         self.app = app
-        self.service = make_service(app, backends, options, can_await=True)
+        self.service = make_service(app, *settled(backends, options), can_await=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass on whatever else the server has: lifespan, websockets."""

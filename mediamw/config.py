@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from os import PathLike
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from .core.errors import ConfigError, unknown_option
 from .core.keys import DotfileRule
@@ -16,6 +16,7 @@ from .core.plan import OnMiss, Placeholder, Policy
 
 MAX_PLACEHOLDER_BYTES = 1024 * 1024
 
+Authorize = Callable[[Any, str], object | Awaitable[object]]
 AddHeaders = Callable[[str, int], Mapping[str, str]]
 
 
@@ -29,6 +30,15 @@ class PolicyOptions(TypedDict, total=False):
     media_types: Mapping[str, str] | None
     placeholder: str | PathLike[str] | None
     add_headers: AddHeaders | None
+
+
+class Options(PolicyOptions, total=False):
+    """What both middlewares take besides the app and the backends."""
+
+    prefix: str
+    enabled: bool
+    allow_dotfiles: Sequence[str]
+    authorize: Authorize | None
 
 
 def build_policy(**options: Unpack[PolicyOptions]) -> Policy:

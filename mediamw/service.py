@@ -12,13 +12,15 @@ from __future__ import annotations
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final, NamedTuple, Unpack, cast
 
 from .config import (
+    Authorize,
+    Options,
     PolicyOptions,
     build_dotfiles,
     build_policy,
@@ -43,19 +45,6 @@ from .stack.trace import Explanation, Trace
 log = logging.getLogger("mediamw")
 
 AUTHORIZE_THREADS: Final = 8
-Authorize = Callable[[Any, str], object | Awaitable[object]]
-
-
-class Options(PolicyOptions, total=False):
-    """What both middlewares take besides the app and the backends."""
-
-    prefix: str
-    enabled: bool
-    allow_dotfiles: Sequence[str]
-    authorize: Authorize | None
-
-
-_OPTIONS = ("prefix", "allow_dotfiles", "authorize", *PolicyOptions.__annotations__)
 
 
 class _Way(NamedTuple):
@@ -228,7 +217,7 @@ def make_service(
     app: object, backends: MediaStack | Sequence[Spec], options: Options, *, can_await: bool
 ) -> MediaService | None:
     """Make what a middleware around ``app`` asks; None if it is not enabled: then nothing is looked at or opened."""
-    check_options(options, ("enabled", *_OPTIONS), StackOptions.__annotations__)
+    check_options(options, tuple(Options.__annotations__), StackOptions.__annotations__)
     rest: dict[str, Any] = {**options}
     check_authorize(rest.get("authorize"), can_await=can_await)
     if not check_switch("enabled", rest.pop("enabled", True)):

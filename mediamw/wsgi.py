@@ -7,10 +7,12 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
+from .config import Options
 from .core.errors import ContentChanged
 from .core.model import REQUEST_HEADERS, Pass, Slice
 from .reply import Reply
-from .service import Options, make_service, without_app
+from .service import make_service, without_app
+from .settings import settled
 from .specs import Spec
 from .stack.stack import MediaStack
 from .stack.steps import run
@@ -25,16 +27,20 @@ _SEND_BYTES = 256 * 1024
 class MediaMiddleware:
     """Wraps a WSGI app: GET and HEAD below ``prefix`` are answered from ``backends``, the rest is the app's.
 
-    ``app`` None stands alone. ``backends`` is a ``MediaStack`` or a list of specs and backends. Options: ``prefix``,
+    ``app`` None stands alone. ``backends`` is a ``MediaStack`` or a list of specs and backends; without
+    it they and all options are those of the settings (``docs/configuration.md``). Options: ``prefix``,
     ``enabled``, ``on_miss``, ``placeholder``, ``max_age``, ``redirect_max_age``, ``allow_dotfiles``, ``media_types``,
     ``add_headers``, ``authorize``, ``debug``; ``docs/semantics.md`` has each of them. Raises ``ConfigError``.
     """
 
     def __init__(
-        self, app: WSGIApplication | None, backends: MediaStack | Sequence[Spec], **options: Unpack[Options]
+        self,
+        app: WSGIApplication | None,
+        backends: MediaStack | Sequence[Spec] | None = None,
+        **options: Unpack[Options],
     ) -> None:
         self.app = app
-        self.service = make_service(app, backends, options, can_await=False)
+        self.service = make_service(app, *settled(backends, options), can_await=False)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""

@@ -1,7 +1,8 @@
 """For all tests: no credentials of the machine, no network but loopback, and --portable.
 
 ``--portable`` runs the suite with every Linux-only call disabled (openat2, O_PATH, RWF_NOWAIT), as macOS has it. With
-MEDIAMW_NOTHING_SKIPPED in the environment a skipped test is a failure: CI must not be green for lack of a package.
+MEDIAMW_NOTHING_SKIPPED in the environment a skipped test is a failure: CI must not be green for lack of a package. It
+is taken out of the environment like all that mediamw itself would read there.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from mediamw.backends import beneath, local
 
 from .secrets_seen import watched
 
+NOTHING_SKIPPED = bool(os.environ.get("MEDIAMW_NOTHING_SKIPPED"))
+OURS = ("AWS_", "MEDIAMW_", "STORAGE_", "STORAGES_", "DO_REGION")
 MODES = ("openat2", "walk", "portable")
 
 
@@ -27,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     # Here and not in a fixture: subprocesses and what is made at import must not see them either.
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
+    for name in [name for name in os.environ if name.startswith(OURS)]:
         del os.environ[name]
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = "/missing/by/intent"
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
@@ -39,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _skipped(config: pytest.Config) -> list[Any]:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    return reporter.stats.get("skipped", []) if reporter and os.environ.get("MEDIAMW_NOTHING_SKIPPED") else []
+    return reporter.stats.get("skipped", []) if reporter and NOTHING_SKIPPED else []
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -112,7 +112,7 @@ def test_the_bounds_in_the_design_are_the_code_s() -> None:
 
 def test_options_in_the_semantics_are_the_code_s() -> None:
     from mediamw import asgi, wsgi
-    from mediamw.service import Options
+    from mediamw.config import Options
     from mediamw.stack import stack
 
     options = set(Options.__annotations__)

@@ -26,6 +26,7 @@ FLOORS = {
     "specs": 3,
     "reply": 3,
     "service": 4,
+    "settings": 4,
     "wsgi": 5,
     "asgi": 5,
     "testing": 5,

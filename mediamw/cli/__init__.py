@@ -20,14 +20,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status: int = args.run(args)
     except ConfigError as error:
-        print(f"mediamw: {error}", file=sys.stderr)
+        for line in str(error).splitlines():  # one for each fault
+            print(f"mediamw: {line}", file=sys.stderr)
         return 2
     return status
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; ``args.run(args)`` runs the one that was given."""
-    from . import explain, serve
+    from . import config, explain, serve
     from .demo import command as demo
 
     parser = argparse.ArgumentParser(
@@ -38,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     for module, name, text in (
         (serve, "serve", "serve media from backends, alone or around an app"),
         (explain, "explain", "say why a file is answered as it is"),
+        (config, "config", "show every setting, and where it comes from"),
         (demo, "demo", "a site with a production bucket of its own, to look at"),
     ):
         sub = commands.add_parser(name, help=text, description=module.__doc__, formatter_class=_Formatter)

@@ -2,6 +2,7 @@
 
   mediamw explain --backend ./media --backend s3://acme-media?profile=acme-ro homes/42/kitchen.jpg
 
+Without --backend the settings count, as mediamw config shows them.
 KEY is the name behind the prefix, not quoted: not /media/a%20b.jpg but "a b.jpg". Of URLs the signature is left out.
 Exit status: 0 a backend has the file, 4 nobody has it or it may not be served, 5 one cannot tell, 2 KEY is no key or a
 setting is wrong.
@@ -15,15 +16,14 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 from ..backends.local import LocalBackend
 from ..service import MediaService
-from ..specs import build_stack
 from ..stack.stack import MediaStack
 from ..stack.trace import Said
-from .options import add_backends, add_prefix
+from .options import add_backends, add_prefix, told_by
 
 _STATUS: Final[dict[Said, int]] = {
     "held": 0,
@@ -60,13 +60,15 @@ def _hints(key: str, prefix: str, stack: MediaStack) -> Iterator[str]:
 def run(args: argparse.Namespace) -> int:
     """Print the explanation of one key and return the exit status."""
     logging.getLogger("mediamw").addHandler(logging.NullHandler())  # what it would warn of is in the explanation
-    service = MediaService(build_stack(args.backend), prefix=args.prefix)
+    stack, options = told_by(args)
+    rest: dict[str, Any] = {name: value for name, value in options.items() if name != "enabled"}
+    service = MediaService(stack, **rest)
     try:
         explanation = service.explain(args.key)
     finally:
         service.stack.close()
     print(json.dumps(explanation.as_dict(), indent=2) if args.json else explanation)
     if _STATUS[explanation.said] not in (0, 5):
-        for line in _hints(args.key, args.prefix, service.stack):
+        for line in _hints(args.key, service.prefix, service.stack):
             print(f"mediamw: {line}", file=sys.stderr)
     return _STATUS[explanation.said]

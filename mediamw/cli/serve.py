@@ -2,7 +2,8 @@
 
   mediamw serve --backend ./media --backend s3://acme-media?profile=acme-ro shop.wsgi:application
 
-The backends are asked in the order given. A line with the URL is printed once the server answers.
+The backends are asked in the order given; without --backend the settings count, as mediamw config shows them.
+A line with the URL is printed once the server answers.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from functools import partial
 from typing import Any
 
 from ..backends.local import LocalBackend
+from ..config import Options
 from ..core.errors import ConfigError
-from ..specs import build_stack
 from ..stack.stack import MediaStack
 from .loading import Interface, interface_of, load_app
-from .options import add_backends, add_prefix
+from .options import PREFIX, add_backends, add_prefix, find_modules_here, given_by, told_by
 
 _POLL_SECONDS = 0.05
 _START_SECONDS = 60.0
@@ -34,11 +35,13 @@ _STOP_SECONDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a worker process needs to make the app: it is sent there, so it holds text and no objects."""
+    """What a worker process needs to make the app: it is sent there, so it holds text and no objects.
 
-    backends: tuple[str, ...]
-    prefix: str
-    debug: bool
+    ``backends`` None: the worker reads the settings, as this process has, and ``options`` go before them.
+    """
+
+    backends: tuple[str, ...] | None
+    options: Options
     target: str | None
 
 
@@ -48,14 +51,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_prefix(parser)
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--port", type=_port, default=8000, help="the port to listen on; 0 takes a free one")
-    parser.add_argument("--debug", action="store_true", help="say in headers which backend answered, and how fast")
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="say in headers which backend answered, and how fast",
+    )
     parser.add_argument("--interface", choices=("auto", "asgi", "wsgi"), default="auto", help="what the app speaks")
     parser.add_argument("app", nargs="?", metavar="MODULE:APP", help="the app to wrap; none: media alone")
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or Ctrl-C; return the exit status."""
-    stack = build_stack(args.backend)
+    stack, options = told_by(args)
     _tell_missing(stack)
     app: Any = None
     interface: Interface = "asgi"
@@ -70,19 +78,21 @@ def run(args: argparse.Namespace) -> int:
             print(f"mediamw: {args.app} could not be imported: its own error is above", file=sys.stderr)
             return 1
         interface = interface_of(app) if args.interface == "auto" else args.interface
-    served = Served(tuple(args.backend), args.prefix, args.debug, args.app)
+    served = Served(tuple(args.backend) if args.backend else None, given_by(args), args.app)
     # Made here as the worker will make it, so that a mistake is told in one line and not in the worker's traceback.
-    _wrap(app, stack, served, interface)
+    service = _wrap(app, stack, options, interface).service
     stack.close()
+    prefix = options.get("prefix", PREFIX)
     names = ", then ".join(backend.name for backend in stack.backends)
-    about = f"{'' if args.app else 'no app; '}media below {args.prefix}, from {names}"
+    media = f"media below {prefix}, from {names}" if service is not None else "mediamw is switched off by its settings"
+    about = f"{'' if args.app else 'no app; '}{media}"
     host = _address(args.host)
     with _bound(host, args.port) as probe:
         port = probe.getsockname()[1]
         if sys.platform != "linux":
             probe.close()  # no server could be bound beside it; in the moment between the two the port may be taken
         server = _granian(host, port, interface, args.app or "mediamw")
-        announcer = threading.Thread(target=_announce, args=(host, port, args.prefix, about), daemon=True)
+        announcer = threading.Thread(target=_announce, args=(host, port, prefix, about), daemon=True)
         server.on_startup(announcer.start)
         server.serve(target_loader=partial(_app, served, interface), wrap_loader=False)
     return 0
@@ -133,17 +143,19 @@ def _app(served: Served, interface: Interface) -> Any:
     """Make the app to serve; called in the worker process."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     app = None if served.target is None else load_app(served.target)
-    return _wrap(app, served.backends, served, interface)
+    if served.backends is None:
+        find_modules_here()
+    return _wrap(app, served.backends, served.options, interface)
 
 
-def _wrap(app: Any, backends: MediaStack | tuple[str, ...], served: Served, interface: Interface) -> Any:
+def _wrap(app: Any, backends: MediaStack | tuple[str, ...] | None, options: Options, interface: Interface) -> Any:
     if interface == "asgi":
         from ..asgi import MediaMiddleware as ASGIMiddleware
 
-        return ASGIMiddleware(app, backends, prefix=served.prefix, debug=served.debug)
+        return ASGIMiddleware(app, backends, **options)
     from ..wsgi import MediaMiddleware as WSGIMiddleware
 
-    return WSGIMiddleware(app, backends, prefix=served.prefix, debug=served.debug)
+    return WSGIMiddleware(app, backends, **options)
 
 
 def _address(host: str) -> str:

@@ -1,0 +1,269 @@
+"""From what sources say of backends to backends: each is made, all faults are told, secrets come from variables.
+
+A list has specs, backends that are made already, and tables: ``{"spec": "s3://acme", "name": "prod", "region": ...}``,
+in TOML ``[[backends]]``. A table takes the options of its backend beside the spec, of their own types.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from os import PathLike
+from typing import Any, Final, NamedTuple
+
+from ..backends.base import Backend, Closes
+from ..core.errors import ConfigError, Fault, unknown_option
+from ..specs import SECRETS, MisplacedSecret, Scheme, Spec, build_backend, kind_of, named, split_name
+from .faults import BACKEND, MISPLACED, NO_BACKENDS, NOBODYS, SPLIT, STACK, UNKNOWN, UNREADABLE
+from .options import read_words
+from .sources import OF_BACKENDS, Value, of_variable, variable
+
+_NAME = re.compile("[A-Za-z][A-Za-z0-9_-]*")
+_TEXTS: Final = frozenset(
+    (
+        *("location", "region", "profile", "endpoint_url", "public_endpoint_url", "custom_domain", "addressing_style"),
+        *("access_key_id", "secret_access_key", "session_token", "cloudfront_key_id", "username", "password"),
+    )
+)
+
+
+class Item(NamedTuple):
+    """One backend as it is written: its spec, or itself, the options beside it, and where it stands.
+
+    ``secrets``: values with the names of the variables that they stand in, if none of its own has them.
+    """
+
+    spec: Spec
+    name: str = ""
+    given: Mapping[str, Any] = {}
+    source: str = ""
+    secrets: Mapping[str, tuple[str, str]] = {}
+
+
+class Made(NamedTuple):
+    """A backend, where it was named, and its secrets with the variables that they came from."""
+
+    backend: Backend
+    source: str
+    secrets: Mapping[str, str]
+
+
+def items_of(value: Value, faults: list[Fault]) -> list[Item]:
+    """Return the backends that ``value`` lists."""
+    if value.is_text:
+        return [Item(word, source=value.source) for word in _words(value, faults)]
+    listed = value.value
+    if not isinstance(listed, (list, tuple)):
+        form = "give a list, such as ['./media', 's3://acme-media']; in TOML tables are written [[backends]]"
+        faults.append(Fault(BACKEND, "backends", value.source, f"{type(listed).__name__} is no list: {form}"))
+        return []
+    items = []
+    for number, entry in enumerate(listed):
+        source = f"{value.source}[{number}]"
+        if isinstance(entry, Mapping):
+            try:
+                items.append(_of_table(entry, source))
+            except ConfigError as error:
+                faults.append(Fault(BACKEND, "backends", source, error.reason))
+        elif isinstance(entry, (str, PathLike)) or callable(getattr(entry, "open", None)):
+            items.append(Item(entry, source=source))
+        else:
+            reason = f"{type(entry).__name__} is no backend: give a spec, a table with one, or a backend"
+            faults.append(Fault(BACKEND, "backends", source, reason))
+    if not listed:
+        faults.append(Fault(NO_BACKENDS, "backends", value.source, "the list is empty: name at least one, ./media"))
+    return items
+
+
+def _words(value: Value, faults: list[Fault]) -> list[str]:
+    try:
+        words = read_words(value.value)
+    except ValueError as error:
+        faults.append(Fault(SPLIT, "backends", value.source, str(error)))
+        return []
+    if not words:
+        reason = "it is set and empty: write './media s3://acme-media', or do not set it"
+        faults.append(Fault(NO_BACKENDS, "backends", value.source, reason))
+    for first, second in pairwise(words):
+        both = f"{split_name(first)[1]} {second}"
+        if kind_of(both) == "local" and os.path.isdir(os.path.expanduser(both)):
+            reason = (
+                f"there is a directory {both!r}: write quotes around a path with blanks, MEDIAMW_BACKENDS=\"'a b' ...\""
+            )
+            faults.append(Fault(SPLIT, "backends", value.source, reason))
+            return []
+    return words
+
+
+def _of_table(table: Mapping[str, Any], source: str) -> Item:
+    given = {str(option): value for option, value in table.items() if value is not None}
+    spec, name = given.pop("spec", None), given.pop("name", "")
+    if not isinstance(spec, (str, PathLike)) or not os.fspath(spec):
+        raise ConfigError("a backend's table has no spec: give one, such as spec = 's3://acme-media'")
+    if not isinstance(name, str) or (name and not _NAME.fullmatch(name)):
+        raise ConfigError(f"name {name!r}: a name has ASCII letters, digits, '-' and '_', and begins with a letter")
+    if isinstance(spec, str):
+        in_spec, where = split_name(spec)
+        if in_spec and name:
+            raise ConfigError(f"it is named twice, {name!r} and, in its spec, {in_spec!r}: leave one out")
+        return Item(where, name or in_spec, given, source)
+    return Item(spec, name, given, source)
+
+
+def build_all(
+    items: Sequence[Item],
+    environ: Mapping[str, str],
+    faults: list[Fault],
+    *,
+    others: Iterable[str] = (),
+    schemes: Mapping[str, Scheme] | None = None,
+) -> list[Made]:
+    """Make the backends; what was made is closed again if one of them is wrong.
+
+    ``others``: names of backends that a higher source has replaced; their variables are nobody's mistake.
+    """
+    before = len(faults)
+    resolved = named([_with_name(item) for item in items])
+    items = [item if item.name else item._replace(spec=spec) for item, (_, spec) in zip(items, resolved, strict=True)]
+    names = [name for name, _ in resolved]
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        source = ", ".join(dict.fromkeys(item.source for item, own in zip(items, names, strict=True) if own == name))
+        reason = f"{names.count(name)} backends are named {name!r}; give each a name of its own, such as other=./media"
+        faults.append(Fault(STACK, "backends", source, reason))
+    secrets = _Secrets(environ, names, faults)
+    made: list[Made] = []
+    for item, name in zip(items, names, strict=True):
+        spec = item.spec
+        if not isinstance(spec, (str, PathLike)):
+            made.append(Made(spec, item.source, {}))
+            continue
+        kind = kind_of(spec)
+        used = {**item.secrets, **secrets.of(name, kind, item.given)}
+        given = {**{option: value for option, (value, _) in used.items()}, **item.given}
+        variables = {option: name_of for option, (_, name_of) in used.items()}
+        source = ", ".join([item.source, *map(of_variable, variables.values())])
+        try:
+            _check_types(given)
+            made.append(Made(build_backend(spec, name, given, schemes), item.source, variables))
+        except MisplacedSecret as error:
+            ways = ", ".join(variable(name, option) for option in SECRETS.get(kind, ())[:2])
+            faults.append(Fault(MISPLACED, f"backends.{name}", source, f"{error.reason}, such as {ways}"))
+        except ConfigError as error:
+            faults.append(Fault(BACKEND, f"backends.{name}", source, error.reason))
+    secrets.tell_unused(dict(zip(names, items, strict=True)), others)
+    if len(faults) > before:
+        close_all(one.backend for one in made)
+        return []
+    return made
+
+
+def close_all(backends: Iterable[Backend]) -> None:
+    """Close those that can be."""
+    for backend in backends:
+        if isinstance(backend, Closes):
+            backend.close()
+
+
+def _with_name(item: Item) -> Spec:
+    """Return what ``named`` reads the name from."""
+    if not item.name:
+        return item.spec
+    return f"{item.name}=" if isinstance(item.spec, PathLike) else f"{item.name}={item.spec}"
+
+
+class _Secrets:
+    """The variables ``MEDIAMW_BACKEND_<NAME>_...``, of which each has to be somebody's."""
+
+    def __init__(self, environ: Mapping[str, str], names: Sequence[str], faults: list[Fault]) -> None:
+        self._texts = {name: text for name, text in environ.items() if name.startswith(OF_BACKENDS)}
+        self._unused = dict.fromkeys(self._texts)
+        self._names = names
+        self._faults = faults
+
+    def of(self, backend: str, kind: str, given: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
+        """Return the secrets of a backend that code did not give, each with its variable."""
+        found: dict[str, tuple[Any, str]] = {}
+        for option in SECRETS.get(kind, ()):
+            name = variable(backend, option)
+            if name not in self._texts:
+                continue
+            self._unused.pop(name, None)
+            twins = {other for other in self._names if variable(other, option) == name}
+            if len(twins) > 1:
+                reason = f"it is the variable of {' and '.join(sorted(twins))}: name one of them otherwise"
+                self._faults.append(Fault(NOBODYS, f"backends.{backend}.{option}", of_variable(name), reason))
+            elif option not in given:
+                try:
+                    found[option] = (_secret(option, self._texts[name]), name)
+                except ValueError as error:
+                    self._faults.append(
+                        Fault(UNREADABLE, f"backends.{backend}.{option}", of_variable(name), str(error))
+                    )
+        return found
+
+    def tell_unused(self, backends: Mapping[str, Item], others: Iterable[str]) -> None:
+        """Add a fault for each variable that no backend took."""
+        kinds = {
+            name: kind_of(item.spec) if isinstance(item.spec, (str, PathLike)) else ""
+            for name, item in backends.items()
+        }
+        expected = [variable(name, option) for name, kind in kinds.items() for option in SECRETS.get(kind, ())]
+        every = {option for options in SECRETS.values() for option in options}
+        replaced = {variable(name, option) for name in others for option in every}
+        for name in self._unused:
+            if name in replaced and name not in {variable(own, option) for own in kinds for option in every}:
+                continue
+            owner = next((own for own in kinds if any(variable(own, option) == name for option in every)), None)
+            if owner is not None:
+                takes = [own for own in expected if own.startswith(variable(owner, ""))]
+                if not kinds[owner]:
+                    reason = f"backend {owner!r} is made in code: give it there"
+                else:
+                    reason = f"backend {owner!r} takes no such secret: " + (
+                        f"there are {', '.join(takes)}" if takes else "remove the variable"
+                    )
+                self._faults.append(Fault(NOBODYS, f"backends.{owner}", of_variable(name), reason))
+            elif any(name.endswith(f"_{option.upper()}") for option in every):
+                reason = f"no backend has this name; there are {', '.join(kinds) or 'none'}: correct the variable"
+                self._faults.append(Fault(NOBODYS, name, of_variable(name), reason))
+            else:
+                reason = unknown_option(name, expected or [variable("NAME", o) for o in SECRETS["s3"]], "variable")
+                self._faults.append(Fault(UNKNOWN, name, of_variable(name), reason))
+
+
+def _secret(option: str, text: str) -> Any:
+    """Read the text of a secret's variable. Raises ``ValueError`` that does not repeat it."""
+    if not text.strip():
+        raise ValueError("it is set and empty: give it a value, or do not set it")
+    if option == "cloudfront_key":
+        return text.replace("\\n", "\n")  # how a PEM is often put into one line; no PEM has a backslash
+    if option == "headers":
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise ValueError('it is no JSON object: write {"Authorization": "Bearer ..."}')
+        return found
+    return text
+
+
+def _check_types(given: Mapping[str, Any]) -> None:
+    """Refuse what no spec could say: constructors take the types of Python's callers for granted."""
+    checks: tuple[tuple[Iterable[str], Callable[[Any], bool], str], ...] = (
+        (_TEXTS, lambda value: isinstance(value, str), "give a text"),
+        (("verify",), lambda value: isinstance(value, (bool, str)), "give False, or the path of a CA bundle"),
+        (("cloudfront_key",), lambda value: isinstance(value, (str, bytes)), "give the text of a private key in PEM"),
+        (
+            ("follow_links_to",),
+            lambda value: isinstance(value, (list, tuple)) and all(isinstance(path, (str, PathLike)) for path in value),
+            "give a list of directories",
+        ),
+    )
+    for options, is_right, form in checks:
+        for option in options:
+            if option in given and not is_right(given[option]):
+                raise ConfigError(f"{option}: {type(given[option]).__name__} is of the wrong type: {form}")

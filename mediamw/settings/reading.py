@@ -1,0 +1,207 @@
+"""All settings of one middleware or stack, each from the highest source that has it.
+
+The order, highest first: what code gives, the environment (``MEDIAMW_*``), the file ``mediamw.toml``, the variables of
+the project template (for the backends alone), the defaults. What was read is judged as a whole: ``faults`` has all of
+them. Nothing here asks a network.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NoReturn, cast
+
+from ..config import Options
+from ..core.errors import ConfigError, ConfigErrors, Fault
+from ..specs import Scheme, Spec, split_name
+from ..stack.stack import MediaStack, StackOptions
+from .backends import Item, Made, build_all, close_all, items_of
+from .faults import LOADING, OPTION, STACK, UNREADABLE
+from .options import OPTIONS, load
+from .sources import Source, Value, from_environment, from_file, from_mapping
+from .template import template_items
+
+DEFAULT: Final = "default"
+KEYWORD_OF: Final = "keyword {}".format
+FLAG_OF: Final = "--{}".format
+
+
+class Settings:
+    """What ``read_settings`` has read. What is not asked for is not done: no option is read, no backend made before."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        faults: Sequence[Fault],
+        environ: Mapping[str, str],
+        schemes: Mapping[str, Scheme] | None = None,
+    ) -> None:
+        self._sources = sources
+        self._read_faults = list(faults)
+        self._environ = environ
+        self._schemes = schemes
+        self._read_values: dict[str, tuple[Any, Fault | None]] = {}
+        self._made: tuple[list[Made], MediaStack | None, list[Fault]] | None = None
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the middleware is on; what else is wrong does not matter to one that is off."""
+        value, fault = self._value("enabled")
+        own = [fault] if fault is not None else [other for other in self._read_faults if other.setting == "enabled"]
+        if own:
+            raise ConfigErrors(own)
+        return bool(value)
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """All that is wrong; empty if ``stack`` and ``options`` can be used."""
+        of_options = [fault for option in OPTIONS if (fault := self._value(option)[1]) is not None]
+        return (*self._read_faults, *of_options, *self._build()[2])
+
+    @property
+    def backends(self) -> tuple[Made, ...]:
+        """The backends, with their sources and the variables of their secrets; none if there are faults."""
+        return tuple(self._build()[0])
+
+    def stack(self) -> MediaStack:
+        """Return the stack, the same one each time. Raises ``ConfigErrors``."""
+        stack = self._build()[1]
+        if stack is None or self.faults:
+            self._raise()
+        return stack
+
+    def options(self) -> Options:
+        """Return the options of a middleware that were given; raises ``ConfigErrors``."""
+        if self.faults:
+            self._raise()
+        names = [name for name, option in OPTIONS.items() if not option.of_stack and self.source(name) != DEFAULT]
+        return cast("Options", {name: self.value(name) for name in names})
+
+    def value(self, option: str) -> Any:
+        """Return the value of an option, its default if it is given nowhere, or is wrong."""
+        return self._value(option)[0]
+
+    def source(self, option: str) -> str:
+        """Say where the value of an option, or ``backends``, came from."""
+        given = self._given(option)
+        return DEFAULT if given is None else given.source
+
+    def _given(self, option: str) -> Value | None:
+        return next((source[option] for source in self._sources if option in source), None)
+
+    def _value(self, option: str) -> tuple[Any, Fault | None]:
+        if option not in self._read_values:
+            self._read_values[option] = self._read(option)
+        return self._read_values[option]
+
+    def _read(self, option: str) -> tuple[Any, Fault | None]:
+        """Return the value and what is wrong with it, in which case the value is the default."""
+        known, given = OPTIONS[option], self._given(option)
+        if given is None:
+            return known.default, None
+        value = given.value
+        id_ = OPTION
+        try:
+            if given.is_text:
+                id_ = UNREADABLE
+                value = known.read(value)
+            if known.is_loaded:
+                id_ = LOADING
+                value = load(value)
+            id_ = LOADING if known.is_loaded and isinstance(given.value, str) else OPTION
+            known.check(value)
+        except (ConfigError, ValueError, TypeError, AttributeError) as error:
+            # The two last: a check that asks a value of another type for what it does not have.
+            reason = _reason(error, option) if isinstance(error, (ConfigError, ValueError)) else ""
+            reason = reason or f"{type(value).__name__} is not what it takes: see docs/configuration.md"
+            return known.default, Fault(id_, option, given.source, reason)
+        return value, None
+
+    def _build(self) -> tuple[list[Made], MediaStack | None, list[Fault]]:
+        if self._made is None:
+            self._made = self._new()
+        return self._made
+
+    def _new(self) -> tuple[list[Made], MediaStack | None, list[Fault]]:
+        faults: list[Fault] = []
+        given = self._given("backends")
+        if given is not None and isinstance(given.value, MediaStack):
+            for name in StackOptions.__annotations__:
+                if name in self._sources[0]:
+                    reason = "the stack is made already: give it to MediaStack or build_stack"
+                    faults.append(Fault(STACK, name, self._sources[0][name].source, reason))
+            return [Made(one, given.source, {}) for one in given.value.backends], given.value, faults
+        options = {name: self.value(name) for name in StackOptions.__annotations__}
+        if options["base_url"] is None:
+            options["base_url"] = self.value("prefix")
+        items = template_items(self._environ, faults) if given is None else items_of(given, faults)
+        if faults and not items:
+            return [], None, faults
+        made = build_all(items, self._environ, faults, others=self._replaced(), schemes=self._schemes)
+        if faults or not made:
+            close_all(one.backend for one in made)
+            return [], None, faults
+        try:
+            stack = MediaStack([one.backend for one in made], **options)
+        except ConfigError as error:
+            close_all(one.backend for one in made)
+            source = self.source("backends") if given is not None else made[-1].source
+            setting = f"backends.{error.backend}" if error.backend else "backends"
+            return [], None, [Fault(STACK, setting, source, error.reason)]
+        return made, stack, faults
+
+    def _replaced(self) -> set[str]:
+        """Return the names of the backends that a higher source has replaced."""
+        values = [source["backends"] for source in self._sources if "backends" in source][1:]
+        items: list[Item] = [item for value in values for item in items_of(value, [])]
+        return {item.name or (split_name(item.spec)[0] if isinstance(item.spec, str) else "") for item in items}
+
+    def _raise(self) -> NoReturn:
+        raise ConfigErrors(self.faults)
+
+
+def read_settings(
+    given: Mapping[str, Any] | None = None,
+    *,
+    named: Callable[[str], str] = "MEDIAMW[{!r}]".format,
+    environ: Mapping[str, str] | None = None,
+    schemes: Mapping[str, Scheme] | None = None,
+) -> Settings:
+    """Read the settings of ``given``, the environment, the file and the template. Raises nothing: see ``faults``.
+
+    ``given`` is what a framework's settings have: options of the middlewares and of the stack, and ``backends``, a list
+    of specs, tables and backends, or a stack. ``named`` says how the framework calls an option, for the faults.
+    ``schemes``: more kinds of specs, as functions of what stands behind the colon and of the name.
+    """
+    environ = os.environ if environ is None else environ
+    faults: list[Fault] = []
+    sources = [
+        from_mapping(given or {}, named, faults),
+        from_environment(environ, faults),
+        from_file(environ, faults),
+    ]
+    return Settings(sources, faults, environ, schemes)
+
+
+def settled(backends: MediaStack | Sequence[Spec] | None, options: Options) -> tuple[Any, Options]:
+    """Return backends and options of a middleware: as given, or without backends as the settings have them.
+
+    With backends nothing of the environment counts but MEDIAMW_ENABLED, so that a deployment can switch it off. Raises
+    ``ConfigErrors``.
+    """
+    if backends is not None:
+        if "enabled" in options or "MEDIAMW_ENABLED" not in os.environ:
+            return backends, options
+        only = {"MEDIAMW_ENABLED": os.environ["MEDIAMW_ENABLED"]}
+        faults: list[Fault] = []
+        settings = Settings([from_environment(only, faults)], faults, only)
+        return backends, {**options, "enabled": settings.enabled}
+    settings = read_settings(options, named=KEYWORD_OF)
+    if not settings.enabled:
+        return (), {"enabled": False}
+    return settings.stack(), settings.options()
+
+
+def _reason(error: Exception, option: str) -> str:
+    text = error.reason if isinstance(error, ConfigError) else str(error)
+    return text.removeprefix(f"{option}: ")
