@@ -165,6 +165,7 @@ class HTTPOriginBackend:
                 "the request came through too many sites with mediamw: do they ask each other in a circle?",
                 backend=self.name,
                 key=key,
+                answered=False,
             )
         return {"Via": text}
 
@@ -178,6 +179,7 @@ class HTTPOriginBackend:
                 key=key,
                 operation="open",
                 retry_after=retry_after(headers),
+                answered=True,
             )
         if status in (401, 403):
             what = "headers or username and password do not fit" if self._has_credentials else "it wants credentials"

@@ -247,17 +247,20 @@ class OriginHTTP:
             keep_secrets_out_of_logs("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
             timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
             if (fault := ca_fault(self._verify)) is not None:
-                raise BackendUnavailable(fault, backend=self._backend)
+                raise BackendUnavailable(fault, backend=self._backend, answered=False)
             try:
                 new = make_pool(
                     self.origin, proxy=self._proxy, verify=self._verify, timeout=timeout, connections=_CONNECTIONS
                 )
             except ValueError as error:
-                raise BackendUnavailable(f"{error}: correct HTTP_PROXY or proxies", backend=self._backend) from None
+                raise BackendUnavailable(
+                    f"{error}: correct HTTP_PROXY or proxies", backend=self._backend, answered=False
+                ) from None
             except OSError:  # ssl.SSLError among them: a file without certificates
                 raise BackendUnavailable(
                     f"{self._verify} is no CA bundle: correct verify, AWS_CA_BUNDLE or REQUESTS_CA_BUNDLE",
                     backend=self._backend,
+                    answered=False,
                 ) from None
             pool = self._pools.setdefault(os.getpid(), new)
         return pool
@@ -268,6 +271,7 @@ class OriginHTTP:
                 f"the origin answered {response.status} to GET",
                 backend=self._backend,
                 retry_after=retry_after(response.headers),
+                answered=True,
             )
 
     def _proxy_place(self) -> str | None:

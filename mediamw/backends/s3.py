@@ -81,7 +81,10 @@ class S3Backend:
         name: str = "s3",
         **rules: Unpack[RuleOptions],
     ) -> None:
-        self.rules: Final = Rules(name, owner=type(self), **rules)
+        self.location = location.strip("/")
+        # The stack does not ask for what no bucket can have, and so takes it neither for a miss nor for a sign of life.
+        longest = MAX_KEY_BYTES - len(self._object_key("").encode())
+        self.rules: Final = Rules(name, owner=type(self), longest_key_bytes=longest, **rules)
         given = Options(
             name=name,
             bucket=bucket,
@@ -108,7 +111,6 @@ class S3Backend:
         given.check()
         self.name = name
         self.bucket = bucket
-        self.location = location.strip("/")
         self._style = addressing_style
         self._life, self._window = url_life, url_window
         self._missing_on_403 = missing_on_403
