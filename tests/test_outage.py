@@ -598,11 +598,11 @@ def test_waiting_holds_no_thread_under_asgi(clock: Clock) -> None:
     app = ASGIMiddleware(None, stack)
 
     async def main() -> list[int]:
-        before = {thread.name for thread in threading.enumerate()}
+        before = set(threading.enumerate())  # one of another test may just be ending, and has the same name
         tasks = [asyncio.ensure_future(get(app, f"/media/{number}")) for number in range(200)]
         while len(stack._asker.lookups._state.get().flights) < 200 or len(s3.asked) < NETWORK_THREADS:
             await asyncio.sleep(0.001)
-        new = {thread.name for thread in threading.enumerate()} - before
+        new = {thread.name for thread in set(threading.enumerate()) - before}
         assert len([name for name in new if name.startswith("mediamw-network-s3")]) == NETWORK_THREADS
         assert not [name for name in new if not name.startswith(("mediamw-network-s3", "mediamw-disk"))]
         event.set()
