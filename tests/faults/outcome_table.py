@@ -151,8 +151,10 @@ SAID = [
     Row("Range ignored", range_ignored, "302/1", "206/2", "206/1", wanted="bytes=50000-249999"),
     Row("another version", changed_etag(), "302/1", "200/2", "200/3"),
     Row("another version, unheeded", changed_etag(heeds_if_match=False), "302/1", "200/2", "200/3"),
-    # What a range needs is there, though more is promised.
-    Row("a length too long", wrong_length(10), "302/1", "503/4", "200/1"),
+    # HEAD and GET agree on it, and what is taken up then is not there: to what was looked up before it is another file.
+    Row("a length too long", wrong_length(10), "302/1", "broken/3", "broken/4"),
+    # A 206 says how long the file is; what a range needs is there, though its own length is too long.
+    Row("a range, a length too long", wrong_length(10), "302/1", "503/4", "206/1", wanted="bytes=50000-249999"),
     Row("a length too short once", wrong_length(-10), None, None, "200/3", once=True),
     Row("chunks that do not end", no_end("close"), "302/1", "broken/2", "200/1", but=NO_LENGTH),
     Row("chunks that hang", no_end("hang"), "302/1", "broken/2", "200/1", hangs=True, but=NO_LENGTH),

@@ -1,0 +1,144 @@
+"""Sites whose GET has another file than their HEAD spoke of: through the middleware, and for ``stack.open``."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from werkzeug.test import Client, TestResponse
+
+from mediamw import HTTPOriginBackend, MediaStack, MemoryBackend
+from mediamw.core.errors import ContentChanged
+from mediamw.wsgi import MediaMiddleware
+
+from .http_table.files import counted
+
+Said = tuple[int, dict[str, str], bytes]
+Answer = Callable[[str, Mapping[str, str]], Said]
+"""``answer(method, headers)`` returns status, headers and body."""
+
+SMALL, BIG = counted(1000), counted(100_000)
+
+
+class Site(ThreadingHTTPServer):
+    """Answers as it is told, with a Content-Length unless one is given."""
+
+    daemon_threads = True
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answer = answer
+        self.asked: list[str] = []
+
+    def server_bind(self) -> None:
+        super(ThreadingHTTPServer.__mro__[2], self).server_bind()  # HTTPServer's asks DNS for the host's name
+        self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Site
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.command)
+        number, headers, body = self.server.answer(self.command, self.headers)
+        self.send_response(number)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    do_HEAD = do_GET
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+class World:
+    """One site, and a stack that proxies it."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.site = Site(answer)
+        threading.Thread(target=self.site.serve_forever, args=(0.02,), daemon=True).start()
+        url = f"http://127.0.0.1:{self.site.server_address[1]}/media/"
+        self.backend = HTTPOriginBackend(url, delivery="proxy")
+        self.stack = MediaStack([MemoryBackend(name="upper"), self.backend])
+
+    def get(self, headers: Mapping[str, str] | None = None, key: str = "a.jpg") -> TestResponse:
+        return Client(MediaMiddleware(None, self.stack)).get(f"/media/{key}", headers=headers, buffered=True)
+
+    def close(self) -> None:
+        self.stack.close()
+        self.site.shutdown()
+        self.site.server_close()
+
+
+@pytest.fixture
+def world() -> Iterator[Callable[[Answer], World]]:
+    with contextlib.ExitStack() as closes:
+
+        def make(answer: Answer) -> World:
+            made = World(answer)
+            closes.callback(made.close)
+            return made
+
+        yield make
+
+
+Make = Callable[[Answer], World]
+
+
+def serve(data: bytes, asked: Mapping[str, str], headers: dict[str, str]) -> Said:
+    """What a sound server says of ``data``."""
+    part = re.fullmatch(r"bytes=(\d+)-(\d+)", asked.get("Range", ""))
+    if part is None:
+        return 200, headers, data
+    start, stop = int(part[1]), min(int(part[2]) + 1, len(data))
+    if start >= stop:
+        return 416, {"Content-Range": f"bytes */{len(data)}"}, b""
+    return 206, {**headers, "Content-Range": f"bytes {start}-{stop - 1}/{len(data)}"}, data[start:stop]
+
+
+def files(*versions: bytes, **headers: str) -> tuple[Answer, list[bytes]]:
+    """A site without ETags, and what it has: the first of the list."""
+    there = list(versions)
+    said = {"Content-Type": "image/jpeg", **headers}
+    return lambda method, asked: serve(there[0], asked if method == "GET" else {}, said), there
+
+
+# -- another size ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("old", [SMALL, BIG], ids=["small", "big"])
+@pytest.mark.parametrize("times", [3, 0.5])
+def test_a_file_without_etag_that_has_another_size_is_looked_up_anew(world: Make, old: bytes, times: float) -> None:
+    new = counted(int(len(old) * times))
+    answer, there = files(old)
+    made = world(answer)
+    assert made.get().data == old
+    there[0] = new
+    got = made.get()
+    assert (got.status_code, got.data, got.headers["Content-Length"]) == (200, new, str(len(new)))
+    there[0] = old
+    part = made.get({"Range": "bytes=0-99"})
+    assert (part.status_code, part.data) == (206, old[:100])
+    assert part.headers["Content-Range"] == f"bytes 0-99/{len(old)}"
+
+
+def test_code_is_told_that_a_file_without_etag_has_another_size(world: Make) -> None:
+    answer, there = files(BIG)
+    made = world(answer)
+    with made.stack.open("a.jpg") as file:
+        assert file.read(10) == BIG[:10]
+        there[0] = BIG * 3
+        with pytest.raises(ContentChanged, match="it had 100000 bytes, and has 300000"):
+            file.read()
+    with made.stack.open("a.jpg") as file:
+        assert file.read() == BIG * 3
