@@ -13,7 +13,7 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from mediamw import HTTPOriginBackend, MediaStack, MemoryBackend
-from mediamw.core.errors import ContentChanged
+from mediamw.core.errors import BackendUnavailable, ContentChanged
 from mediamw.wsgi import MediaMiddleware
 
 from .http_table.files import counted
@@ -142,3 +142,48 @@ def test_code_is_told_that_a_file_without_etag_has_another_size(world: Make) -> 
             file.read()
     with made.stack.open("a.jpg") as file:
         assert file.read() == BIG * 3
+
+
+# -- what is not the file ----------------------------------------------------------------------------------------------
+
+
+def then_gets(headers: dict[str, str], said: Said) -> Answer:
+    """HEAD finds a file of 1000 bytes with ``headers``, and GET is answered by ``said``, which is longer."""
+    return lambda method, asked: (200, {"Content-Type": "image/jpeg", **headers}, SMALL) if method == "HEAD" else said
+
+
+PAGE = b"<html>We will be back soon</html>" + b" " * 2000
+
+
+@pytest.mark.parametrize("length", [{}, {"Content-Length": "none said"}], ids=["", "of unknown length"])
+@pytest.mark.parametrize("content_type", ["text/html; charset=utf-8", "application/xhtml+xml"])
+def test_a_page_to_a_get_is_no_file(world: Make, content_type: str, length: dict[str, str]) -> None:
+    """Neither with an ETag nor with a size: nothing else tells."""
+    size = {"Content-Length": str(len(PAGE)), **length}
+    made = world(then_gets(size, (200, {"Content-Type": content_type}, PAGE)))
+    assert made.get().status_code == 503
+    assert made.site.asked == ["HEAD", "GET"]
+    assert made.get(key="a.html").data == PAGE
+
+
+def test_an_answer_without_the_etag_is_not_the_version(world: Make) -> None:
+    error = (200, {"Content-Type": "application/xml"}, SMALL)  # as long as the file
+    made = world(then_gets({"ETag": '"abc"'}, error))
+    assert made.get().status_code == 503
+    assert made.site.asked == ["HEAD", "GET"] * 2
+    with made.stack.open("a.jpg") as file, pytest.raises(ContentChanged, match="no ETag"):
+        file.read()
+
+
+def test_an_answer_without_an_etag_that_nobody_pinned_is_the_file(world: Make) -> None:
+    weak = world(then_gets({"ETag": 'W/"abc"'}, (200, {"Content-Type": "image/jpeg"}, SMALL)))
+    assert weak.get().data == SMALL
+    only_get = world(then_gets({}, (200, {"ETag": '"abc"'}, SMALL)))
+    assert only_get.get().data == SMALL
+
+
+def test_another_length_is_not_the_file(world: Make) -> None:
+    made = world(then_gets({}, (200, {"Content-Type": "application/xml"}, SMALL * 2)))
+    assert made.get().status_code == 503
+    with pytest.raises(BackendUnavailable, match="it had 1000 bytes, and has 2000"):
+        made.stack.open("a.jpg").read()

@@ -32,7 +32,7 @@ from . import origin_http
 from .base import Remote, SignedURL
 from .http_origin_options import base_url_parts, check_headers
 from .network import ca_bundle, ca_fault, proxies_fault, proxy_for, proxy_parts
-from .origin_body import coding_of, length_of, total_of
+from .origin_body import coding_of, is_page, length_of, total_of
 from .origin_failures import retry_after
 from .origin_http import OriginHTTP
 from .rules import RuleOptions, Rules
@@ -143,12 +143,15 @@ class HTTPOriginBackend:
         self, key: Key, start: int, stop: int, etag: str | None, *, size: int | None = None
     ) -> Iterator[bytes]:
         """Yield a part of the version ``etag``, of a file that has ``size`` bytes if that is given."""
-        coding = self._codings.get(key)
-        return self._http.get_range(self._url(key), start, stop, etag, size=size, coding=coding, headers=self._via(key))
+        url, coding, may_be_page = self._url(key), self._codings.get(key), _may_be_page(key)
+        return self._http.get_range(
+            url, start, stop, etag, size=size, coding=coding, may_be_page=may_be_page, headers=self._via(key)
+        )
 
     def read_whole(self, key: Key, etag: str | None) -> Iterator[bytes]:
         """Yield all of the version ``etag``, for files whose ``size`` is None."""
-        return self._http.get_whole(self._url(key), etag, coding=self._codings.get(key), headers=self._via(key))
+        url, coding, may_be_page = self._url(key), self._codings.get(key), _may_be_page(key)
+        return self._http.get_whole(url, etag, coding=coding, may_be_page=may_be_page, headers=self._via(key))
 
     def close(self) -> None:
         """Close the connections."""
@@ -188,7 +191,7 @@ class HTTPOriginBackend:
         if status != 200:
             self._cannot_tell(key, f"{self.base_url} answered {status}")
         content_type = headers.get("Content-Type")
-        if _is_page(content_type) and not _is_page(guess(key)[0]):
+        if is_page(content_type) and not _may_be_page(key):
             self._cannot_tell(
                 key,
                 f"{self.base_url} answered with an HTML page: a login page, or an app that answers 200 to everything; "
@@ -268,9 +271,8 @@ class HTTPOriginBackend:
         return ConfigError(reason, backend=self.name)
 
 
-def _is_page(content_type: str | None) -> bool:
-    essence = (content_type or "").partition(";")[0].strip().lower()
-    return essence in ("text/html", "application/xhtml+xml")
+def _may_be_page(key: Key) -> bool:
+    return is_page(guess(key)[0])
 
 
 def _strong(etag: str | None) -> str | None:

@@ -26,6 +26,7 @@ from .scripted import (
     range_ignored,
     says,
     slow_down,
+    to_get,
     wrong_content_range,
     wrong_length,
 )
@@ -63,8 +64,12 @@ def elsewhere(asked: Asked, ask: Ask) -> Said:
 
 
 def page(asked: Asked, ask: Ask) -> Said:
-    """What a login page, or an app that answers everything, says."""
-    return Said(200, {"content-type": "text/html"}, b"<html>Sign in</html>")
+    """What a login page, or an app that answers everything, says: it is longer than small.jpg."""
+    return Said(200, {"content-type": "text/html"}, b"<html>Sign in</html>" + b" " * 2000)
+
+
+long_error = says(200, "InternalError", message="Please try again. " * 100)
+"""Longer than small.jpg too."""
 
 
 def no_end(then: Literal["close", "hang"]) -> Behaviour:
@@ -146,7 +151,11 @@ SAID = [
         kinds=("s3",),
     ),
     Row("error in 200 once", error_in_200(), None, None, "200/3", once=True),
-    Row("HTML in 200", page, "503/1", "503/1", "503/2", kinds=("http",)),
+    # What is wanted of the file would be there.
+    Row("long error in 200", to_get(long_error), "302/1", "503/4", "503/3", key="small.jpg"),
+    Row("long error in 200 once", long_error, None, None, "200/3", key="small.jpg", once=True),
+    Row("HTML in 200", page, "503/1", "503/1", "503/1", kinds=("http",)),
+    Row("HTML in 200 to GET", to_get(page), "302/1", "503/2", "503/1", key="small.jpg", kinds=("http",)),
     Row("another range", wrong_content_range("bytes 1-10/200"), "302/1", "503/2", "503/1", wanted="bytes=50000-249999"),
     Row("Range ignored", range_ignored, "302/1", "206/2", "206/1", wanted="bytes=50000-249999"),
     Row("another version", changed_etag(), "302/1", "200/2", "200/3"),
