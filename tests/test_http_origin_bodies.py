@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -13,7 +14,9 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from mediamw import HTTPOriginBackend, MediaStack, MemoryBackend
+from mediamw.backends.http_origin import CONFIRM_SECONDS
 from mediamw.core.errors import BackendUnavailable, ContentChanged
+from mediamw.core.keys import Key
 from mediamw.wsgi import MediaMiddleware
 
 from .http_table.files import counted
@@ -187,3 +190,68 @@ def test_another_length_is_not_the_file(world: Make) -> None:
     assert made.get().status_code == 503
     with pytest.raises(BackendUnavailable, match="it had 1000 bytes, and has 2000"):
         made.stack.open("a.jpg").read()
+
+
+# -- what HEAD says wrongly --------------------------------------------------------------------------------------------
+
+
+def says_wrongly(head: Said, data: bytes | None) -> Answer:
+    """HEAD is answered by ``head``, and GET soundly."""
+    gone: Said = (404, {}, b"not here")
+    return lambda method, asked: (
+        head if method == "HEAD" else gone if data is None else serve(data, asked, {"Content-Type": "image/jpeg"})
+    )
+
+
+NOTHING: Said = (200, {"Content-Type": "image/jpeg"}, b"")
+MISSING: Said = (404, {}, b"")
+
+
+@pytest.mark.parametrize("head", [NOTHING, MISSING], ids=["empty", "missing"])
+def test_what_head_denies_is_asked_by_get(world: Make, head: Said) -> None:
+    made = world(says_wrongly(head, BIG))
+    got = made.get()
+    assert (got.status_code, got.data, got.headers["Content-Length"]) == (200, BIG, str(len(BIG)))
+    assert made.get(key="b.jpg").data == BIG
+    assert made.site.asked == ["HEAD", "GET", "GET", "GET", "GET"], "HEAD is not believed any more"
+
+
+def test_an_empty_file_of_a_length_that_get_does_not_say(world: Make) -> None:
+    whole = (200, {"Content-Length": "none said", "Connection": "close"}, BIG)
+    made = world(lambda method, asked: NOTHING if method == "HEAD" else whole)
+    remote: Any = made.backend.open(Key("a.jpg"))
+    assert remote.meta.size is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        (416, {"Content-Range": "bytes */0", "Content-Type": "text/html"}, b"<h1>416</h1>"),
+        (416, {"Content-Range": "*/0"}, b""),
+        (200, {}, b""),
+    ],
+)
+def test_an_empty_file_is_empty(world: Make, said: Said) -> None:
+    etag = {"ETag": '"abc"', "Content-Type": "image/jpeg"}
+    made = world(lambda method, asked: (200, etag, b"") if method == "HEAD" else said)
+    got = made.get()
+    assert (got.status_code, got.data, got.headers["ETag"]) == (200, b"", '"mw-abc"')
+    made.get(key="b.jpg")
+    assert made.site.asked == ["HEAD", "GET"] * 2, "HEAD was right"
+
+
+def test_a_head_that_finds_nothing_everywhere(world: Make) -> None:
+    made = world(says_wrongly(NOTHING, None))
+    assert made.get().status_code == 404
+
+
+@pytest.mark.parametrize("said", [MISSING, (200, {"Content-Type": "text/html"}, PAGE), (503, {}, b"")])
+def test_misses_are_confirmed_once_a_minute(world: Make, monkeypatch: pytest.MonkeyPatch, said: Said) -> None:
+    made = world(lambda method, asked: MISSING if method == "HEAD" else said)
+    for number in range(3):
+        assert made.get(key=f"{number}.jpg").status_code == 404
+    assert made.site.asked == ["HEAD", "GET", "HEAD", "HEAD"]
+    now = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: now() + CONFIRM_SECONDS)
+    assert made.backend.open(Key("3.jpg")) is None
+    assert made.site.asked[4:] == ["HEAD", "GET"]
