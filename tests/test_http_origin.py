@@ -30,6 +30,7 @@ from mediamw.specs import build_stack
 from mediamw.testing import SAMPLE_FILES, check_backend
 
 from .raw_origin import RawOrigin, status
+from .test_lookups_limits import forks, in_a_child, may_be_threaded
 
 PAGE = Path(__file__).parents[1] / "docs" / "http_origin.md"
 PHOTO = Key("homes/1 a.jpg")
@@ -370,6 +371,14 @@ def test_a_coding_is_held_to(raw: Make, connect: Make, monkeypatch: pytest.Monke
     with pytest.raises(ContentChanged):
         read()
     assert read() == b"data"
+
+
+@forks
+@may_be_threaded
+def test_a_lock_that_is_held_over_a_fork(connect: Make) -> None:
+    backend = connect("http://127.0.0.1:1/")
+    with backend._lock.get():
+        assert in_a_child(lambda: backend._remember(PHOTO, "br") is None)
 
 
 # -- what it is told ---------------------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from .network import ca_bundle, ca_fault, proxies_fault, proxy_for, proxy_parts
 from .origin_body import coding_of, is_page, length_of, total_of
 from .origin_failures import retry_after
 from .origin_http import OriginHTTP
+from .per_process import PerProcess
 from .rules import RuleOptions, Rules
 
 VIA: Final[ContextVar[str]] = ContextVar("mediamw.backends.http_origin.VIA", default="")
@@ -110,7 +111,7 @@ class HTTPOriginBackend:
         self._missing_is_believed_until = float("-inf")
         # The few files with a Content-Encoding, for reads to be held to it. Who is dropped is looked up anew.
         self._codings: dict[Key, str] = {}
-        self._lock = threading.Lock()
+        self._lock = PerProcess(threading.Lock)
 
     def __repr__(self) -> str:
         return f"HTTPOriginBackend({self.base_url!r}, name={self.name!r})"
@@ -247,7 +248,7 @@ class HTTPOriginBackend:
     def _remember(self, key: Key, coding: str | None) -> None:
         if coding is None and key not in self._codings:
             return
-        with self._lock:
+        with self._lock.get():
             self._codings.pop(key, None)
             if coding is not None:
                 self._codings[key] = coding
