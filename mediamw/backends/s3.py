@@ -209,10 +209,12 @@ class S3Backend:
         url = signer.presign(method, origin, path + object_key, at=start, life=life)
         return SignedURL(url, None if self._anonymous else start + life)
 
-    def read_range(self, key: Key, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
-        """Yield a part of the version ``etag``."""
+    def read_range(
+        self, key: Key, start: int, stop: int, etag: str | None, *, size: int | None = None
+    ) -> Iterator[bytes]:
+        """Yield a part of the version ``etag``, of an object that has ``size`` bytes if that is given."""
         signer, place, http = self._ready()
-        return http.get_range(_own_url(signer, place, self._object_key(key), "GET"), start, stop, etag)
+        return http.get_range(_own_url(signer, place, self._object_key(key), "GET"), start, stop, etag, size=size)
 
     def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
         """Yield entries sorted by key, page by page. Objects whose names are no keys are left out."""
