@@ -28,6 +28,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 T = TypeVar("T")
 
 _HEADERS = {name.encode(): name for name in REQUEST_HEADERS}
+_HTTP_1_0 = ("1.0", "1")  # the second is granian's
 
 
 class MediaMiddleware:
@@ -53,7 +54,7 @@ class MediaMiddleware:
         service, method, path = self.service, scope["method"], _path(scope)
         if service is not None and service.takes(method, path):
             name = _decoded(path[len(service.prefix) :], scope)
-            headers, needs_length = _conditional(scope["headers"]), scope.get("http_version") == "1.0"
+            headers, needs_length = _conditional(scope["headers"]), scope.get("http_version") in _HTTP_1_0
             steps = service.respond(method, name, headers, scope, inline=True, needs_length=needs_length)
             reply = await _drive(steps)
             if not isinstance(reply, Pass):

@@ -158,7 +158,7 @@ class MediaService:
             if trace is not None:
                 trace.failed(error)
             if isinstance(error, BackendUnavailable):
-                self.stack.say(f"unavailable {error.backend}", str(error))
+                self.stack.say(f"unavailable {error.backend}", str(error), error.reason)
                 return self._decided(request, Unavailable(error.reason, error.retry_after), trace)
             if isinstance(error, NotServable):
                 self.stack.say(f"not servable {error.backend}", str(error))
@@ -192,7 +192,7 @@ class MediaService:
         try:
             plan = self._plan(request, found, trace)
             if needs_length and isinstance(handle, RemoteHandle) and body_length(plan.body) is None:
-                handle = yield Wait(pool.submit(handle.copied))
+                handle = yield from self.stack.copying(found.backend, handle.copied)
                 plan = self._plan(request, Held(found.backend, handle), trace)
             reply = Reply(plan, handle, pool=pool)
             if not reply.plan.body:

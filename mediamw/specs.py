@@ -6,8 +6,9 @@
   server is ever sent;
 - ``memory:``.
 
-Options are those of the backend, and ``exclude``, ``only`` and ``delivery_by`` (``DELIVERY:PATTERN``) may be repeated.
-Booleans are ``true`` or ``false`` and nothing else. Secrets never stand in a spec, since specs end up in process lists,
+Options are those of the backend, their values percent-encoded (``%26`` for ``&``; ``+`` is itself). ``exclude``,
+``only`` and ``delivery_by`` (``DELIVERY:PATTERN``) may be repeated. Booleans are ``true`` or ``false``, nothing else.
+The location of a bucket is taken as it stands. Secrets never stand in a spec, since specs end up in process lists,
 shell histories and logs. A name is made of ASCII letters, digits, ``-`` and ``_``; a path that looks like one with
 ``=`` in it is written with ``./`` before it. Every fault is a ``ConfigError`` that names the backend and the option.
 """
@@ -176,7 +177,8 @@ def _http(where: str, name: str) -> Backend:
 def _options(text: str, known: _Readers, name: str) -> dict[str, Any]:
     options: dict[str, Any] = {}
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True) if text else []
+        # A blank is %20: "+" is no form's here, and stands in names such as c++.
+        pairs = parse_qsl(text.replace("+", "%2B"), keep_blank_values=True, strict_parsing=True) if text else []
     except ValueError:
         raise ConfigError("options are written option=value, with & between them", backend=name) from None
     for option, value in pairs:

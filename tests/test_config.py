@@ -164,6 +164,21 @@ def test_rules_by_spec() -> None:
     assert (plain.rules.delivery, plain.rules.check, plain.rules.has_patterns) == (None, True, False)
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "s3://acme?profile=x&exclude=c++/&exclude=R%26D/&exclude=a%20b/",
+        "https://h/#exclude=c++/&exclude=R%26D/&exclude=a%20b/",
+    ],
+)
+def test_a_plus_is_a_plus(spec: str) -> None:
+    """A form's blank would be a rule that is not kept."""
+    (made,) = build_stack([spec]).backends
+    rules = made.rules  # type: ignore[attr-defined]
+    assert not any(rules.lets(name) for name in ("c++/passport.pdf", "R&D/x", "a b/x"))
+    assert rules.lets("c  /passport.pdf")
+
+
 def test_numbers_and_switches_by_spec(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("")
     (made,) = build_stack(

@@ -50,7 +50,7 @@ def lookups_of(pool: Pool, clock: FakeTime, **bounds: int) -> Lookups:
     def look(backend: Backend, key: Key, _via: str) -> Any:
         return backend.open(key)
 
-    return Lookups(lambda name: pool, look=look, found_ttl=300, missing_ttl=30, clock=clock, **bounds)
+    return Lookups(lambda name, via: pool, look=look, found_ttl=300, missing_ttl=30, clock=clock, **bounds)
 
 
 def ask(lookups: Lookups, backend: Backend, key: Key) -> Any:

@@ -610,3 +610,27 @@ def test_waiting_holds_no_thread_under_asgi(clock: Clock) -> None:
 
     assert asyncio.run(main()) == [302] * 200
     assert {name.rpartition("_")[0] for _, name in s3.threads} == {"mediamw-network-s3"}
+
+
+def test_each_cause_is_a_line_a_minute(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no more than a few: what a server says may differ each time."""
+    now = [1000.0]
+    monkeypatch.setattr("mediamw.stack.stack.time.monotonic", lambda: now[0])
+    stack = MediaStack([Local("local")])
+
+    def said(*causes: str) -> list[str]:
+        caplog.clear()
+        for cause in causes:
+            stack.say("unavailable s3", f"s3: {cause}", cause)
+        return caplog.messages
+
+    assert said("answered 500", "answered 500", "no bucket after 3 s", "no bucket after 4 s") == [
+        "s3: answered 500",
+        "s3: no bucket after 3 s",
+    ]
+    now[0] += 59
+    letters = [letter * 3 for letter in "abcdefgh"]
+    assert said("answered 500", *letters) == ["s3: aaa", "s3: bbb", "s3: ccc"]
+    now[0] += 1
+    assert said(*letters, "answered 500") == ["s3: ddd", "s3: eee"]
+    assert len(stack._said["unavailable s3"]) == 5

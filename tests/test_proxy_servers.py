@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import socket
 import threading
 import time
@@ -115,6 +116,21 @@ def test_what_breaks_off_is_not_passed_off_as_whole(server: Running, name: str) 
             assert response.status == 200
             with pytest.raises((HTTPException, OSError)):
                 response.read()
+
+
+@pytest.mark.parametrize(("name", "status"), [("chunked.bin", 200), ("cut-chunked.bin", 503)])
+def test_who_speaks_http_1_0_gets_a_length(server: Running, name: str, status: int) -> None:
+    """An answer without one ends with its connection, cut off or not: so the file is copied first."""
+    with socket.create_connection(("127.0.0.1", server.port), 30) as client:
+        client.sendall(f"GET /media/{name} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+        with client.makefile("rb") as answer:
+            head, _, body = answer.read().partition(b"\r\n\r\n")
+    assert int(head.split()[1]) == status
+    length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+    assert length is not None
+    assert int(length[1]) == len(body)
+    if status == 200:
+        assert body == of(0, FILES[name].size)
 
 
 def test_a_small_file_that_breaks_off_is_503(server: Running) -> None:

@@ -123,13 +123,14 @@ class OriginHTTP:
         *,
         size: int | None = None,
         coding: str | EllipsisType | None = ...,
+        may_be_page: bool = True,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[bytes]:
         """Send GET for the bytes from ``start`` to ``stop`` of the version ``etag`` and yield exactly these.
 
         They are yielded as they arrive, at most 32 KiB at once. ``size`` is that of the whole file, if it is known,
-        and ``coding`` its Content-Encoding (``...``: not known). Raises ``ContentChanged`` if there is another version,
-        none any more, fewer bytes, another size or coding.
+        ``coding`` its Content-Encoding (``...``: not known), and without ``may_be_page`` HTML is not it. Raises
+        ``ContentChanged`` if there is another version, none any more, fewer bytes, another size or coding.
         """
         sent = {} if etag is None else {"If-Match": etag}
         if size is None or start > 0 or stop != size:
@@ -138,7 +139,9 @@ class OriginHTTP:
         exchange.release()
         try:
             self._refuse_overload(response)
-            skip = start_in_body(response, self._backend, start, stop, etag, size=size, coding=coding)
+            skip = start_in_body(
+                response, self._backend, start, stop, etag, size=size, coding=coding, may_be_page=may_be_page
+            )
             yield from body(response, skip, stop - start, self._backend, self._broke_off)
         finally:
             response.close()
@@ -150,6 +153,7 @@ class OriginHTTP:
         etag: str | None,
         *,
         coding: str | EllipsisType | None = ...,
+        may_be_page: bool = True,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[bytes]:
         """Send GET for all of the version ``etag`` and yield it to its end, for files whose length nobody said.
@@ -162,7 +166,7 @@ class OriginHTTP:
         exchange.release()
         try:
             self._refuse_overload(response)
-            start_in_body(response, self._backend, 0, None, etag, size=None, coding=coding)
+            start_in_body(response, self._backend, 0, None, etag, size=None, coding=coding, may_be_page=may_be_page)
             yield from rest_of_body(response, self._backend, self._broke_off)
         finally:
             response.close()

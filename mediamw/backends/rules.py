@@ -7,6 +7,7 @@ gitignore's, as pathspec reads them: ``*.svg`` at any depth, ``invoices/`` a fol
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypedDict, Unpack, cast, get_args
 
@@ -15,6 +16,7 @@ from ..core.keys import MAX_KEY_BYTES, Key
 
 Delivery = Literal["redirect", "proxy"]
 DELIVERIES: Final = get_args(Delivery)
+_NEVER = re.compile(r"^!?\.{1,2}(?:/|$)|/\.{1,2}(?:/|$)|//|^!?/$")
 
 
 class RuleOptions(TypedDict, total=False):
@@ -111,6 +113,17 @@ def _matcher(option: str, patterns: list[Any], backend: str) -> Callable[[str], 
             raise ConfigError(
                 f"{option}: {pattern!r} is not a pattern, such as '*.svg' or 'invoices/'", backend=backend
             )
+        # What matches nothing, ever, would be a rule that is not kept.
+        if not pattern.isprintable() or _NEVER.search(pattern):
+            raise ConfigError(
+                f"{option}: {pattern!r} matches no key: they have no control characters, no '//' and no '.' or '..' "
+                "between slashes; '/a.jpg' is a.jpg at the top",
+                backend=backend,
+            )
+    if all(pattern.startswith("!") for pattern in patterns):
+        raise ConfigError(
+            f"{option}: {patterns!r} matches no key: '!' takes back what a pattern before it matched", backend=backend
+        )
     try:
         match: Callable[[str], bool] = pathspec.GitIgnoreSpec.from_lines(patterns).match_file
     except ValueError:  # pathspec's GitWildMatchPatternError among them

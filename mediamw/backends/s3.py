@@ -162,7 +162,7 @@ class S3Backend:
                     if (why := archived(headers)) is not None:
                         raise NotServable(why, backend=self.name, key=key, operation="open")
                     return Remote(meta)
-                reason = self._reasons.find(status, {} if self._anonymous else headers, get)
+                reason = self._reasons.find(status, headers, get, is_signed=not self._anonymous)
                 if reason[:2] == (404, "NoSuchKey") or (self._missing_on_403 and reason[:2] == (403, "AccessDenied")):
                     return None
                 if not reason.is_found:
@@ -211,10 +211,12 @@ class S3Backend:
         url = signer.presign(method, origin, path + object_key, at=start, life=life)
         return SignedURL(url, None if self._anonymous else start + life)
 
-    def read_range(self, key: Key, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
-        """Yield a part of the version ``etag``."""
+    def read_range(
+        self, key: Key, start: int, stop: int, etag: str | None, *, size: int | None = None
+    ) -> Iterator[bytes]:
+        """Yield a part of the version ``etag``, of an object that has ``size`` bytes if that is given."""
         signer, place, http = self._ready()
-        return http.get_range(_own_url(signer, place, self._object_key(key), "GET"), start, stop, etag)
+        return http.get_range(_own_url(signer, place, self._object_key(key), "GET"), start, stop, etag, size=size)
 
     def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
         """Yield entries sorted by key, page by page. Objects whose names are no keys are left out."""

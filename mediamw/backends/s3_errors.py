@@ -26,8 +26,9 @@ OWN_URL_LIFE_SECONDS: Final = 900
 REASON_BYTES: Final = 4096
 """How much of an error's body is read: S3's are below 1 KiB."""
 
-REASON_SECONDS: Final = 60.0
-"""For how long a GET's answer explains the HEADs of all keys, so that a missing file costs no second request."""
+REASON_SECONDS: Final = 5.0
+"""For how long a GET's answer explains the HEADs of all keys, so that few missing files cost a second request. A bucket
+that is deleted meanwhile has only missing files for so long."""
 
 _WAIT_SECONDS = 2.0
 _CODE = re.compile(rb"<Error[\s>].*?<Code>\s*([A-Za-z0-9._]{1,64})\s*</Code>", re.DOTALL)
@@ -71,30 +72,43 @@ class Reason(NamedTuple):
         return self.status in (200, 206, 416)
 
 
+_Look = tuple[object, ...]
 NOT_ASKED: Final = Reason(0, "")
 
 
 class Reasons:
-    """Why HEADs of one backend were refused, kept for a minute by status. Threads may share it."""
+    """Why HEADs of one backend were refused, kept for a while by status. Threads may share it.
+
+    A refusal is explained by what was said of one that looked the same: not by S3, if a load balancer answers now.
+    """
 
     def __init__(self) -> None:
-        self._kept: dict[int, tuple[float, Reason]] = {}  # until when, on the monotonic clock
+        self._kept: dict[int, tuple[float, _Look, Reason]] = {}  # until when, on the monotonic clock
         self._lock = PerProcess(threading.Lock)
 
-    def find(self, status: int, headers: Mapping[str, str], ask: Callable[[], tuple[int, bytes]]) -> Reason:
+    def find(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        ask: Callable[[], tuple[int, bytes]],
+        *,
+        is_signed: bool = True,
+    ) -> Reason:
         """Return why HEAD answered 400, 403 or 404. ``ask`` is a GET of the same key: status and start of the body."""
-        if status not in (400, 403, 404) or (status != 404 and clock_is_off(headers)) or _region(headers):
+        is_told = is_signed and ((status != 404 and clock_is_off(headers)) or _region(headers))
+        if status not in (400, 403, 404) or is_told:
             return NOT_ASKED
+        look = _look(headers)
         # Of many that are refused at once one asks. The others wait for it, but not for long: it may hang.
         lock = self._lock.get()
         mine = lock.acquire(timeout=_WAIT_SECONDS)
         try:
-            until, reason = self._kept.get(status, (0.0, NOT_ASKED))
-            if time.monotonic() < until:
+            until, kept, reason = self._kept.get(status, (0.0, look, NOT_ASKED))
+            if time.monotonic() < until and kept == look:
                 return reason
             reason = _read(*ask())
             if reason.status == status:
-                self._kept[status] = (time.monotonic() + REASON_SECONDS, reason)
+                self._kept[status] = (time.monotonic() + REASON_SECONDS, look, reason)
             return reason
         finally:
             if mine:
@@ -112,6 +126,12 @@ def _read(status: int, body: bytes) -> Reason:
     # S3 says AccessDenied to this too, which would make it a lack of rights.
     is_late = code == "AccessDenied" and _OUT_OF_TIME.search(body)
     return Reason(status, "OutOfTime" if is_late else code, region[1].decode() if region else "")
+
+
+def _look(headers: Mapping[str, str]) -> _Look:
+    """What tells one server's answers from another's, and is the same in all answers of one."""
+    named = tuple(headers.get(name) for name in ("Server", "Content-Type", "Via"))
+    return (*named, "x-amz-request-id" in headers, "x-amz-id-2" in headers)
 
 
 def _region(headers: Mapping[str, str]) -> str:

@@ -91,7 +91,7 @@ class Plan:
     """What HTTP says. ``body``: literal bytes and slices of the held file, which the middlewares send as they stand."""
 
     status: int
-    headers: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[str, str], ...] = field(repr=False)  # a Location is a key to the file
     body: tuple[Part, ...] = ()
 
 

@@ -21,6 +21,7 @@ from ..core.errors import BackendUnavailable, NotServable, Unreachable
 from ..core.keys import Key
 from ..core.model import Handle, Look, Meta
 from .checks import rules_of
+from .copies import COPY_SECONDS
 from .lookups import UNKNOWN, Lookups
 from .origin_health import OriginHealth, Probe
 from .origin_reads import OriginReads
@@ -28,6 +29,7 @@ from .steps import Pool, Steps, Wait, question_of
 
 NETWORK_THREADS: Final = 16
 DISK_THREADS: Final = 8
+COPY_THREADS: Final = 8
 
 UNCHECKED: Final = Remote(Meta(None))
 """The answer of a backend that is not checked."""
@@ -51,8 +53,12 @@ class _Origin:
 
     def __init__(self, name: str, misses_a_minute: int, say: Say) -> None:
         self.lookups = Pool(NETWORK_THREADS, f"mediamw-network-{name}")
+        # For requests that came through other sites with mediamw, whose threads wait for us: if ours wait for theirs in
+        # turn, neither is ever free.
+        self.passed_on = Pool(NETWORK_THREADS, f"mediamw-via-{name}")
         # Threads of their own, so that slow bodies do not keep look-ups waiting.
         self.bodies = Pool(NETWORK_THREADS, f"mediamw-bodies-{name}")
+        self.copies = Pool(COPY_THREADS, f"mediamw-copies-{name}")
         self.health = OriginHealth(
             name, misses_a_minute=misses_a_minute, told=lambda text: say(f"breaker {name}", text)
         )
@@ -75,7 +81,7 @@ class Asker:
         self._now = frozenset(backend.name for backend in backends if isinstance(backend, OpensNow))
         self.rules = {backend.name: rules_of(backend) for backend in backends}
         self.lookups = Lookups(
-            lambda name: self._origins[name].lookups,
+            lambda name, via: self._origins[name].passed_on if via else self._origins[name].lookups,
             look=self._look,
             found_ttl=times.found_ttl,
             missing_ttl=times.missing_ttl,
@@ -92,7 +98,9 @@ class Asker:
         self.disk.close()
         for origin in self._origins.values():
             origin.lookups.close()
+            origin.passed_on.close()
             origin.bodies.close()
+            origin.copies.close()
 
     def locate(
         self, key: Key, *, inline: bool = False, serving: bool = False, via: str = "", looks: list[Look] | None = None
@@ -162,6 +170,23 @@ class Asker:
         finally:
             origin.health.leave(probe)
 
+    def copy(self, backend: str, work: Callable[[], Handle]) -> Steps[Any]:
+        """Have a thread copy a file of unknown length. It has longer than a look-up, and threads of its own."""
+        origin = self._origins[backend]
+        probe = origin.health.admit(is_lookup=False)
+        try:
+            future = origin.copies.submit(work)
+            try:
+                return (yield Wait(future, COPY_SECONDS))
+            except BaseException as error:
+                if not future.cancel():
+                    future.add_done_callback(_close_abandoned)
+                if isinstance(error, TimeoutError):
+                    raise BackendUnavailable(f"no whole copy within {COPY_SECONDS:g} s", backend=backend) from None
+                raise
+        finally:
+            origin.health.leave(probe)
+
     def prepare(self, backend: str, work: Callable[[], Any]) -> Steps[Any]:
         """Have a thread fetch what signing needs."""
         health = self._origins[backend].health
@@ -217,7 +242,7 @@ class Asker:
             try:
                 return (yield from self.within_deadline(backend.name, flight, probe=probe)), ""
             except BaseException:
-                self.lookups.leave(backend, key, flight)
+                self.lookups.leave(backend, key, flight, via)
                 raise
         except BackendUnavailable as error:
             stale = self.lookups.stale(backend, key)

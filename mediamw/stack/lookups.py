@@ -4,6 +4,10 @@ Bounds: 50,000 answers and 16 MiB, the least recently used go first; 1,024 quest
 is believed for ``found_ttl`` seconds, absence for ``missing_ttl``, and that one cannot tell is not remembered at all.
 Presence is kept for ``stale_if_error`` seconds more, for when the backend cannot tell (RFC 5861, 4); absence never is.
 Local backends are never in here: a file that another process writes shows at the next request.
+
+A request that came through other sites with mediamw (Via) waits for nobody's question but those of the same way: two
+sites that stand behind each other would wait for each other. What it finds is remembered. That it finds nothing is not,
+since whoever it came through was not asked.
 """
 
 from __future__ import annotations
@@ -42,6 +46,8 @@ UNKNOWN: Final = Unknown.UNKNOWN
 
 Flight = Future[Remote | None]
 _Id = tuple[str, Key]
+_FlightId = tuple[str, Key, str]
+"""The backend's name, the key, and through which sites the request came."""
 
 
 class _Remembered(NamedTuple):
@@ -56,11 +62,11 @@ class _State:
     def __init__(self, answers: TLRUCache[_Id, _Remembered]) -> None:
         self.lock = threading.Lock()
         self.answers = answers
-        self.flights: dict[_Id, Flight] = {}
+        self.flights: dict[_FlightId, Flight] = {}
         self.under_way: Counter[str] = Counter()  # how many flights each backend has
         self.waiting: dict[Flight, int] = {}  # how many wait for a flight
 
-    def end(self, identity: _Id) -> None:
+    def end(self, identity: _FlightId) -> None:
         """Have whoever asks from now on start anew."""
         if self.flights.pop(identity, None) is not None:
             self.under_way[identity[0]] -= 1
@@ -69,13 +75,13 @@ class _State:
 class Lookups:
     """The answers of the remote backends of one stack.
 
-    ``pool_of`` gives the threads that ask a backend, by its name: each has its own, so that a dead one does not keep
-    the others waiting. ``look`` is what such a thread does. ``clock`` in seconds, for tests.
+    ``pool_of`` gives the threads that ask a backend, by its name and the request's Via: each has its own, so that a
+    dead one does not keep the others waiting. ``look`` is what such a thread does. ``clock`` in seconds, for tests.
     """
 
     def __init__(
         self,
-        pool_of: Callable[[str], Pool],
+        pool_of: Callable[[str, str], Pool],
         *,
         look: Callable[[Backend, Key, str], Remote | None],
         found_ttl: float,
@@ -123,9 +129,9 @@ class Lookups:
         Who does not wait for it to the end calls ``leave``. Raises ``BackendUnavailable`` if too many are waiting.
         """
         state = self._state.get()
-        identity = (backend.name, key)
+        identity = (backend.name, key, via)
         with state.lock:
-            found = state.answers.get(identity)
+            found = state.answers.get(identity[:2])
             if found is not None and found.fresh_until > self._clock():  # it came after the caller looked
                 flight: Flight = Future()
                 flight.set_result(found.answer)
@@ -136,7 +142,7 @@ class Lookups:
                 return flight
             if state.under_way[backend.name] >= MAX_FLIGHTS:
                 raise BackendUnavailable(f"{MAX_FLIGHTS} look-ups are waiting for it already", backend=backend.name)
-            flight = self._pool_of(backend.name).submit(self._look, backend, key, via)
+            flight = self._pool_of(backend.name, via).submit(self._look, backend, key, via)
             state.flights[identity] = flight
             state.waiting[flight] = 1
             state.under_way[backend.name] += 1
@@ -144,13 +150,13 @@ class Lookups:
         flight.add_done_callback(lambda done: self._landed(state, identity, done))
         return flight
 
-    def leave(self, backend: Backend, key: Key, flight: Flight) -> None:
+    def leave(self, backend: Backend, key: Key, flight: Flight, via: str = "") -> None:
         """Wait no longer. A question that nobody waits for and nobody has begun to ask is dropped.
 
         This bounds the queue by those who wait: a flood of clients that give up leaves nothing behind.
         """
         state = self._state.get()
-        identity = (backend.name, key)
+        identity = (backend.name, key, via)
         with state.lock:
             left = state.waiting.get(flight, 1) - 1
             if left > 0:
@@ -168,7 +174,8 @@ class Lookups:
         with state.lock:
             for backend in state.under_way:
                 state.answers.pop((backend, key), None)
-                state.end((backend, key))
+            for identity in [each for each in state.flights if each[1] == key]:
+                state.end(identity)
 
     def _remembered(self, backend: Backend, key: Key) -> _Remembered | None:
         state = self._state.get()
@@ -176,7 +183,7 @@ class Lookups:
             found: _Remembered | None = state.answers.get((backend.name, key))
         return found
 
-    def _landed(self, state: _State, identity: _Id, flight: Flight) -> None:
+    def _landed(self, state: _State, identity: _FlightId, flight: Flight) -> None:
         with state.lock:
             state.waiting.pop(flight, None)
             if state.flights.get(identity) is not flight:
@@ -185,13 +192,16 @@ class Lookups:
             if flight.cancelled() or flight.exception() is not None:
                 return
             answer = flight.result()
+            backend, key, via = identity
+            if answer is None and via:
+                return
             fresh_until = self._clock() + self._ttl[answer is not None]
-            state.answers[identity] = _Remembered(answer, _bytes_of(identity, answer), fresh_until)
+            state.answers[backend, key] = _Remembered(answer, _bytes_of(key, answer), fresh_until)
 
 
-def _bytes_of(identity: _Id, answer: Remote | None) -> int:
+def _bytes_of(key: Key, answer: Remote | None) -> int:
     """Estimate the memory of an answer, in bytes."""
-    texts: list[str | None] = [identity[1]]
+    texts: list[str | None] = [key]
     if answer is not None:
         texts += [answer.meta.etag, answer.meta.content_type, answer.meta.content_encoding]
     return _OVERHEAD_BYTES + sum(sys.getsizeof(text) for text in texts if text is not None)

@@ -14,19 +14,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, BinaryIO, Final, cast
+from typing import Final
 
-from ..backends.base import CHUNK_BYTES
 from ..core.errors import ContentChanged, Unreachable
 from ..core.keys import Key
 from ..core.model import Meta, Slice
+from .copies import COPY_SECONDS, CopiedHandle, close_pieces, copy_of
 from .origin_reads import OriginReads
-
-MEMORY_BYTES: Final = 1024 * 1024
-"""What a copy may have in memory."""
 
 MAX_RESUMES: Final = 5
 """How often one part of a body is taken up again after its connection broke."""
@@ -76,7 +72,7 @@ class RemoteHandle:
                     if not self._has_started or self._etag is None or resumes == MAX_RESUMES:
                         raise
                     resumes += 1
-                    _close(pieces)
+                    close_pieces(pieces)
                     pieces = self._request(Slice(start, stop))
                     continue
                 self._has_started = True
@@ -84,7 +80,7 @@ class RemoteHandle:
                 yield piece
                 piece = b""
         finally:
-            _close(pieces)
+            close_pieces(pieces)
 
     def whole(self) -> Iterator[bytes]:
         """Yield a file whose length is not known to its end. Raises ``BackendUnavailable`` if it breaks off."""
@@ -94,11 +90,11 @@ class RemoteHandle:
                 yield piece
             yield from pieces
         finally:
-            _close(pieces)
+            close_pieces(pieces)
 
     def copied(self) -> CopiedHandle:
-        """Return a copy of a file whose length is not known. May wait, for all of it."""
-        file = copy_of(self.whole())
+        """Return a copy of a file whose length is not known. May wait for all of it, at most ``COPY_SECONDS``."""
+        file = copy_of(self.whole(), seconds=COPY_SECONDS, is_wanted=lambda: not self._is_closed)
         size = file.seek(0, os.SEEK_END)
         return CopiedHandle(file, replace(self.meta, size=size))
 
@@ -107,7 +103,7 @@ class RemoteHandle:
         self._is_closed = True
         begun, self._begun = self._begun, None
         if begun is not None:
-            _close(begun[2])
+            close_pieces(begun[2])
 
     def _start(self, part: Slice | None) -> tuple[bytes, Iterator[bytes]]:
         if self._begun is not None and self._begun[0] == part:
@@ -119,46 +115,4 @@ class RemoteHandle:
     def _request(self, part: Slice | None) -> Iterator[bytes]:
         if part is None:
             return self._reads.read_whole(self._key, self._etag)
-        return self._reads.read_range(self._key, part.start, part.stop, self._etag)
-
-
-class CopiedHandle:
-    """An open copy of a remote file, which goes with it."""
-
-    def __init__(self, file: BinaryIO, meta: Meta) -> None:
-        self._file = file
-        self.meta = meta
-
-    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
-        """Yield the bytes from ``start`` to ``stop``."""
-        self._file.seek(start)
-        while start < stop:
-            piece = self._file.read(min(CHUNK_BYTES, stop - start))
-            start += len(piece)
-            yield piece
-
-    def close(self) -> None:
-        """Remove the copy."""
-        self._file.close()
-
-
-def copy_of(pieces: Iterator[bytes]) -> BinaryIO:
-    """Return a file with what ``pieces`` give: in memory up to 1 MiB, in a nameless temporary file beyond."""
-    file = tempfile.SpooledTemporaryFile(MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
-    try:
-        for piece in pieces:
-            file.write(piece)
-    except BaseException:
-        file.close()
-        raise
-    finally:
-        _close(pieces)
-    file.seek(0)
-    return cast("BinaryIO", file)
-
-
-def _close(pieces: Any) -> None:
-    """Close a generator, which gives its connection back; other iterators have nothing to give."""
-    close = getattr(pieces, "close", None)
-    if close is not None:
-        close()
+        return self._reads.read_range(self._key, part.start, part.stop, self._etag, size=self.meta.size)

@@ -12,6 +12,7 @@ import heapq
 import io
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -19,15 +20,17 @@ from typing import Any, BinaryIO, Final, TypedDict, cast
 from urllib.parse import quote
 
 from ..backends.base import Backend, Closes, Entry, Lists, ReadsRanges, ReadsWhole, Remote, Signs
+from ..backends.http_origin import sites_of
 from ..backends.rules import Rules
 from ..core.errors import BackendUnavailable, InvalidKey, NoURL
 from ..core.keys import Key, parse_key, refusal
-from ..core.model import Found, Held, Look, Meta, Missing, Redirect
+from ..core.model import Found, Handle, Held, Look, Meta, Missing, Redirect
 from .asking import UNCHECKED, Asker, Times
 from .checks import check_backends, check_base_url, check_misses, check_seconds, delivery_of
+from .copies import copy_of
 from .origin_health import MISSES_A_MINUTE
 from .reader import BUFFER_BYTES, HandleReader, RemoteReader
-from .remote_handle import RemoteHandle, copy_of
+from .remote_handle import RemoteHandle
 from .steps import Pool, Steps, run
 from .trace import Explanation, Trace, explained
 
@@ -38,6 +41,9 @@ MISSING_TTL_SECONDS: Final = 30.0
 STALE_IF_ERROR_SECONDS: Final = 900.0
 """As long as a presigned URL stays the same: what browsers have of it is still shown while the origin is away."""
 DEADLINE_SECONDS: Final = 8.0
+MAX_CAUSES: Final = 5
+"""How many causes of one trouble are logged in a minute."""
+_NUMBERS = re.compile("[0-9]+")
 
 
 class StackOptions(TypedDict, total=False):
@@ -76,7 +82,7 @@ class MediaStack:
         self.base_url = check_base_url(base_url)
         times = Times(found_ttl, missing_ttl, stale_if_error, deadline)
         check_seconds(times._asdict())
-        self._said: dict[str, float] = {}
+        self._said: dict[str, dict[str, float]] = {}
         self._asker = Asker(self.backends, times, check_misses(misses_a_minute), self.say)
 
     def __repr__(self) -> str:
@@ -101,11 +107,13 @@ class MediaStack:
         """Return the threads that read the files of ``backend``, by its name."""
         return self._asker.bodies_of(backend)
 
-    def say(self, subject: str, text: str) -> None:
-        """Log a warning, at most once a minute for each ``subject``."""
+    def say(self, subject: str, text: str, cause: str = "") -> None:
+        """Log a warning: at most once a minute for each ``subject``, or for each of its first few causes."""
         now = time.monotonic()
-        if now - self._said.get(subject, -60.0) >= 60.0:
-            self._said[subject] = now
+        said = {other: at for other, at in self._said.get(subject, {}).items() if now - at < 60.0}
+        cause = _NUMBERS.sub("", cause)  # seconds and ports are no other cause
+        if cause not in said and len(said) < MAX_CAUSES:
+            self._said[subject] = {**said, cause: now}
             log.warning("%s", text)
 
     def find(self, key: str, method: str = "GET") -> Found:
@@ -130,6 +138,7 @@ class MediaStack:
 
         ``via`` and ``if_range`` are the request's headers, ``looks`` is told what each backend said.
         """
+        via = sites_of(via)
         located = yield from self._asker.locate(key, inline=inline, serving=True, via=via, looks=looks)
         if located is None:
             return Missing()
@@ -153,6 +162,10 @@ class MediaStack:
     def reading(self, backend: str, work: Callable[[], Any]) -> Steps[Any]:
         """Have a thread read from ``backend``, within the bounds of a look-up, as steps."""
         return self._asker.call(backend, work, "read")
+
+    def copying(self, backend: str, work: Callable[[], Handle]) -> Steps[Any]:
+        """Have a thread copy a file of ``backend``, for as long as that may take, as steps."""
+        return self._asker.copy(backend, work)
 
     def rules(self, backend: Backend) -> Rules:
         """Return the rules that stand with one of the backends."""

@@ -17,6 +17,9 @@ from urllib.parse import quote
 import pytest
 
 from mediamw import HTTPOriginBackend, MediaError, MediaStack, MemoryBackend, S3Backend
+from mediamw.core.keys import Key
+from mediamw.core.model import Plan, Redirect, Request
+from mediamw.core.plan import Policy, decide
 from mediamw.service import MediaService
 from mediamw.testing.strict_s3 import StrictS3
 
@@ -264,3 +267,11 @@ def test_the_search_finds_what_it_looks_for() -> None:
         assert shown(text), text
     assert shown(signature, [signature])
     assert not shown(f"/media/photo.jpg {ID} {USER}@ {signature}")
+
+
+def test_the_repr_of_what_is_sent() -> None:
+    redirect = Redirect("prod", "https://b.example/k?X-Amz-Signature=" + "0" * 64)
+    plan = decide(Request("GET", Key("k")), redirect, Policy(), 0.0)
+    assert isinstance(plan, Plan)
+    assert ("Location", redirect.url) in plan.headers
+    assert not shown(repr(plan)) + shown(repr(redirect))

@@ -89,7 +89,20 @@ def test_a_failure_has_the_next_404_asked_again(origin: MakeOrigin, connect: Con
     assert len(server.requests) == 6
 
 
-def test_a_404_is_asked_again_after_a_minute(
+def test_a_404_of_somebody_else_is_asked_again(origin: MakeOrigin, connect: Connect) -> None:
+    """A load balancer that answers in S3's place, right after S3 said that another file is missing."""
+    from_s3 = status(404, "Server: AmazonS3", "x-amz-request-id: 1")
+    missing = error(404, "NoSuchKey")
+    nobody = status(404, "Server: nginx"), status(404, body=b"404 page not found")
+    server = origin(from_s3, missing, status(404, "x-amz-request-id: 2", "Server: AmazonS3"), *nobody, from_s3, missing)
+    prod = connect(server.url)
+    assert prod.open(PHOTO) is prod.open(PHOTO) is None
+    assert "not as S3 does" in unavailable(lambda: prod.open(PHOTO))
+    assert prod.open(PHOTO) is None
+    assert len(server.requests) == 7
+
+
+def test_a_404_is_asked_again_after_a_while(
     origin: MakeOrigin, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(s3_errors, "REASON_SECONDS", 0.0)
@@ -266,7 +279,6 @@ def test_the_request_of_a_range(origin: MakeOrigin, connect: Connect) -> None:
     "answer",
     [
         status(200, 'ETag: "1"', body=BODY),  # Range ignored
-        status(200, body=BODY),
         status(200, *RANGE, body=BODY[10:20]),  # a range with the wrong status
         status(206, *RANGE, body=BODY[10:25]),  # more than was asked for
     ],
@@ -289,7 +301,10 @@ def test_a_body_that_is_skipped_in_pieces(origin: MakeOrigin, connect: Connect) 
         status(416),
         status(206, "Content-Range: bytes 10-19/200", 'ETag: "2"', body=BODY[10:20]),  # If-Match ignored
         status(200, 'ETag: "2"', body=BODY),
-        status(200, body=BODY[:15]),
+        status(200, body=BODY),  # who has ETags says them
+        status(206, "Content-Range: bytes 10-19/200", body=BODY[10:20]),
+        status(200, 'ETag: W/"1"', body=BODY),
+        status(200, 'ETag: "1"', body=BODY[:15]),
         status(206, "Content-Range: bytes 10-14/15", 'ETag: "1"', body=BODY[10:15]),
     ],
 )
