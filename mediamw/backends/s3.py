@@ -83,7 +83,7 @@ class S3Backend:
     ) -> None:
         self.location = location.strip("/")
         # The stack does not ask for what no bucket can have, and so takes it neither for a miss nor for a sign of life.
-        longest = MAX_KEY_BYTES - len(self._object_key("").encode())
+        longest = MAX_KEY_BYTES - len(self._object_key("").encode(errors="replace"))  # what is no text is refused below
         self.rules: Final = Rules(name, owner=type(self), longest_key_bytes=longest, **rules)
         given = Options(
             name=name,
