@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .core.errors import NameTaken as NameTaken
     from .core.errors import NotServable as NotServable
     from .core.errors import NoURL as NoURL
+    from .core.errors import NotWritable as NotWritable
+    from .core.errors import TooLarge as TooLarge
     from .core.errors import Unreachable as Unreachable
     from .core.keys import Key as Key
     from .core.model import Handle as Handle
@@ -55,9 +57,11 @@ _HOME = {
     "NameTaken": ".core.errors",
     "NoURL": ".core.errors",
     "NotServable": ".core.errors",
+    "NotWritable": ".core.errors",
     "Remote": ".backends.base",
     "S3Backend": ".backends.s3",
     "SignedURL": ".backends.base",
+    "TooLarge": ".core.errors",
     "Unreachable": ".core.errors",
     "build_stack": ".specs",
 }

@@ -67,7 +67,7 @@ SECRETS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """What is given beside the spec of a kind, and never in it."""
 GIVEN: Final[Mapping[str, frozenset[str]]] = {
-    "local": frozenset(("exclude", "follow_links_to", "only")),
+    "local": frozenset(("directory_mode", "exclude", "file_mode", "follow_links_to", "only")),
     "memory": frozenset(),
     "s3": frozenset((*S3_OPTIONS, *SECRETS["s3"], "proxies")),
     "http": frozenset((*HTTP_OPTIONS, *SECRETS["http"], "proxies")),

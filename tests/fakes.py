@@ -11,7 +11,7 @@ from typing import Any
 from unittest import mock
 
 from mediamw import MediaStack
-from mediamw.backends.base import Entry, Remote, SignedURL
+from mediamw.backends.base import Entry, Remote, SignedURL, keys_below
 from mediamw.backends.rules import EVERY_KEY, Rules
 from mediamw.core.errors import BackendUnavailable, ContentChanged, NotServable, Unreachable
 from mediamw.core.keys import Key
@@ -55,11 +55,12 @@ class Local:
         return self.handles[-1]
 
     def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
-        for key, data in sorted(self.files.items()):
+        for data in self.files.values():
             if isinstance(data, Exception):
                 raise data
-            if key.startswith(prefix):
-                yield Entry(key, Meta(len(data)), self.name)
+        for key in keys_below(sorted(self.files), prefix, recursive=recursive):
+            found = self.files.get(key)
+            yield Entry(key, Meta(len(found)) if isinstance(found, bytes) else None, self.name)
 
 
 class Bucket:

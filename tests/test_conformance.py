@@ -9,13 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from dataclasses import replace as changed  # ``replace`` is an option of put
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mediamw.backends.base import CHUNK_BYTES, Content, Entry, Remote, SignedURL, pieces
+from mediamw.backends.base import CHUNK_BYTES, Content, Entry, Remote, SignedURL, keys_below, pieces
 from mediamw.backends.local import LocalBackend
 from mediamw.backends.memory import MemoryBackend, MemoryHandle
 from mediamw.core.errors import BackendUnavailable, ContentChanged
@@ -415,13 +416,13 @@ class ForgetsNow(Broken):
 
 
 class PutsOver(Broken):
-    def put(self, key: Key, data: Content, *, content_type: str | None = None) -> None:
+    def put(self, key: Key, data: Content, *, replace: bool = False, content_type: str | None = None) -> None:
         self._files.pop(key, None)
         super().put(key, data)
 
 
 class PutsOverFolders(Broken):
-    def put(self, key: Key, data: Content, *, content_type: str | None = None) -> None:
+    def put(self, key: Key, data: Content, *, replace: bool = False, content_type: str | None = None) -> None:
         if key in self._files:
             super().put(key, data)
         body = b"".join(pieces(data))
@@ -431,7 +432,7 @@ class PutsOverFolders(Broken):
 class PutsPieces(Broken):
     """Stores what came, even if the rest did not."""
 
-    def put(self, key: Key, data: Content, *, content_type: str | None = None) -> None:
+    def put(self, key: Key, data: Content, *, replace: bool = False, content_type: str | None = None) -> None:
         got = []
         try:
             for piece in pieces(data):
@@ -441,7 +442,7 @@ class PutsPieces(Broken):
 
 
 class SwallowsErrors(Broken):
-    def put(self, key: Key, data: Content, *, content_type: str | None = None) -> None:
+    def put(self, key: Key, data: Content, *, replace: bool = False, content_type: str | None = None) -> None:
         got = []
         try:
             for piece in pieces(data):
@@ -452,7 +453,7 @@ class SwallowsErrors(Broken):
 
 
 class PutsFirstPiece(Broken):
-    def put(self, key: Key, data: Content, *, content_type: str | None = None) -> None:
+    def put(self, key: Key, data: Content, *, replace: bool = False, content_type: str | None = None) -> None:
         super().put(key, next(iter(pieces(data)), b""))
 
 
@@ -463,7 +464,7 @@ class PutsUnlocked(Broken):
         super().__init__()
         self._met = threading.Barrier(8, timeout=5)
 
-    def put(self, key: Key, data: Content, *, content_type: str | None = None) -> None:
+    def put(self, key: Key, data: Content, *, replace: bool = False, content_type: str | None = None) -> None:
         if key.endswith("race.bin"):
             assert key not in self._files
             self._met.wait()
@@ -524,12 +525,69 @@ class ListsBytes(Broken):
 
 
 class WrapsErrors(Broken):
-    def put(self, key: Key, data: Content, *, content_type: str | None = None) -> None:
+    def put(self, key: Key, data: Content, *, replace: bool = False, content_type: str | None = None) -> None:
         try:
             body = b"".join(pieces(data))
         except Exception as error:
             raise BackendUnavailable("the upload failed") from error
         super().put(key, body)
+
+
+class DeletesNothing(Broken):
+    def delete(self, key: Key) -> bool:
+        return key in self._files
+
+
+class DeletesWhatIsNotThere(Broken):
+    def delete(self, key: Key) -> bool:
+        super().delete(key)
+        return True
+
+
+class ShowsItsState(Broken):
+    def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
+        for key in keys_below(sorted(self._files), prefix, recursive=recursive):
+            yield Entry(key, None if key.endswith("/") else self._files[Key(key)][1], self.name)
+
+
+class HidesItsState(Broken):
+    def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
+        return (entry for entry in super().list(prefix, recursive=recursive) if not entry.key.startswith(".mediamw"))
+
+
+class NeverReplaces(Broken):
+    def keep(self, key: Key, body: bytes, meta: Meta, replace: bool) -> None:
+        super().keep(key, body, meta, False)
+
+
+class ReplacesFolders(Broken):
+    def keep(self, key: Key, body: bytes, meta: Meta, replace: bool) -> None:
+        if replace:
+            self._files[key] = (body, meta)
+        else:
+            super().keep(key, body, meta, replace)
+
+
+class ForgetsTypes(Broken):
+    def keep(self, key: Key, body: bytes, meta: Meta, replace: bool) -> None:
+        super().keep(key, body, changed(meta, content_type=None), replace)
+
+
+class KeepsTypes(Broken):
+    def keep(self, key: Key, body: bytes, meta: Meta, replace: bool) -> None:
+        before = self._files.get(key)
+        if before is not None:
+            meta = changed(meta, content_type=before[1].content_type)
+        super().keep(key, body, meta, replace)
+
+
+class PublishesEarly(Broken):
+    def draft(self, data: Content, *, content_type: str | None = None) -> Any:
+        draft = super().draft(data, content_type=content_type)
+        if draft._data == b"a draft":
+            folder = next(key for key in self._files if key.endswith("/replaced.bin")).rpartition("/")[0]
+            draft.publish(Key(f"{folder}/draft.bin"), replace=True)
+        return draft
 
 
 CAPABILITIES: list[tuple[type[Broken], str]] = [
@@ -558,6 +616,16 @@ CAPABILITIES: list[tuple[type[Broken], str]] = [
     (SwallowsErrors, "put of an iterator that raises returned as if all were well"),
     (PutsFirstPiece, "an iterator of 1 bytes), then open returned a handle whose meta.size is 0"),
     (PutsUnlocked, "put of one name in 8 threads at once succeeded 8 times; once is right"),
+    (DeletesNothing, "after delete returned"),
+    (DeletesWhatIsNotThere, "a second time did not return False"),
+    (DeletesWhatIsNotThere, "delete of a folder did not return False"),
+    (ShowsItsState, "list('') shows '.mediamw/conformance/"),
+    (HidesItsState, "list('.mediamw/conformance/') does not show '.mediamw/conformance/"),
+    (NeverReplaces, "replace=True) of 27 bytes raised NameTaken("),
+    (ReplacesFolders, "put over a folder with replace=True took the bytes; NameTaken is needed"),
+    (ForgetsTypes, "content_type='image/webp'), then open, said None"),
+    (KeepsTypes, "put with replace=True and no content type kept that of the file before"),
+    (PublishesEarly, "is there before it was published"),
     (DiesWhenClosed, "open('a.txt') after close() of the backend returned None"),
     (
         SharesOneHandle,

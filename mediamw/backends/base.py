@@ -126,12 +126,39 @@ class Lists(Protocol):
         """
 
 
+class Draft(Protocol):
+    """The bytes of a file that has no name yet; nobody sees it. ``close`` it, published or not."""
+
+    def publish(self, key: Key, *, replace: bool = False) -> None:
+        """Give it a name that nobody has yet, or whoever has it if ``replace``. Raises ``NameTaken``: try another."""
+
+    def close(self) -> None:
+        """Forget the bytes, unless they have a name by now."""
+
+
 @runtime_checkable
 class Puts(Protocol):
-    """Takes new files."""
+    """Takes new files, those of ``.mediamw/`` too: the state of the stack, which is listed only below there."""
 
-    def put(self, key: Key, data: Content) -> None:
-        """Store ``data`` under a name that nobody has yet: whole, or not at all. Raises ``NameTaken``."""
+    def draft(self, data: Content, *, content_type: str | None = None) -> Draft:
+        """Take all of ``data``. ``content_type``: what the file is, if its name does not tell.
+
+        Raises ``BackendUnavailable``; what reading ``data`` raises goes through, and nothing is kept.
+        """
+
+    def put(self, key: Key, data: Content, *, replace: bool = False, content_type: str | None = None) -> None:
+        """Store ``data`` under a name that nobody has yet: whole, or not at all. Raises ``NameTaken``.
+
+        With ``replace`` a file of that name is replaced, in one step.
+        """
+
+
+@runtime_checkable
+class Deletes(Protocol):
+    """Removes files."""
+
+    def delete(self, key: Key) -> bool:
+        """Remove a file; False if there is none. Raises ``BackendUnavailable``."""
 
 
 @runtime_checkable

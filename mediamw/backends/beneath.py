@@ -96,8 +96,13 @@ class Folder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.fd is not None:
-            os.close(self.fd)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the directory. May be called twice."""
+        fd, self.fd = self.fd, None
+        if fd is not None:
+            os.close(fd)
 
     def at(self, name: str) -> str:
         """Return what to give to the calls of ``os``, together with ``dir_fd=folder.fd``."""
@@ -170,16 +175,18 @@ class Root:
             # EAGAIN: not in the dentry cache; EINVAL: a kernel before 5.12; EXDEV, ELOOP: a link to look at.
             return None
 
-    def open_folder(self, folder: str, *, create: bool = False) -> Folder:
-        """Open a directory beneath the root ("" is the root itself), making what is missing below it if ``create``."""
+    def open_folder(self, folder: str, *, create: bool = False, mode: int | None = None) -> Folder:
+        """Open a directory beneath the root ("" is the root itself), making what is missing below it if ``create``.
+
+        ``mode`` is that of the directories it makes; None: 0o777 less the umask.
+        """
         names = folder.split("/") if folder else []
         if not HAS_DIR_FD:
             path = self.path
             for depth, name in enumerate(names, 1):
                 path = os.path.join(path, name)
                 if create:
-                    with contextlib.suppress(FileExistsError):
-                        os.mkdir(path)
+                    _make_directory(path, None, mode)
                     self._target("/".join(names[:depth]))  # before something is made on its other side
             self._target(folder)
             os.scandir(path).close()  # NotADirectoryError if it is a file
@@ -188,8 +195,7 @@ class Root:
         try:
             for depth, name in enumerate(names, 1):
                 if create:
-                    with contextlib.suppress(FileExistsError):  # opening tells what it is
-                        os.mkdir(name, dir_fd=fd)
+                    _make_directory(name, fd, mode)
                 deeper = self._open_one(fd, name, "/".join(names[:depth]))
                 os.close(fd)
                 fd = deeper
@@ -268,6 +274,15 @@ class Root:
             if target.startswith(base.rstrip(os.sep) + os.sep):
                 return base, os.path.relpath(target, base)
         raise LinkRefused(errno.EXDEV, "a link that leads out of the root (see follow_links_to)", key)
+
+
+def _make_directory(path: str, dir_fd: int | None, mode: int | None) -> None:
+    try:
+        os.mkdir(path, dir_fd=dir_fd)
+    except FileExistsError:  # opening tells what it is
+        return
+    if mode is not None:
+        os.chmod(path, mode, dir_fd=dir_fd)
 
 
 def _open_below(base: str, path: str, flags: int) -> int:

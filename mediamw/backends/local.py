@@ -14,13 +14,16 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from ..core.errors import BackendUnavailable, ConfigError, MediaError, NotServable
-from ..core.keys import Key, refusal, windows_refusal
+from ..core.keys import Key, is_state, refusal, windows_refusal
 from ..core.model import Meta
 from . import local_put
 from .base import CHUNK_BYTES, LATER, Content, Entry, Later
 from .beneath import LinkRefused, Root
+from .local_put import LocalDraft, Place
+from .local_types import Types
 from .rules import Rules
 
 _MISSING = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ))
@@ -90,7 +93,8 @@ class LocalBackend:
 
     ``root`` may be relative (to where the process is now), a link, and end in ``/``. Links inside it are followed if
     they end below the root or below one of the directories ``follow_links_to``. ``exclude`` and ``only`` are patterns
-    of keys: see ``Rules``; the first backend of a stack has none. Raises ``ConfigError``.
+    of keys: see ``Rules``; the first backend of a stack has none. ``file_mode`` and ``directory_mode`` are those of
+    what is made, such as 0o644; without them the umask tells. Raises ``ConfigError``.
     """
 
     def __init__(
@@ -101,7 +105,12 @@ class LocalBackend:
         follow_links_to: Sequence[str | os.PathLike[str]] = (),
         exclude: Sequence[str] = (),
         only: Sequence[str] = (),
+        file_mode: int | None = None,
+        directory_mode: int | None = None,
     ) -> None:
+        for option, mode in (("file_mode", file_mode), ("directory_mode", directory_mode)):
+            if mode is not None and (not isinstance(mode, int) or isinstance(mode, bool) or not 0 < mode <= 0o7777):
+                raise ConfigError(f"{option}: {mode!r} is no mode, such as 0o644", backend=name)
         if isinstance(follow_links_to, (str, os.PathLike)):
             raise ConfigError("follow_links_to takes a list of directories", backend=name)
         path = os.fspath(root)
@@ -114,6 +123,8 @@ class LocalBackend:
             raise ConfigError(f"{self.root} is not a directory: name the directory of the media", backend=name)
         follow = tuple(os.path.abspath(os.path.expanduser(os.fspath(folder))) for folder in follow_links_to)
         self._beneath = Root(self.root, follow)
+        self._place = Place(self._beneath, name, file_mode, directory_mode)
+        self._types = Types(self._beneath)
 
     def __repr__(self) -> str:
         return f"LocalBackend({self.root!r}, name={self.name!r})"
@@ -146,14 +157,41 @@ class LocalBackend:
     def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
         """Yield entries sorted by key. Links to folders are shown, not descended into; FIFOs and the like are not."""
         folder = prefix.rpartition("/")[0]
-        if not folder or refusal(folder) is None:
+        if not folder or refusal(folder) is None or is_state(prefix):
             yield from self._list(folder, prefix, recursive)
 
-    def put(self, key: Key, data: Content) -> None:
-        """Store a new file: synced to disk, then published whole under its name. Raises ``NameTaken``."""
+    def draft(self, data: Content, *, content_type: str | None = None) -> LocalDraft:
+        """Write the bytes of a file that gets its name later, and sync them to disk."""
+
+        def named(key: Key, status: os.stat_result) -> None:
+            self._check_name(key)
+            if content_type is not None:
+                self._types.keep(self._place, key, _etag(status), content_type)
+
+        return LocalDraft(self._place, data, named)
+
+    def put(self, key: Key, data: Content, *, replace: bool = False, content_type: str | None = None) -> None:
+        """Store a file: synced to disk, then published whole. Raises ``NameTaken`` unless ``replace``."""
+        self._check_name(key)
+        if not replace:  # spares reading an upload that cannot be kept; publishing decides
+            local_put.check_free(self._place, key)
+        try:
+            with self.draft(data, content_type=content_type) as draft:
+                draft.publish(key, replace=replace)
+        except MediaError as error:
+            error.key = error.key or key
+            raise
+
+    def delete(self, key: Key) -> bool:
+        """Remove a file; False if there is none. Its folder stays."""
+        is_there = local_put.delete(self._place, key)
+        if is_there and not is_state(key):
+            self._types.drop(self._place, key)
+        return is_there
+
+    def _check_name(self, key: Key) -> None:
         if os.name == "nt" and (reason := windows_refusal(key)) is not None:
             raise NotServable(f"Windows has no such name: {reason}", backend=self.name, key=key, operation="put")
-        local_put.put(self._beneath, self.name, key, data)
 
     def close(self) -> None:
         """Let go of the directory."""
@@ -170,7 +208,10 @@ class LocalBackend:
             if stat.S_ISDIR(found.st_mode):
                 return None
             raise NotServable("not a regular file", backend=self.name, key=key, operation="open")
-        return LocalHandle(fd, _meta(found))
+        meta = _meta(found)
+        if not is_state(key) and (content_type := self._types.of(key, str(meta.etag))) is not None:
+            meta = replace(meta, content_type=content_type)
+        return LocalHandle(fd, meta)
 
     def _raise_unless_missing(self, error: OSError, key: Key) -> None:
         if error.errno == errno.EACCES and not os.access(self.root, os.X_OK):  # not this file's fault: an outage
@@ -196,7 +237,7 @@ class LocalBackend:
         names = []
         for name, status in found:
             key = f"{folder}/{name}" if folder else name
-            if refusal(key) is None:
+            if refusal(key) is None or is_state(f"{folder}/"):
                 linked_folder = stat.S_ISLNK(status.st_mode) and self._is_folder(key)
                 names.append((key + "/" if stat.S_ISDIR(status.st_mode) or linked_folder else key, status))
         for key, status in sorted(names, key=lambda pair: pair[0]):
@@ -232,6 +273,9 @@ class LocalBackend:
 
 
 def _meta(found: os.stat_result) -> Meta:
+    return Meta(found.st_size, found.st_mtime_ns, _etag(found))
+
+
+def _etag(found: os.stat_result) -> str:
     """A strong ETag from what was opened: a file replaced has another inode, one written in place another time."""
-    etag = f'"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}"'
-    return Meta(found.st_size, found.st_mtime_ns, etag)
+    return f'"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}"'

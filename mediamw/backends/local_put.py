@@ -1,9 +1,12 @@
-"""Putting a new file into a directory: whole or not at all, and never over another.
+"""Writing into a directory: a file is published whole or not at all, and never over another unless that is asked for.
 
-A temporary below ``.mediamw/tmp`` takes the bytes and is synced to disk; an exclusive hard link then publishes it, so
-that of two uploads of one name the second fails instead of replacing the first. Where the folder is another mount, the
-bytes go on into a dot-named neighbour of the target and are linked there. Where there are no hard links (FAT, some
-network file systems) the name is taken with O_EXCL and filled: exclusive too, but a reader may see it grow.
+1. A draft below ``.mediamw/tmp`` takes the bytes and is synced to disk. It is locked for as long as it is held, so that
+   what a killed process left can be told from an upload under way: unlocked ones are swept an hour later.
+2. An exclusive hard link publishes it, so that of two uploads of one name the second fails instead of replacing the
+   first; a rename does if the file is to be replaced.
+3. Where the folder is another mount, the bytes go on into a dot-named neighbour of the target, to be published there.
+4. Where there are no hard links (FAT, some network file systems) the name is taken with O_EXCL and the draft renamed
+   over it: exclusive too, but a process that is killed between the two leaves an empty file.
 """
 
 from __future__ import annotations
@@ -12,85 +15,213 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+import stat
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from ..core.errors import BackendUnavailable, MediaError, NameTaken, NotServable
 from ..core.keys import STATE_FOLDER, Key
 from .base import CHUNK_BYTES, Content, pieces
 from .beneath import Folder, LinkRefused, Root
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    HAS_LOCKS = False
+else:
+    HAS_LOCKS = True
+
+SWEEP_SECONDS: Final = 3600.0
 _TEMPORARIES = f"{STATE_FOLDER}/tmp"  # noqa: S108 - beneath the root, not the system's
+_NEIGHBOUR = f"{STATE_FOLDER}-"
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _NO_LINKS = frozenset((errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL))
 _BAD_NAME = frozenset((errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ))
+_NO_FILE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ))
 
 
-def put(root: Root, backend: str, key: Key, data: Content) -> None:
-    """Store ``data`` as ``key`` beneath ``root``.
+class Place(NamedTuple):
+    """Where to write: a root, the name of its backend, and the modes of new files and folders (None: by the umask)."""
 
-    Raises ``NameTaken`` if the name, or one of its folders, is taken; ``NotServable`` if a link on the way leads out or
-    the disk cannot hold the name; ``BackendUnavailable`` if it does not take the bytes (full, read-only, no
-    permission). No part of the file stays behind then. What reading ``data`` raises goes through.
-    """
-    folder_name, _, name = key.rpartition("/")
-    try:
-        os.makedirs(root.path, exist_ok=True)
-    except OSError as error:  # a file in its place is no name that is taken
-        raise BackendUnavailable(
-            f"{error.strerror} ({root.path})", backend=backend, key=key, operation="put"
-        ) from error
-    with contextlib.ExitStack() as opened:
-        with _errors(root, backend, key):
-            folder = opened.enter_context(root.open_folder(folder_name, create=True))
-            temporaries = opened.enter_context(root.open_folder(_TEMPORARIES, create=True))
-            if _exists(folder, name):  # spares reading an upload that cannot be kept; the link below decides
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), key)
-        with _errors(root, backend, key):
-            temporary, fd = _temporary(temporaries)
+    root: Root
+    backend: str
+    file_mode: int | None = None
+    directory_mode: int | None = None
+
+    def folder(self, name: str) -> Folder:
+        """Open a folder, making what is missing. Raises ``OSError``."""
+        return self.root.open_folder(name, create=True, mode=self.directory_mode)
+
+    @contextlib.contextmanager
+    def errors(self, key: str, operation: str = "put") -> Iterator[None]:
+        """Say what an error of the disk means."""
+        try:
+            yield
+        except OSError as error:
+            raise self._meaning(error, key, operation) from error
+
+    def make_root(self) -> None:
+        """Make the directory itself. A file in its place is no name that is taken. Raises ``BackendUnavailable``."""
+        try:
+            os.makedirs(self.root.path, exist_ok=True)
+        except OSError as error:
+            raise BackendUnavailable(
+                f"{error.strerror} ({self.root.path})", backend=self.backend, operation="put"
+            ) from error
+
+    def _meaning(self, error: OSError, key: str, operation: str) -> MediaError:
+        taken = partial(NameTaken, backend=self.backend, key=key, operation=operation)
+        if isinstance(error, FileExistsError):
+            return taken("a file or a folder has this name")
+        if isinstance(error, IsADirectoryError):
+            return taken("a folder has this name")
+        if isinstance(error, NotADirectoryError):
+            return taken("one of its folders is a file", is_final=True)
+        is_refused = isinstance(error, LinkRefused) or error.errno in _BAD_NAME
+        kind: Any = NotServable if is_refused else BackendUnavailable
+        made: MediaError = kind(
+            f"{error.strerror} ({self.root.path})", backend=self.backend, key=key, operation=operation
+        )
+        return made
+
+
+Named = Callable[[Key, os.stat_result], None]
+
+
+def _unnamed(_key: Key, _status: os.stat_result) -> None:
+    """Nobody wants to know."""
+
+
+class LocalDraft:
+    """A finished file without a name. ``close`` it, published or not. ``named`` is told before it gets one."""
+
+    def __init__(self, place: Place, data: Content, named: Named = _unnamed) -> None:
+        self._place, self._named = place, named
+        place.make_root()
+        with place.errors(""):
+            self._folder = place.folder(_TEMPORARIES)
+        try:
+            with place.errors(""):
+                sweep(self._folder)
+                self._name, self._fd = _temporary(self._folder)
+        except BaseException:
+            self._folder.close()
+            raise
         try:
             for piece in pieces(data):
-                with _errors(root, backend, key):
-                    _write(fd, piece)
-            with _errors(root, backend, key):
-                os.fsync(fd)
-                _publish(fd, temporaries, temporary, folder, name)
-                folder.sync()
+                with place.errors(""):
+                    _write(self._fd, piece)
+            with place.errors(""):
+                if place.file_mode is not None:
+                    os.chmod(self._fd if os.chmod in os.supports_fd else self._folder.at(self._name), place.file_mode)
+                os.fsync(self._fd)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> LocalDraft:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def publish(self, key: Key, *, replace: bool = False) -> None:
+        """Give it a name. Raises ``NameTaken``, after which another may be tried; see ``put``."""
+        folder_name, _, name = key.rpartition("/")
+        with self._place.errors(key), self._place.folder(folder_name) as folder:
+            self._named(key, os.fstat(self._fd))
+            try:
+                _publish(self._fd, self._folder, self._name, folder, name, replace)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                self._publish_on_another_mount(folder, key, replace)
+            folder.sync()
+
+    def _publish_on_another_mount(self, folder: Folder, key: Key, replace: bool) -> None:
+        sweep(folder, _NEIGHBOUR)
+        neighbour, fd = _temporary(folder, _NEIGHBOUR)
+        try:
+            if self._place.file_mode is not None:
+                os.chmod(fd if os.chmod in os.supports_fd else folder.at(neighbour), self._place.file_mode)
+            _copy(self._fd, fd)
+            self._named(key, os.fstat(fd))
+            _publish(fd, folder, neighbour, folder, key.rpartition("/")[2], replace)
         finally:
             os.close(fd)
-            _discard(temporaries, temporary)
+            _discard(folder, neighbour)
+
+    def close(self) -> None:
+        """Remove what has got no name, and let go."""
+        if self._fd >= 0:
+            _discard(self._folder, self._name)  # before the lock goes with the descriptor
+            os.close(self._fd)
+            self._fd = -1
+            self._folder.close()
 
 
-@contextlib.contextmanager
-def _errors(root: Root, backend: str, key: Key) -> Iterator[None]:
-    """Say what an error of the disk means."""
+def check_free(place: Place, key: Key) -> None:
+    """Raise ``NameTaken`` if somebody has the name already."""
+    folder, _, name = key.rpartition("/")
+    place.make_root()
+    with place.errors(key), contextlib.suppress(FileNotFoundError), place.root.open_folder(folder) as opened:
+        os.stat(opened.at(name), dir_fd=opened.fd, follow_symlinks=False)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), key)
+
+
+def put(place: Place, key: Key, data: Content) -> None:
+    """Store ``data`` as ``key``, whoever has the name.
+
+    Raises ``NameTaken`` if a folder has the name, or if one of its folders is a file; ``NotServable`` if a link on the
+    way leads out or the disk cannot hold the name; ``BackendUnavailable`` if it does not take the bytes (full,
+    read-only, no permission). No part of the file stays behind then. What reading ``data`` raises goes through.
+    """
+    with LocalDraft(place, data) as draft:
+        draft.publish(key, replace=True)
+
+
+def delete(place: Place, key: Key) -> bool:
+    """Remove the file ``key``; False if there is none. Folders stay. Raises as ``put`` does."""
+    folder_name, _, name = key.rpartition("/")
     try:
-        yield
-    except OSError as error:
-        raise _meaning(error, root, backend, key) from error
-
-
-def _meaning(error: OSError, root: Root, backend: str, key: Key) -> MediaError:
-    if isinstance(error, FileExistsError):
-        return NameTaken("a file or a folder has this name", backend=backend, key=key, operation="put")
-    if isinstance(error, NotADirectoryError):
-        return NameTaken("one of its folders is a file", backend=backend, key=key, operation="put")
-    reason = f"{error.strerror} ({root.path})"
-    if isinstance(error, LinkRefused) or error.errno in _BAD_NAME:
-        return NotServable(reason, backend=backend, key=key, operation="put")
-    return BackendUnavailable(reason, backend=backend, key=key, operation="put")
-
-
-def _exists(folder: Folder, name: str) -> bool:
-    try:
-        os.stat(folder.at(name), dir_fd=folder.fd, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
+        with place.errors(key, "delete"), place.root.open_folder(folder_name) as folder:
+            if stat.S_ISDIR(os.stat(folder.at(name), dir_fd=folder.fd, follow_symlinks=False).st_mode):
+                return False  # not every system tells it when a folder is to be unlinked
+            os.unlink(folder.at(name), dir_fd=folder.fd)
+            folder.sync()
+    except MediaError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in _NO_FILE:
+            return False
+        raise
     return True
+
+
+def sweep(folder: Folder, prefix: str = "") -> None:
+    """Remove temporaries that nobody holds: an hour old and not locked. What cannot be removed stays."""
+    if not HAS_LOCKS:
+        return
+    old = time.time() - SWEEP_SECONDS
+    for name, status in folder.scan():
+        if not name.startswith(prefix) or status.st_mtime > old or not stat.S_ISREG(status.st_mode):
+            continue
+        with contextlib.suppress(OSError):
+            fd = os.open(folder.at(name), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=folder.fd)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(folder.at(name), dir_fd=folder.fd)
+            finally:
+                os.close(fd)
 
 
 def _temporary(folder: Folder, prefix: str = "") -> tuple[str, int]:
     name = f"{prefix}{secrets.token_hex(12)}"
-    return name, os.open(folder.at(name), _CREATE, 0o666, dir_fd=folder.fd)
+    fd = os.open(folder.at(name), _CREATE, 0o666, dir_fd=folder.fd)
+    if HAS_LOCKS:
+        with contextlib.suppress(OSError):  # some network disks have no locks: then an upload has an hour
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return name, fd
 
 
 def _discard(folder: Folder, temporary: str) -> None:
@@ -99,41 +230,35 @@ def _discard(folder: Folder, temporary: str) -> None:
         os.unlink(folder.at(temporary), dir_fd=folder.fd)
 
 
-def _publish(fd: int, temporaries: Folder, temporary: str, folder: Folder, name: str) -> None:
+def _publish(fd: int, source_folder: Folder, source: str, folder: Folder, name: str, replace: bool) -> None:
+    """Give a temporary its name. Raises ``OSError``: EXDEV if they lie on two mounts, EEXIST if the name is taken."""
+    _is_still_there(fd, source_folder, source)
+    if replace:
+        _rename(source_folder, source, folder, name)
+        return
     try:
-        _link(temporaries, temporary, folder, name)
+        os.link(source_folder.at(source), folder.at(name), src_dir_fd=source_folder.fd, dst_dir_fd=folder.fd)
     except OSError as error:
-        if error.errno == errno.EXDEV:
-            neighbour, copy = _temporary(folder, f"{STATE_FOLDER}-")
-            try:
-                _copy(fd, copy)
-                _link(folder, neighbour, folder, name)
-            except OSError as second:
-                if second.errno not in _NO_LINKS:
-                    raise
-                _take_and_fill(fd, folder, name)
-            finally:
-                os.close(copy)
-                _discard(folder, neighbour)
-        elif error.errno in _NO_LINKS:
-            _take_and_fill(fd, folder, name)
-        else:
+        if error.errno not in _NO_LINKS:
+            raise
+        os.close(os.open(folder.at(name), _CREATE, 0o666, dir_fd=folder.fd))
+        try:
+            _rename(source_folder, source, folder, name)
+        except BaseException:
+            os.unlink(folder.at(name), dir_fd=folder.fd)  # ours: O_EXCL made it
             raise
 
 
-def _link(source_folder: Folder, source: str, folder: Folder, name: str) -> None:
-    os.link(source_folder.at(source), folder.at(name), src_dir_fd=source_folder.fd, dst_dir_fd=folder.fd)
+def _is_still_there(fd: int, folder: Folder, name: str) -> None:
+    """A name that somebody else took over must not be published: the state may be removed at any time."""
+    found = os.stat(folder.at(name), dir_fd=folder.fd, follow_symlinks=False)
+    if not os.path.samestat(found, os.fstat(fd)):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
 
 
-def _take_and_fill(fd: int, folder: Folder, name: str) -> None:
-    copy = os.open(folder.at(name), _CREATE, 0o666, dir_fd=folder.fd)
-    try:
-        _copy(fd, copy)
-    except BaseException:
-        os.unlink(folder.at(name), dir_fd=folder.fd)  # ours: O_EXCL made it
-        raise
-    finally:
-        os.close(copy)
+def _rename(source_folder: Folder, source: str, folder: Folder, name: str) -> None:
+    arguments: Any = {"src_dir_fd": source_folder.fd, "dst_dir_fd": folder.fd}
+    os.replace(source_folder.at(source), folder.at(name), **arguments)
 
 
 def _copy(source: int, target: int) -> None:

@@ -132,10 +132,27 @@ class ContentChanged(BackendUnavailable):
 
 
 class NameTaken(MediaError, FileExistsError):
-    """A new file was to be made under a name that exists, or that a folder has (``a`` beside ``a/b``)."""
+    """A new file was to be made under a name that exists, or that a folder has (``a`` beside ``a/b``).
+
+    ``is_final``: no other name in that folder helps, since the folder is a file.
+    """
+
+    def __init__(
+        self, reason: str, *, backend: str = "", key: str = "", operation: str = "", is_final: bool = False
+    ) -> None:
+        super().__init__(reason, backend=backend, key=key, operation=operation)
+        self.is_final = is_final
 
     # OSError's __str__ would win otherwise and show a bare tuple.
     __str__ = MediaError.__str__
+
+
+class TooLarge(MediaError):
+    """An upload has more bytes than it may; nothing of it is kept."""
+
+
+class NotWritable(MediaError):
+    """A file was to be stored or deleted, and the first backend takes no writes. The others never do."""
 
 
 class NoURL(MediaError):

@@ -15,6 +15,7 @@ Over HTTP also every segment that starts with a dot, unless ``allow_dotfiles`` n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import NewType
 
 from .errors import InvalidKey
@@ -59,6 +60,16 @@ def refusal(name: str) -> str | None:
     if segments[0].casefold() == STATE_FOLDER or segments[-1].casefold().startswith(f"{STATE_FOLDER}-"):
         return f"{STATE_FOLDER} names mediamw's own state"
     return None
+
+
+def is_state(name: str) -> bool:
+    """Say whether a name lies where the overlay keeps its state: no key, and yet a file of the upper."""
+    return name.startswith(f"{STATE_FOLDER}/")
+
+
+def state_key(folder: str, key: str) -> Key:
+    """Return where the overlay keeps what it knows of ``key``: named by a hash, as a key may be longer than a name."""
+    return Key(f"{STATE_FOLDER}/{folder}/{blake2b(key.encode(), digest_size=16).hexdigest()}")
 
 
 def _at_the_end(name: str) -> str | None:

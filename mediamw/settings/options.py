@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from ..config import build_dotfiles, build_policy, check_authorize, check_prefix, check_switch
 from ..core.errors import ConfigError
-from ..stack.checks import check_base_url, check_misses, check_seconds
+from ..stack.checks import check_base_url, check_misses, check_names, check_seconds
 from ..stack.origin_health import MISSES_A_MINUTE
 from ..stack.stack import DEADLINE_SECONDS, FOUND_TTL_SECONDS, MISSING_TTL_SECONDS, STALE_IF_ERROR_SECONDS
 
@@ -121,5 +121,6 @@ OPTIONS: Final[Mapping[str, Option]] = {
     "stale_if_error": _seconds("stale_if_error", STALE_IF_ERROR_SECONDS),
     "deadline": _seconds("deadline", DEADLINE_SECONDS),
     "misses_a_minute": Option(_whole, check_misses, MISSES_A_MINUTE, of_stack=True),
+    "names": Option(str, check_names, "suffix", of_stack=True),
 }
 """All settings but ``backends``, in the order in which they are shown."""

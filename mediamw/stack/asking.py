@@ -19,13 +19,14 @@ from ..backends.base import LATER, Backend, Entry, Lists, OpensNow, ReadsRanges,
 from ..backends.http_origin import VIA
 from ..core.errors import BackendUnavailable, NotServable, Unreachable
 from ..core.keys import Key
-from ..core.model import Handle, Look, Meta
+from ..core.model import Handle, Hidden, Look, Meta
 from .checks import rules_of
 from .copies import COPY_SECONDS
 from .lookups import UNKNOWN, Lookups
 from .origin_health import OriginHealth, Probe
 from .origin_reads import OriginReads
 from .steps import Pool, Steps, Wait, question_of
+from .whiteouts import as_upper, marker_of
 
 NETWORK_THREADS: Final = 16
 DISK_THREADS: Final = 8
@@ -35,7 +36,7 @@ UNCHECKED: Final = Remote(Meta(None))
 """The answer of a backend that is not checked."""
 
 Answer = Handle | Remote | None
-Located = tuple[Backend, Handle | Remote] | None
+Located = tuple[Backend, Handle | Remote] | Hidden | None
 Say = Callable[[str, str], None]
 
 
@@ -78,6 +79,7 @@ class Asker:
             for backend in backends
             if isinstance(backend, (Signs, ReadsRanges))
         }
+        self._has_whiteouts = len(backends) > 1 and as_upper(backends[0]) is not None
         self._now = frozenset(backend.name for backend in backends if isinstance(backend, OpensNow))
         self.rules = {backend.name: rules_of(backend) for backend in backends}
         self.lookups = Lookups(
@@ -105,7 +107,7 @@ class Asker:
     def locate(
         self, key: Key, *, inline: bool = False, serving: bool = False, via: str = "", looks: list[Look] | None = None
     ) -> Steps[Located]:
-        """Return the first backend that has the key, with its answer.
+        """Return the first backend that has the key, with its answer; ``Hidden`` if a whiteout hides it.
 
         ``inline``: on an event loop. ``serving``: a backend that need not be checked has it. ``via``: the request's
         header. ``looks`` is told what each backend said.
@@ -117,7 +119,7 @@ class Asker:
             if reason:
                 _note(looks, Look(backend.name, "not asked", reason=reason))
                 continue
-            answer: Answer
+            answer: Answer | Hidden
             try:
                 if serving and not self.rules[backend.name].check:
                     answer, source = UNCHECKED, "unchecked"
@@ -130,6 +132,11 @@ class Asker:
                     raise
                 unsure = unsure or error
                 continue
+            if answer is None and self._has_whiteouts and backend is self._backends[0]:
+                answer = yield from self._behind_whiteout(backend, key, inline)
+                if isinstance(answer, Hidden):
+                    _note(looks, Look(backend.name, "hidden", time.perf_counter() - started))
+                    return answer
             meta = None if answer is None else answer.meta
             said = "missing" if answer is None else "found"
             _note(looks, Look(backend.name, said, time.perf_counter() - started, source, meta))
@@ -140,6 +147,45 @@ class Asker:
         if unsure is not None:
             raise unsure
         return None
+
+    def _behind_whiteout(self, upper: Backend, key: Key, inline: bool) -> Steps[Answer | Hidden]:
+        """Say what to do with a key that the upper does not have: ``Hidden``, None to ask the lowers, or its file.
+
+        An upload that came after the first look may have cleared the whiteout before the second: so there is a third.
+        """
+        marker, _ = yield from self._ask(upper, marker_of(key), inline, "")
+        if marker is not None:
+            if not isinstance(marker, Remote):
+                marker.close()
+            return Hidden(upper.name)
+        answer, _ = yield from self._ask(upper, key, inline, "")
+        return answer
+
+    def has_below(self, key: Key) -> Steps[bool]:
+        """Say whether a lower has the key. Raises ``BackendUnavailable`` if none is known to and one cannot tell.
+
+        Of a backend that is not checked nobody knows.
+        """
+        unsure: BackendUnavailable | None = None
+        for backend in self._backends[1:]:
+            if self._reason_to_skip(backend, key, ""):
+                continue
+            try:
+                if not self.rules[backend.name].check:
+                    raise BackendUnavailable("it is not asked (check=False)", backend=backend.name)
+                answer, _ = yield from self._ask(backend, key, False, "")
+            except NotServable:  # whatever it is, it has the name
+                return True
+            except BackendUnavailable as error:
+                unsure = unsure or error
+                continue
+            if answer is not None:
+                if not isinstance(answer, Remote):
+                    answer.close()
+                return True
+        if unsure is not None:
+            raise unsure
+        return False
 
     def within_deadline(
         self, backend: str, future: Future[Any], doing: str = "", probe: Probe | None = None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from os import PathLike
-from typing import Any
+from typing import Any, cast, get_args
 
 from ..backends.base import Backend, Puts, ReadsRanges, Signs
 from ..backends.rules import EVERY_KEY, Delivery, Rules
 from ..core.errors import ConfigError
+from ..core.names import NamePolicy
 
 
 def check_backends(backends: Any) -> tuple[Backend, ...]:
@@ -55,6 +56,13 @@ def check_base_url(base_url: Any) -> str | None:
     if base_url is not None and not (isinstance(base_url, str) and base_url.endswith("/")):
         raise ConfigError(f"base_url: {base_url!r} must end with '/', such as /media/")
     return base_url
+
+
+def check_names(names: Any) -> NamePolicy:
+    """Return what to do with a name that is taken."""
+    if names not in get_args(NamePolicy):
+        raise ConfigError(f"names: {names!r} is none of {', '.join(get_args(NamePolicy))}")
+    return cast("NamePolicy", names)
 
 
 def check_seconds(options: Mapping[str, Any]) -> None:

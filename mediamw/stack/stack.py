@@ -2,13 +2,15 @@
 
 Read: the upper, then the lowers in order; the first that has the key is served. A lower that cannot tell is passed
 over; if nobody else has the key the answer is that one cannot tell, never that it is missing. An upper that cannot
-tell always is: serving production's file in place of a local one would be a lie.
+tell always is: serving production's file in place of a local one would be a lie. What a whiteout of the upper hides is
+not looked for below.
+
+Write: into the upper alone (``writing.py``).
 """
 
 from __future__ import annotations
 
 import errno
-import heapq
 import io
 import logging
 import os
@@ -19,20 +21,24 @@ from functools import partial
 from typing import Any, BinaryIO, Final, TypedDict, cast
 from urllib.parse import quote
 
-from ..backends.base import Backend, Closes, Entry, Lists, ReadsRanges, ReadsWhole, Remote, Signs
+from ..backends.base import Backend, Closes, Content, Entry, ReadsRanges, ReadsWhole, Remote, Signs
 from ..backends.http_origin import sites_of
 from ..backends.rules import Rules
 from ..core.errors import BackendUnavailable, InvalidKey, NoURL
 from ..core.keys import Key, parse_key, refusal
-from ..core.model import Found, Handle, Held, Look, Meta, Missing, Redirect
+from ..core.model import Found, Handle, Held, Hidden, Look, Meta, Missing, Redirect
+from ..core.names import NamePolicy
 from .asking import UNCHECKED, Asker, Times
-from .checks import check_backends, check_base_url, check_misses, check_seconds, delivery_of
+from .checks import check_backends, check_base_url, check_misses, check_names, check_seconds, delivery_of
 from .copies import copy_of
+from .listing import Lister
 from .origin_health import MISSES_A_MINUTE
 from .reader import BUFFER_BYTES, HandleReader, RemoteReader
 from .remote_handle import RemoteHandle
 from .steps import Pool, Steps, run
 from .trace import Explanation, Trace, explained
+from .whiteouts import as_upper
+from .writing import Writer, not_writable
 
 log = logging.getLogger("mediamw")
 
@@ -55,6 +61,7 @@ class StackOptions(TypedDict, total=False):
     stale_if_error: float
     deadline: float
     misses_a_minute: int
+    names: NamePolicy
 
 
 class MediaStack:
@@ -64,7 +71,8 @@ class MediaStack:
     ``missing_ttl`` say for how many seconds a remote backend's answer is believed, ``stale_if_error`` for how many more
     it is if the backend cannot tell, and had the file. ``deadline``: how many seconds one backend may take for one
     look-up, waiting for a thread included. ``misses_a_minute``: for how many names that it does not have, or
-    cannot tell of, each process asks each remote backend. Raises ``ConfigError``.
+    cannot tell of, each process asks each remote backend. ``names``: what ``save`` does with a name that is taken.
+    Raises ``ConfigError``.
     """
 
     def __init__(
@@ -77,6 +85,7 @@ class MediaStack:
         stale_if_error: float = STALE_IF_ERROR_SECONDS,
         deadline: float = DEADLINE_SECONDS,
         misses_a_minute: int = MISSES_A_MINUTE,
+        names: NamePolicy = "suffix",
     ) -> None:
         self.backends = check_backends(backends)
         self.base_url = check_base_url(base_url)
@@ -84,6 +93,9 @@ class MediaStack:
         check_seconds(times._asdict())
         self._said: dict[str, dict[str, float]] = {}
         self._asker = Asker(self.backends, times, check_misses(misses_a_minute), self.say)
+        upper = as_upper(self.backends[0])
+        self._lister = Lister(self.backends, self._asker)
+        self._writer = None if upper is None else Writer(upper, self._asker, check_names(names), self.say)
 
     def __repr__(self) -> str:
         return f"MediaStack({list(self.backends)!r})"
@@ -117,7 +129,8 @@ class MediaStack:
             log.warning("%s", text)
 
     def find(self, key: str, method: str = "GET") -> Found:
-        """Say what the stack has: ``Held`` (the caller closes its handle), ``Redirect`` for ``method``, ``Missing``.
+        """Say what the stack has: ``Held`` (the caller closes its handle), ``Redirect`` for ``method``, ``Hidden``,
+        ``Missing``.
 
         Raises ``BackendUnavailable`` if nobody has it and somebody cannot tell, ``NotServable`` if what has the name
         may not be read.
@@ -142,6 +155,8 @@ class MediaStack:
         located = yield from self._asker.locate(key, inline=inline, serving=True, via=via, looks=looks)
         if located is None:
             return Missing()
+        if isinstance(located, Hidden):
+            return located
         backend, answer = located
         if not isinstance(answer, Remote):
             return Held(backend.name, answer)
@@ -186,7 +201,7 @@ class MediaStack:
         """
         checked = parse_key(key)
         located = run(self._asker.locate(checked))
-        if located is None:
+        if located is None or isinstance(located, Hidden):
             raise _not_found(key)
         backend, answer = located
         raw: io.RawIOBase
@@ -203,7 +218,7 @@ class MediaStack:
     def stat(self, key: str) -> Meta:
         """Return what is known of the file without reading it. Raises ``FileNotFoundError``."""
         located = run(self._asker.locate(parse_key(key)))
-        if located is None:
+        if located is None or isinstance(located, Hidden):
             raise _not_found(key)
         answer = located[1]
         if not isinstance(answer, Remote):
@@ -221,26 +236,61 @@ class MediaStack:
     def list(self, prefix: str = "", *, recursive: bool = False) -> Iterator[Entry]:
         """Yield what lies below ``prefix`` in any backend, sorted by key; of one key the topmost backend's entry.
 
-        Without ``recursive`` a folder is one entry whose key ends in ``/``. Raises ``BackendUnavailable`` as it goes.
+        Without ``recursive`` a folder is one entry whose key ends in ``/``. What a whiteout hides is left out. Raises
+        ``BackendUnavailable`` as it goes.
         """
         if prefix and (reason := refusal(prefix.removesuffix("/"))) is not None:
             raise InvalidKey(f"not a usable prefix: {reason}", key=prefix, operation="list")
-        return self._merged(prefix, recursive)
+        return self._lister.merged(prefix, recursive)
 
-    def _merged(self, prefix: str, recursive: bool) -> Iterator[Entry]:
-        listings = []
-        for order, backend in enumerate(self.backends):
-            if not isinstance(backend, Lists):
-                kind = type(backend).__name__
-                reason = f"{kind} cannot list what it has; what is there can be asked key by key"
-                raise BackendUnavailable(reason, backend=backend.name, operation="list")
-            entries = self._asker.listing(backend, backend.name, prefix, recursive=recursive)
-            listings.append(_ordered(entries, self.rules(backend), order))
-        last = None
-        for key, _, entry in heapq.merge(*listings):
-            if key != last:
-                last = key
-                yield entry
+    def save(
+        self,
+        key: str,
+        data: Content,
+        *,
+        content_type: str | None = None,
+        max_bytes: int | None = None,
+        names: NamePolicy | None = None,
+    ) -> str:
+        """Store a file in the upper and return its key, which is another than ``key`` if that is taken.
+
+        ``data``: bytes, a file (read from where it stands) or an iterable of bytes; it is never held in memory whole.
+        ``names``: what to do with a name that is taken, if not what the stack does; ``core/names.py`` has the policies.
+        ``content_type``: kept if the name does not tell it. Raises ``NameTaken``, ``TooLarge`` if there are more than
+        ``max_bytes``, ``NotWritable``, ``BackendUnavailable`` if the upper does not take it; then nothing is kept.
+        """
+        return self._writing("save").save(key, data, content_type, max_bytes, names)
+
+    def delete(self, key: str) -> bool:
+        """Remove the upper's file, and hide what the lowers have; False if nothing was visible.
+
+        Raises ``NotWritable``, and ``BackendUnavailable`` if the upper fails. If a lower cannot tell it is hidden too.
+        """
+        return self._writing("delete").delete(key)
+
+    def restore(self, key: str) -> bool:
+        """Show again what the lowers have of a deleted key; False if nothing hid it."""
+        return self._writing("restore").restore(key)
+
+    def reset(self, key: str) -> bool:
+        """Have ``key`` be what the lowers have: restore it, and remove the upper's file. True if there was one."""
+        return self._writing("reset").reset(key)
+
+    def hidden(self, prefix: str = "") -> Iterator[str]:
+        """Yield the deleted keys that start with ``prefix``, sorted: those of which a lower may have a file."""
+        return self._lister.hidden(prefix)
+
+    def shadowed(self, prefix: str = "") -> Iterator[Entry]:
+        """Yield the upper's files below ``prefix`` that cover one of a lower, sorted by key.
+
+        Raises ``BackendUnavailable`` if nobody is known to have one and a lower cannot tell.
+        """
+        return self._lister.shadowed(prefix)
+
+    def _writing(self, operation: str) -> Writer:
+        if self._writer is None:
+            raise not_writable(self.upper.name, type(self.upper).__name__, operation)
+        return self._writer
 
     def url(self, key: str) -> str:
         """Return a URL for clients: signed where a lower has the file, else ``base_url`` and the quoted key.
@@ -266,13 +316,6 @@ class MediaStack:
         for backend in self.backends:
             if isinstance(backend, Closes):
                 backend.close()
-
-
-def _ordered(entries: Iterator[Entry], rules: Rules, order: int) -> Iterator[tuple[str, int, Entry]]:
-    for entry in entries:
-        # A folder is shown, whatever of what lies in it may be asked for.
-        if entry.is_folder or rules.lets(Key(entry.key)):
-            yield entry.key, order, entry
 
 
 def _not_found(key: str) -> FileNotFoundError:

@@ -13,7 +13,8 @@ Rules:
    the same way with many files or slices is one sentence, with an example and their number.
 2. ``open`` is checked for every backend, a capability of ``backends/base.py`` for those that have it. The backend holds
    ``files`` and nothing else; names that are not there are asked for too.
-3. Only ``put`` writes, below ``mediamw-conformance-...``, and what it wrote stays: give the suite a backend of its own.
+3. Only ``put`` and ``delete`` write, below ``mediamw-conformance-...`` and in the state folder, and what was put stays:
+   give the suite a backend of its own.
 4. The suite waits for nobody: a backend that hangs hangs it too, so let the test runner have a time limit.
 """
 
@@ -22,9 +23,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from ..backends.base import Backend, Closes, Lists, OpensNow, Puts, ReadsRanges, Signs
+from ..backends.base import Backend, Closes, Deletes, Lists, OpensNow, Puts, ReadsRanges, Signs
 from ..core.keys import parse_key
-from .conformance_abilities import AbilityChecks, Fetch
+from .conformance_abilities import Fetch
+from .conformance_writes import WriteChecks
 
 SAMPLE_FILES: Final[Mapping[str, bytes]] = {
     "a.txt": b"a",
@@ -76,7 +78,7 @@ def find_faults(
         raise ValueError("files: give at least one, or nothing is checked")
     for name in files:
         parse_key(name)
-    suite = AbilityChecks(backend, files)
+    suite = WriteChecks(backend, files)
     suite.check_open()
     suite.check_missing()
     suite.check_threads()
@@ -92,6 +94,10 @@ def find_faults(
         suite.check_put(backend)
     elif writable:
         suite.say("it is said to be writable, but has no put")
+    if isinstance(backend, Deletes) and writable is not False:
+        suite.check_delete(backend)
+    elif writable:
+        suite.say("it is said to be writable, but has no delete")
     if isinstance(backend, Closes):
         suite.check_close(backend)
     return suite.faults

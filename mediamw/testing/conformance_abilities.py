@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from io import BytesIO
+from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from ..backends.base import CHUNK_BYTES, LATER, Content, Lists, OpensNow, Puts, ReadsRanges, Signs, keys_below
-from ..core.errors import ContentChanged, NameTaken
+from ..backends.base import (
+    LATER,
+    Lists,
+    OpensNow,
+    ReadsRanges,
+    Signs,
+    keys_below,
+)
+from ..core.errors import ContentChanged
 from ..core.keys import Key
 from ..core.model import Meta
-from .conformance_open import THREADS, OpenChecks, close_found, slices
+from .conformance_open import OpenChecks, close_found, slices
 
 Fetch = Callable[[str, str], tuple[int, Mapping[str, str], bytes]]
 """``fetch(method, url)`` returns status, headers and body."""
@@ -54,9 +55,10 @@ class AbilityChecks(OpenChecks):
             for recursive in (False, True):
                 what = f"list({prefix!r}, recursive={recursive})"
                 with self.doing(what):
-                    self._judge_listing(backend, what, prefix, recursive)
+                    self.judge_listing(backend, what, prefix, recursive)
 
-    def _judge_listing(self, backend: Lists, what: str, prefix: str, recursive: bool) -> None:
+    def judge_listing(self, backend: Lists, what: str, prefix: str, recursive: bool) -> None:
+        """Compare a listing with what the backend is known to hold."""
         entries = list(backend.list(prefix, recursive=recursive))
         found = [entry.key for entry in entries]
         if not all(type(key) is str for key in found):
@@ -178,84 +180,3 @@ class AbilityChecks(OpenChecks):
             except ContentChanged:
                 return
             self.say(f"{what} yielded {len(got)} bytes; ContentChanged is needed")
-
-    # -- put -------------------------------------------------------------------------------------------------------
-
-    def check_put(self, backend: Puts) -> None:
-        folder = f"mediamw-conformance-{secrets.token_hex(4)}"
-        large = os.urandom(CHUNK_BYTES + 1)
-        forms: dict[str, Callable[[bytes], Content]] = {"bytes": bytes, "a file": _as_file, "an iterator": _as_pieces}
-        for kind, form in forms.items():
-            for size in (0, 1, len(large)):
-                key, data = Key(f"{folder}/{kind}/{size}.bin"), large[:size]
-                what = f"put({key!r}, {kind} of {size} bytes)"
-                with self.doing(what):
-                    backend.put(key, form(data))
-                    self.files[key] = data
-                    self.judge(f"{what}, then open", self.backend.open(key), data)
-                    self._must_be_taken(backend, key, f"{what} a second time")
-                    self.judge(f"{what} twice, then open", self.backend.open(key), data)
-        self._must_be_taken(backend, Key(f"{folder}/bytes"), "put over a folder")
-        self._must_be_taken(backend, Key(f"{folder}/bytes/1.bin/below"), "put below a file")
-        self._check_put_that_breaks(backend, Key(f"{folder}/broken.bin"))
-        self._check_put_race(backend, Key(f"{folder}/race.bin"))
-        if isinstance(self.backend, Lists):
-            with self.doing("list after put"):
-                self._judge_listing(self.backend, f"list({folder + '/'!r}) after put", folder + "/", True)
-
-    def _must_be_taken(self, backend: Puts, key: Key, what: str) -> None:
-        with self.doing(what):
-            try:
-                backend.put(key, b"must not be kept")
-            except NameTaken:
-                return
-            self.say(f"{what} took the bytes; NameTaken is needed")
-
-    def _check_put_that_breaks(self, backend: Puts, key: Key) -> None:
-        class Broken(Exception):
-            pass
-
-        def breaks() -> Iterator[bytes]:
-            yield b"the first piece"
-            raise Broken
-
-        try:
-            backend.put(key, breaks())
-            self.say("put of an iterator that raises returned as if all were well")
-        except Broken:
-            pass
-        except Exception as error:  # noqa: BLE001 - a fault is what it is
-            self.say(f"put of an iterator that raises raised {error!r}, not what the iterator raised")
-        with self.doing("open after a put whose iterator raised"):
-            found = self.backend.open(key)
-            if found is not None:
-                self.say(f"put of an iterator that raises left a file of {found.meta.size} bytes")
-                close_found(found)
-
-    def _check_put_race(self, backend: Puts, key: Key) -> None:
-        kept: list[bytes] = []
-
-        def put(number: int) -> None:
-            data = bytes([number]) * 100_000
-            with self.doing(f"put({key!r}) in {THREADS} threads at once"), suppress(NameTaken):
-                backend.put(key, _as_pieces(data))
-                kept.append(data)
-
-        with ThreadPoolExecutor(THREADS) as pool:
-            list(pool.map(put, range(THREADS)))
-        if len(kept) != 1:
-            self.say(f"put of one name in {THREADS} threads at once succeeded {len(kept)} times; once is right")
-            return
-        self.files[key] = kept[0]
-        with self.doing("open after a race of puts"):
-            self.judge("open after a race of puts", self.backend.open(key), kept[0])
-
-
-def _as_file(data: bytes) -> BinaryIO:
-    return BytesIO(data)
-
-
-def _as_pieces(data: bytes) -> Iterator[bytes]:
-    yield b""  # an iterator may do so
-    for start in range(0, len(data), 70_000):
-        yield data[start : start + 70_000]

@@ -1,0 +1,53 @@
+"""Content types of files in a directory, where the name does not tell them: a record below ``.mediamw/types`` for each.
+
+A record holds for the very file whose ETag it names. It is written before the file has its name, so that nobody sees
+the file without it; one that was replaced since, by whatever program, is told by its name again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Final
+
+from ..core.keys import STATE_FOLDER, Key, state_key
+from . import local_put
+from .beneath import Root
+
+_FOLDER: Final = "types"
+MAX_RECORD_BYTES: Final = 16 * 1024
+"""More than a key and a content type can have."""
+
+
+class Types:
+    """The records of one directory."""
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._folder = os.path.join(root.path, STATE_FOLDER, _FOLDER)
+
+    def of(self, key: Key, etag: str) -> str | None:
+        """Return the type of the file that has ``etag``, None if its name tells."""
+        if not os.access(self._folder, os.F_OK):  # mostly there is none: then it costs no more than this
+            return None
+        try:
+            fd = self._root.open_file(state_key(_FOLDER, key))
+        except OSError:
+            return None
+        try:
+            record = json.loads(os.read(fd, MAX_RECORD_BYTES))
+            return str(record["content_type"]) if (record["key"], record["etag"]) == (key, etag) else None
+        except (OSError, ValueError, KeyError, TypeError):  # whatever it is, it is no record of ours
+            return None
+        finally:
+            os.close(fd)
+
+    def keep(self, place: local_put.Place, key: Key, etag: str, content_type: str) -> None:
+        """Write down a type. Raises as ``local_put.put`` does."""
+        record = {"key": key, "etag": etag, "content_type": content_type}
+        local_put.put(place, state_key(_FOLDER, key), json.dumps(record).encode())
+
+    def drop(self, place: local_put.Place, key: Key) -> None:
+        """Forget a type."""
+        if os.access(self._folder, os.F_OK):
+            local_put.delete(place, state_key(_FOLDER, key))

@@ -1,0 +1,151 @@
+"""Writing: what the upper gets, what whiteouts hide. Lowers are asked, never told.
+
+1. A new name counts as taken if a backend has it and no whiteout hides it. A lower that cannot tell costs the name a
+   suffix, which is then not asked for again: an upload works offline.
+2. ``save`` publishes the file, then clears the whiteout. ``delete`` sets the whiteout, then removes the file. Each then
+   looks again and repairs what another did in between: after clearing, ``save`` sets the marker again if the upper lost
+   the file; after removing, ``delete`` sets it again if it is gone. ``tests/test_interleavings.py`` walks all orders.
+3. A whiteout is set only if some lower has the key, or cannot tell.
+4. What the upper raises goes through. Nothing is ever tried elsewhere.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from ..backends.base import Content, Draft, pieces
+from ..core.errors import BackendUnavailable, NameTaken, NotWritable, TooLarge
+from ..core.keys import Key, parse_key
+from ..core.media_types import guess, type_of_origin
+from ..core.names import ALPHABET, SUFFIX_LETTERS, NamePolicy, alternative
+from .asking import Asker
+from .checks import check_names
+from .steps import run
+from .whiteouts import Upper, Whiteouts, has
+
+MAX_NAMES: Final = 100
+"""How many names ``save`` tries."""
+
+
+class Writer:
+    """Writes into ``upper``; ``asker`` knows what the backends have, ``say`` logs a line about a subject."""
+
+    def __init__(self, upper: Upper, asker: Asker, names: NamePolicy, say: Callable[[str, str], None]) -> None:
+        self._upper = upper
+        self._asker = asker
+        self._whiteouts = Whiteouts(upper)
+        self._names = check_names(names)
+        self._say = say
+
+    def save(
+        self, key: str, data: Content, content_type: str | None, max_bytes: int | None, names: NamePolicy | None
+    ) -> Key:
+        """See ``MediaStack.save``."""
+        wanted, policy = parse_key(key), self._names if names is None else check_names(names)
+        name = self._first_name(wanted, policy)
+        told = type_of_origin(content_type)
+        if told == guess(name)[0]:
+            told = None
+        draft = self._upper.draft(pieces(data) if max_bytes is None else _limited(data, max_bytes), content_type=told)
+        try:
+            return self._publish(draft, wanted, name, policy)
+        finally:
+            draft.close()
+
+    def delete(self, key: str) -> bool:
+        """See ``MediaStack.delete``."""
+        checked = parse_key(key)
+        self._asker.lookups.forget(checked)
+        is_hidden = self._whiteouts.is_set(checked)
+        is_below = is_hidden or self._is_below(checked) is not False
+        if is_below:
+            self._whiteouts.set(checked)
+        was_above = self._upper.delete(checked)
+        if is_below and not self._whiteouts.is_set(checked):
+            self._whiteouts.set(checked)
+        self._asker.lookups.forget(checked)
+        return was_above or (is_below and not is_hidden)
+
+    def restore(self, key: str) -> bool:
+        """See ``MediaStack.restore``."""
+        checked = parse_key(key)
+        self._asker.lookups.forget(checked)
+        return self._whiteouts.clear(checked)
+
+    def reset(self, key: str) -> bool:
+        """See ``MediaStack.reset``."""
+        self.restore(key)
+        return self._upper.delete(parse_key(key))
+
+    def _first_name(self, wanted: Key, policy: NamePolicy) -> Key:
+        """Return the name to begin with. Raises ``NameTaken`` before anything is read."""
+        name = wanted
+        for _ in range(MAX_NAMES):
+            self._asker.lookups.forget(name)
+            taken = self._is_taken(name, policy)
+            if taken is False:
+                return name
+            if isinstance(taken, BackendUnavailable):
+                if policy == "error":
+                    raise taken
+                name = self._another(wanted)
+                self._say(f"name {taken.backend}", f"{taken}: so the upload {wanted!r} is stored as {name!r}")
+                return name
+            if policy == "error":
+                raise NameTaken("a backend has this name", key=wanted, operation="save")
+            name = self._another(wanted)
+        raise NameTaken(f"so have {MAX_NAMES - 1} others like it", key=wanted, operation="save")
+
+    def _is_taken(self, name: Key, policy: NamePolicy) -> bool | BackendUnavailable:
+        if policy == "replace":
+            return False
+        if has(self._upper, name):
+            return True
+        if policy == "shadow" or self._whiteouts.is_set(name):
+            return False
+        return self._is_below(name)
+
+    def _is_below(self, key: Key) -> bool | BackendUnavailable:
+        """Say whether a lower has the key; an error if none is known to, and one cannot tell."""
+        try:
+            return run(self._asker.has_below(key))
+        except BackendUnavailable as error:
+            return error
+
+    def _publish(self, draft: Draft, wanted: Key, name: Key, policy: NamePolicy) -> Key:
+        for _ in range(MAX_NAMES):
+            try:
+                draft.publish(name, replace=policy == "replace")
+            except NameTaken as error:
+                if error.is_final or policy in ("error", "replace"):
+                    raise
+                name = self._first_name(self._another(wanted), policy)
+                continue
+            if self._whiteouts.clear(name) and not has(self._upper, name):
+                self._whiteouts.set(name)
+            self._asker.lookups.forget(name)
+            return name
+        raise NameTaken(f"so have {MAX_NAMES - 1} others like it", key=wanted, operation="save")
+
+    def _another(self, key: Key) -> Key:
+        return alternative(key, "".join(secrets.choice(ALPHABET) for _ in range(SUFFIX_LETTERS)))
+
+
+def not_writable(name: str, kind: str, operation: str) -> NotWritable:
+    """Say that the first backend takes no writes, and what to do."""
+    return NotWritable(
+        f"{kind} takes no writes: put a directory before it, [LocalBackend('media'), ...]",
+        backend=name,
+        operation=operation,
+    )
+
+
+def _limited(data: Content, max_bytes: int) -> Iterator[bytes]:
+    left = max_bytes
+    for piece in pieces(data):
+        left -= len(memoryview(piece).cast("B"))
+        if left < 0:
+            raise TooLarge(f"the file has more than {max_bytes} bytes", operation="save")
+        yield piece

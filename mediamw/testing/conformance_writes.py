@@ -1,0 +1,199 @@
+"""The part of the conformance suite for backends that take writes."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from io import BytesIO
+from typing import BinaryIO
+
+from ..backends.base import CHUNK_BYTES, Content, Deletes, Lists, Puts, Remote
+from ..core.errors import NameTaken
+from ..core.keys import Key, state_key
+from .conformance_abilities import AbilityChecks
+from .conformance_open import THREADS, close_found
+
+
+class WriteChecks(AbilityChecks):
+    """The same run, with the checks of ``put``, ``draft`` and ``delete``."""
+
+    def check_put(self, backend: Puts) -> None:
+        folder = f"mediamw-conformance-{secrets.token_hex(4)}"
+        large = os.urandom(CHUNK_BYTES + 1)
+        forms: dict[str, Callable[[bytes], Content]] = {"bytes": bytes, "a file": _as_file, "an iterator": _as_pieces}
+        for kind, form in forms.items():
+            for size in (0, 1, len(large)):
+                key, data = Key(f"{folder}/{kind}/{size}.bin"), large[:size]
+                what = f"put({key!r}, {kind} of {size} bytes)"
+                with self.doing(what):
+                    backend.put(key, form(data))
+                    self.files[key] = data
+                    self.judge(f"{what}, then open", self.backend.open(key), data)
+                    self._must_be_taken(backend, key, f"{what} a second time")
+                    self.judge(f"{what} twice, then open", self.backend.open(key), data)
+        self._must_be_taken(backend, Key(f"{folder}/bytes"), "put over a folder")
+        self._must_be_taken(backend, Key(f"{folder}/bytes/1.bin/below"), "put below a file")
+        self._check_replace(backend, Key(f"{folder}/replaced.bin"))
+        self._check_draft(backend, folder)
+        self._check_content_type(backend, Key(f"{folder}/typed"))
+        self._check_state(backend)
+        self._check_put_that_breaks(backend, Key(f"{folder}/broken.bin"))
+        self._check_put_race(backend, Key(f"{folder}/race.bin"))
+        if isinstance(self.backend, Lists):
+            with self.doing("list after put"):
+                self.judge_listing(self.backend, f"list({folder + '/'!r}) after put", folder + "/", True)
+
+    def _must_be_taken(self, backend: Puts, key: Key, what: str, *, replace: bool = False) -> None:
+        with self.doing(what):
+            try:
+                backend.put(key, b"must not be kept", replace=replace)
+            except NameTaken:
+                return
+            self.say(f"{what} took the bytes; NameTaken is needed")
+
+    def _check_replace(self, backend: Puts, key: Key) -> None:
+        for data in (b"first", b"the second, which is longer", b""):
+            what = f"put({key!r}, ..., replace=True) of {len(data)} bytes"
+            with self.doing(what):
+                before = self.backend.open(key)
+                backend.put(key, data, replace=True)
+                if before is not None and not isinstance(before, Remote):
+                    held = b"".join(before.chunks(0, before.meta.size or 0))
+                    if held != self.files[key]:
+                        self.say(f"{what} changed the bytes of a handle that was opened before")
+                close_found(before)
+                self.files[key] = data
+                self.judge(f"{what}, then open", self.backend.open(key), data)
+        self._must_be_taken(backend, Key(key.rpartition("/")[0]), "put over a folder with replace=True", replace=True)
+
+    def _check_draft(self, backend: Puts, folder: str) -> None:
+        key, taken, data = Key(f"{folder}/draft.bin"), Key(f"{folder}/replaced.bin"), b"a draft"
+        with self.doing("draft"):
+            draft = backend.draft(_as_pieces(data))
+            try:
+                if self.backend.open(key) is not None:
+                    self.say(f"draft: {key!r} is there before it was published")
+                with suppress(NameTaken):
+                    draft.publish(taken)
+                    self.say("draft.publish under a name that is taken returned as if all were well")
+                draft.publish(key)
+            finally:
+                draft.close()
+            self.files[key] = data
+            self.judge("open of a published draft", self.backend.open(key), data)
+            backend.draft(b"nobody wants it").close()
+
+    def _check_content_type(self, backend: Puts, key: Key) -> None:
+        with self.doing("put with a content type"):
+            backend.put(key, b"x", content_type="image/webp")
+            self.files[key] = b"x"
+            found = self.backend.open(key)
+            said = None if found is None else found.meta.content_type
+            close_found(found)
+            if said != "image/webp":
+                self.say(f"put({key!r}, ..., content_type='image/webp'), then open, said {said!r}")
+            backend.put(key, b"xx", replace=True)
+            self.files[key] = b"xx"
+            found = self.backend.open(key)
+            if found is not None and found.meta.content_type == "image/webp":
+                self.say("put with replace=True and no content type kept that of the file before")
+            close_found(found)
+
+    def _check_state(self, backend: Puts) -> None:
+        """What the stack keeps is a file like others, but for listings from above."""
+        key = state_key("conformance", secrets.token_hex(4))
+        with self.doing(f"put({key!r}), the state of a stack,"):
+            backend.put(key, b"state")
+            self._must_be_taken(backend, key, f"put({key!r}) a second time")
+            self.judge(f"open({key!r})", self.backend.open(key), b"state")
+            if isinstance(self.backend, Lists):
+                folder = key.rpartition("/")[0] + "/"
+                for prefix, is_shown in ((folder, True), ("", False), (".", False)):
+                    shown = [entry.key for entry in self.backend.list(prefix, recursive=True)]
+                    if (key in shown) != is_shown:
+                        self.say(f"list({prefix!r}) {'does not show' if is_shown else 'shows'} {key!r}")
+
+    def check_delete(self, backend: Deletes) -> None:
+        for key in (Key(name) for name in self.not_there()):
+            with self.doing(f"delete({key!r}), of a name that nobody has,"):
+                if backend.delete(key) is not False:
+                    self.say(f"delete({key!r}) did not return False, but there is no such file")
+        if not isinstance(self.backend, Puts):
+            return
+        folder = f"mediamw-conformance-{secrets.token_hex(4)}"
+        for key in (Key(f"{folder}/a/b.bin"), state_key("conformance", folder)):
+            with self.doing(f"put({key!r}), then delete"):
+                self.backend.put(key, b"x", content_type="image/webp")
+                if backend.delete(Key(key.rpartition("/")[0])) is not False:
+                    self.say("delete of a folder did not return False")
+                held = self.backend.open(key)
+                if backend.delete(key) is not True:
+                    self.say(f"delete({key!r}) of a file did not return True")
+                if held is not None and not isinstance(held, Remote):
+                    if b"".join(held.chunks(0, 1)) != b"x":
+                        self.say(f"delete({key!r}) took the bytes from a handle that was opened before")
+                    held.close()
+                found = self.backend.open(key)
+                if found is not None:
+                    self.say(f"open({key!r}) after delete returned {found!r}")
+                    close_found(found)
+                if backend.delete(key) is not False:
+                    self.say(f"delete({key!r}) a second time did not return False")
+                self.backend.put(key, b"again")
+                found = self.backend.open(key)
+                if found is not None and found.meta.content_type == "image/webp":
+                    self.say("a file has the content type of one that was deleted")
+                close_found(found)
+                backend.delete(key)
+
+    def _check_put_that_breaks(self, backend: Puts, key: Key) -> None:
+        class Broken(Exception):
+            pass
+
+        def breaks() -> Iterator[bytes]:
+            yield b"the first piece"
+            raise Broken
+
+        try:
+            backend.put(key, breaks())
+            self.say("put of an iterator that raises returned as if all were well")
+        except Broken:
+            pass
+        except Exception as error:  # noqa: BLE001 - a fault is what it is
+            self.say(f"put of an iterator that raises raised {error!r}, not what the iterator raised")
+        with self.doing("open after a put whose iterator raised"):
+            found = self.backend.open(key)
+            if found is not None:
+                self.say(f"put of an iterator that raises left a file of {found.meta.size} bytes")
+                close_found(found)
+
+    def _check_put_race(self, backend: Puts, key: Key) -> None:
+        kept: list[bytes] = []
+
+        def put(number: int) -> None:
+            data = bytes([number]) * 100_000
+            with self.doing(f"put({key!r}) in {THREADS} threads at once"), suppress(NameTaken):
+                backend.put(key, _as_pieces(data))
+                kept.append(data)
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(put, range(THREADS)))
+        if len(kept) != 1:
+            self.say(f"put of one name in {THREADS} threads at once succeeded {len(kept)} times; once is right")
+            return
+        self.files[key] = kept[0]
+        with self.doing("open after a race of puts"):
+            self.judge("open after a race of puts", self.backend.open(key), kept[0])
+
+
+def _as_file(data: bytes) -> BinaryIO:
+    return BytesIO(data)
+
+
+def _as_pieces(data: bytes) -> Iterator[bytes]:
+    yield b""  # an iterator may do so
+    for start in range(0, len(data), 70_000):
+        yield data[start : start + 70_000]
