@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from .core.errors import MediaError as MediaError
     from .core.errors import NameTaken as NameTaken
     from .core.errors import NotServable as NotServable
-    from .core.errors import NoURL as NoURL
     from .core.errors import NotWritable as NotWritable
+    from .core.errors import NoURL as NoURL
     from .core.errors import TooLarge as TooLarge
     from .core.errors import Unreachable as Unreachable
     from .core.keys import Key as Key

@@ -110,6 +110,7 @@ WAYS: dict[str, tuple[str, str, Any]] = {
     "missing_ttl": ("5", "5", 5),
     "stale_if_error": ("0", "0", 0),
     "deadline": ("2", "2.0", 2),
+    "names": ("error", "'error'", "error"),
     "misses_a_minute": ("10", "10", 10),
 }
 

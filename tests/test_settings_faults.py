@@ -183,7 +183,7 @@ ROWS: dict[str, Row] = {
         [
             ("E007", "backends.a", "MEDIAMW['backends'][0]", "only: give a list of patterns"),
             ("E007", "backends.b", "MEDIAMW['backends'][1]", "give a list of directories"),
-            ("E007", "backends.c", "MEDIAMW['backends'][2]", "unknown option 'region'; there are exclude"),
+            ("E007", "backends.c", "MEDIAMW['backends'][2]", "unknown option 'region'; there are directory_mode"),
             ("E007", "backends.d", "MEDIAMW['backends'][3]", "unknown option 'only'"),
             ("E007", "backends.e", "MEDIAMW['backends'][4]", "option region stands twice, in the spec and beside it"),
             ("E007", "backends.f", "MEDIAMW['backends'][5]", "region: int is of the wrong type: give a text"),

@@ -1,0 +1,480 @@
+"""Saving and deleting through the stack: what is stored, under which name, and what goes wrong."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mediamw import (
+    BackendUnavailable,
+    ConfigError,
+    InvalidKey,
+    LocalBackend,
+    MediaStack,
+    MemoryBackend,
+    NameTaken,
+    NotServable,
+    NotWritable,
+    TooLarge,
+)
+from mediamw.backends.rules import Rules
+from mediamw.core.keys import MAX_KEY_BYTES, Key, parse_key
+from mediamw.core.model import Held, Hidden
+from mediamw.core.names import alternative
+
+from .fakes import Bucket, Clock, Local, dead, down, fifo, stack_on
+
+A = "homes/1/a.jpg"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "media"
+
+
+@pytest.fixture(params=["local", "memory"])
+def upper(request: pytest.FixtureRequest, root: Path) -> Any:
+    return LocalBackend(root) if request.param == "local" else MemoryBackend(name="local")
+
+
+# -- data --------------------------------------------------------------------------------------------------------------
+
+FORMS: dict[str, Callable[[bytes], Any]] = {
+    "bytes": bytes,
+    "bytearray": bytearray,
+    "a file": io.BytesIO,
+    "a list": lambda data: [data[:3], b"", data[3:]],
+    "an iterator": lambda data: iter([data[:1], data[1:]]),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("size", [0, 5, 3_000_000])
+def test_whatever_form_the_data_have(upper: Any, form: str, size: int) -> None:
+    data = os.urandom(size)
+    stack = MediaStack([upper])
+    assert stack.save(A, FORMS[form](data)) == A
+    with stack.open(A) as file:
+        assert file.read() == data
+
+
+def test_a_file_is_read_from_where_it_stands(upper: Any) -> None:
+    file = io.BytesIO(b"0123456789")
+    file.seek(4)
+    stack = MediaStack([upper])
+    stack.save(A, file)
+    assert stack.open(A).read() == b"456789"
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("limit", "fits"), [(10, True), (9, False), (0, False)])
+def test_the_limit_of_an_upload(upper: Any, root: Path, form: str, limit: int, fits: bool) -> None:
+    stack = MediaStack([upper])
+    if fits:
+        stack.save(A, FORMS[form](b"0123456789"), max_bytes=limit)
+        return
+    with pytest.raises(TooLarge, match=f"more than {limit} bytes"):
+        stack.save(A, FORMS[form](b"0123456789"), max_bytes=limit)
+    assert not stack.exists(A)
+    assert left_behind(root) == []
+
+
+def test_an_endless_upload_ends_at_its_limit(upper: Any) -> None:
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 1000
+            yield bytes(1000)
+
+    with pytest.raises(TooLarge):
+        MediaStack([upper]).save(A, endless(), max_bytes=100_000)
+    assert sent == 101_000
+
+
+def left_behind(root: Path) -> list[str]:
+    return [name for _, _, files in os.walk(root) for name in files]
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(upper: Any, root: Path) -> None:
+    class Gone(Exception):
+        pass
+
+    def breaks() -> Iterator[bytes]:
+        yield b"first"
+        raise Gone
+
+    stack = MediaStack([upper, Bucket("s3", {A: b"production"})])
+    with pytest.raises(Gone):
+        stack.save(A, breaks())
+    assert left_behind(root) == []
+    assert stack.find(A).backend == "s3"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("key", ["", "/a", "a/../b", "a//b", ".mediamw/whiteouts/x", "a\0b"])
+def test_what_is_no_key(upper: Any, key: str) -> None:
+    stack = MediaStack([upper])
+    for call in (lambda: stack.save(key, b"x"), lambda: stack.delete(key), lambda: stack.restore(key)):
+        with pytest.raises(InvalidKey):
+            call()
+
+
+# -- content types -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "kept"),
+    [
+        ("a", "image/jpeg", "image/jpeg"),
+        ("a.txt", "text/markdown", "text/markdown"),
+        ("a.jpg", "image/jpeg", None),  # the name tells
+        ("a.jpg", None, None),
+        ("a.bin", "application/octet-stream", None),  # what browsers say of what they do not know
+        ("a", "no type at all", None),
+        ("a", "image/jpeg\r\nX: y", None),
+    ],
+)
+def test_content_types(upper: Any, key: str, given: str | None, kept: str | None) -> None:
+    stack = MediaStack([upper])
+    stack.save(key, b"x", content_type=given)
+    assert stack.stat(key).content_type == kept
+    assert stack.find(key).handle.meta.content_type == kept  # type: ignore[union-attr]
+
+
+def test_a_content_type_belongs_to_one_file(root: Path) -> None:
+    stack = MediaStack([LocalBackend(root)])
+    stack.save("a", b"x", content_type="image/jpeg")
+    assert MediaStack([LocalBackend(root)]).stat("a").content_type == "image/jpeg"  # another process
+    stack.save("a", b"y", names="replace")
+    assert stack.stat("a").content_type is None
+    stack.save("a", b"z", names="replace", content_type="image/png")
+    (root / "a").write_bytes(b"by hand, and longer")
+    assert stack.stat("a").content_type is None
+    stack.save("a", b"z", names="replace", content_type="image/png")
+    stack.delete("a")
+    assert list((root / ".mediamw" / "types").iterdir()) == []
+
+
+@pytest.mark.parametrize("record", [b"", b"{", b"[]", b'{"key": 1}', b"\xff", b"x" * 20_000], ids=len)
+def test_a_record_that_is_none(root: Path, record: bytes) -> None:
+    stack = MediaStack([LocalBackend(root)])
+    stack.save("a", b"x", content_type="image/jpeg")
+    [kept] = (root / ".mediamw" / "types").iterdir()
+    kept.write_bytes(record)
+    assert stack.stat("a").content_type is None
+
+
+# -- names -------------------------------------------------------------------------------------------------------------
+
+WHERE = {"nowhere": (False, False), "above": (True, False), "below": (False, True), "both": (True, True)}
+KEEPS = {
+    "suffix": {"nowhere"},
+    "shadow": {"nowhere", "below"},
+    "error": {"nowhere"},
+    "replace": set(WHERE),
+}
+
+
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("names", KEEPS)
+def test_names_that_are_taken(upper: Any, names: Any, where: str) -> None:
+    above, below = WHERE[where]
+    stack = MediaStack([upper, Bucket("s3", {A: b"production"} if below else {})], names=names)
+    if above:
+        upper.put(Key(A), b"before")
+    if where in KEEPS[names]:
+        assert stack.save(A, b"new") == A
+        assert stack.open(A).read() == b"new"
+    elif names == "error":
+        read = iter(())
+        with pytest.raises(NameTaken, match="a backend has this name"):
+            stack.save(A, iter(lambda: next(read), None))  # nothing of the data is read
+    else:
+        key = stack.save(A, b"new")
+        assert re.fullmatch(r"homes/1/a_[A-Za-z0-9]{7}\.jpg", key)
+        assert stack.open(key).read() == b"new"
+        assert stack.open(A).read() == (b"before" if above else b"production")
+
+
+def test_the_name_of_a_deleted_file_is_free(upper: Any) -> None:
+    stack = MediaStack([upper, Bucket("s3", {A: b"production"})])
+    assert stack.delete(A)
+    assert stack.save(A, b"new") == A
+    assert stack.open(A).read() == b"new"
+    assert list(stack.hidden()) == []
+    assert stack.delete(A)
+    assert isinstance(stack.find(A), Hidden)
+    assert list(stack.hidden()) == [A]
+
+
+@pytest.mark.parametrize("fails", [down("s3"), dead("s3")], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("names", KEEPS)
+def test_a_lower_that_cannot_tell(upper: Any, names: Any, fails: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    s3 = Bucket("s3", {A: fails})
+    stack = MediaStack([upper, s3], names=names)
+    if names == "error":
+        with pytest.raises(BackendUnavailable):
+            stack.save(A, b"new")
+        return
+    key = stack.save(A, b"new")
+    assert (key == A) == (names in ("shadow", "replace"))
+    assert len(s3.asked) == (1 if names == "suffix" else 0)  # once, and not for the name with the suffix
+    assert ("so the upload" in caplog.text) == (names == "suffix")
+    assert stack.open(key).read() == b"new"
+
+
+def test_a_lower_that_is_not_checked(upper: Any) -> None:
+    s3 = Bucket("s3", {}, rules=Rules(check=False))
+    stack = MediaStack([upper, s3])
+    assert stack.save(A, b"x") != A
+    assert stack.delete("other.jpg")  # nobody knows: so it is hidden
+    assert isinstance(stack.find("other.jpg"), Hidden)
+    assert s3.asked == []
+
+
+def test_a_lower_that_may_not_be_asked_has_no_names(upper: Any) -> None:
+    s3 = Bucket("s3", {A: b"x"}, rules=Rules(exclude=["homes/"]))
+    stack = MediaStack([upper, s3])
+    assert stack.save(A, b"new") == A
+    assert stack.delete(A)
+    assert list(stack.hidden()) == []
+
+
+def test_what_may_not_be_read_has_its_name(upper: Any) -> None:
+    stack = MediaStack([upper, Local("near", {A: fifo("near")})])
+    assert stack.save(A, b"new") != A
+
+
+def test_a_lower_that_was_asked_before_is_asked_again(upper: Any) -> None:
+    """What is remembered for half a minute must not let an upload cover what came since."""
+    s3 = Bucket("s3", {})
+    stack = stack_on(Clock(), upper, s3)
+    assert not stack.exists(A)
+    s3.files[A] = b"came since"
+    assert stack.save(A, b"new") != A
+    assert stack.open(A).read() == b"came since"
+
+
+def test_no_more_than_a_hundred_names(upper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Everything(Bucket):
+        def open(self, key: Key) -> Any:
+            self.files.setdefault(key, b"x")
+            return super().open(key)
+
+    s3 = Everything("s3", {})
+    with pytest.raises(NameTaken, match="so have 99 others"):
+        MediaStack([upper, s3]).save(A, b"new")
+    assert len(s3.asked) == 100
+
+
+def test_folders_and_files_of_one_name(upper: Any) -> None:
+    stack = MediaStack([upper])
+    stack.save("a/b", b"x")
+    assert re.fullmatch("a_[A-Za-z0-9]{7}", stack.save("a", b"x"))  # the folder has the name
+    with pytest.raises(NameTaken, match="one of its folders is a file"):
+        stack.save("a/b/c", b"x")  # no name helps
+    for names in ("error", "replace"):
+        with pytest.raises(NameTaken):
+            stack.save("a", b"x", names=names)  # type: ignore[arg-type]
+    assert not stack.delete("a")
+    assert stack.open("a/b").read() == b"x"
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("a.jpg", "a_1234567.jpg"),
+        ("b/a.tar.gz", "b/a.tar_1234567.gz"),
+        ("a", "a_1234567"),
+        ("b.c/a", "b.c/a_1234567"),
+        (".thumbs", ".thumbs_1234567"),
+        ("x" * 251 + ".jpg", "x" * 243 + "_1234567.jpg"),
+        ("ü" * 125 + ".jpg", "ü" * 121 + "_1234567.jpg"),
+        ("a." + "x" * 253, "a." + "x" * 245 + "_1234567"),
+    ],
+)
+def test_other_names(key: str, name: str) -> None:
+    assert alternative(parse_key(key), "1234567") == name
+    parse_key(name)
+
+
+def test_another_name_for_the_longest_key() -> None:
+    key = parse_key("/".join(["d" * 200] * 5)[: MAX_KEY_BYTES - 4] + ".jpg")
+    assert len(key) > 1000
+    assert len(alternative(parse_key(key), "1234567")) <= MAX_KEY_BYTES
+
+
+def test_fifty_pairs_of_uploads_of_one_name(upper: Any) -> None:
+    stacks = [MediaStack([upper, Bucket("s3", {})]) for _ in range(2)]
+    got: list[str] = []
+    start = threading.Barrier(2)
+
+    def upload(stack: MediaStack) -> None:
+        for number in range(50):
+            start.wait(20)
+            got.append(stack.save(f"race/{number}.jpg", b"x"))
+
+    threads = [threading.Thread(target=upload, args=(stack,)) for stack in stacks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(got)) == 100
+    assert len(list(stacks[0].list("race/"))) == 100
+
+
+# -- what goes wrong ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO], ids=errno.errorcode.get)
+@pytest.mark.parametrize("call", ["write", "fsync", "link", "mkdir"])
+def test_a_disk_that_refuses(root: Path, call: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is kept, nothing is tried elsewhere, production is neither written to nor hidden."""
+    s3 = Bucket("s3", {A: b"production"})
+    stack = MediaStack([LocalBackend(root), s3])
+    root.mkdir()
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, refuse)
+        for change in (lambda: stack.save(A, b"new", names="shadow"), lambda: stack.delete(A)):
+            with pytest.raises(BackendUnavailable, match=os.strerror(number)):
+                change()
+    assert left_behind(root) == []
+    assert s3.files == {A: b"production"}
+    assert stack.find(A).backend == "s3"  # type: ignore[union-attr]
+
+
+def test_a_delete_that_fails_hides_before_it_removes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """django-fallback-storage deletes production's file here."""
+    stack = MediaStack([LocalBackend(root), Bucket("s3", {A: b"production"})])
+    stack.save(A, b"new", names="shadow")
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", refuse)
+        with pytest.raises(BackendUnavailable):
+            stack.delete(A)
+    assert stack.open(A).read() == b"new"
+    assert stack.delete(A)
+    assert isinstance(stack.find(A), Hidden)
+
+
+def test_an_upper_that_takes_no_writes() -> None:
+    stack = MediaStack([Bucket("s3", {A: b"x"})])
+    for call in (
+        lambda: stack.save(A, b"x"),
+        lambda: stack.delete(A),
+        lambda: stack.restore(A),
+        lambda: stack.reset(A),
+    ):
+        with pytest.raises(NotWritable, match="put a directory before it"):
+            call()
+    assert list(stack.hidden()) == list(stack.shadowed()) == []
+
+
+@pytest.mark.parametrize("names", ["sufix", "", None, 1])
+def test_no_such_policy(names: Any) -> None:
+    with pytest.raises(ConfigError, match=r"names: .* is none of suffix, shadow, error, replace"):
+        MediaStack([MemoryBackend()], names=names)
+    if names is not None:
+        with pytest.raises(ConfigError, match=r"names: .* is none of suffix"):
+            MediaStack([MemoryBackend()]).save(A, b"x", names=names)
+
+
+def test_a_whiteout_that_cannot_be_read_is_an_upper_that_cannot_tell(root: Path) -> None:
+    stack = MediaStack([LocalBackend(root), Bucket("s3", {A: b"production"})])
+    stack.delete(A)
+    [marker] = (root / ".mediamw" / "whiteouts").iterdir()
+    marker.unlink()
+    os.mkfifo(marker)
+    with pytest.raises(NotServable):
+        stack.find(A)
+
+
+# -- what is seen ------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_deleted_is_gone_for_everybody(upper: Any) -> None:
+    s3 = Bucket("s3", {A: b"production", "homes/2/b.jpg": b"x"})
+    stacks = [MediaStack([upper, s3], base_url="/media/") for _ in range(2)]
+    assert [entry.key for entry in stacks[1].list("homes/")] == ["homes/1/", "homes/2/"]
+    assert stacks[0].delete(A)
+    for stack in stacks:
+        assert not stack.exists(A)
+        assert isinstance(stack.find(A), Hidden)
+        assert [entry.key for entry in stack.list("homes/")] == ["homes/2/"]
+        assert [entry.key for entry in stack.list(recursive=True)] == ["homes/2/b.jpg"]
+        assert stack.url(A) == f"/media/{A}"
+        with pytest.raises(FileNotFoundError):
+            stack.open(A)
+        with pytest.raises(FileNotFoundError):
+            stack.stat(A)
+        assert stack.explain(A).said == "hidden"
+    assert not stacks[0].delete(A)
+    assert stacks[1].restore(A)
+    assert stacks[0].open(A).read() == b"production"
+
+
+def test_a_whiteout_of_what_was_never_below_is_not_set(root: Path) -> None:
+    stack = MediaStack([LocalBackend(root), Bucket("s3", {})])
+    stack.save(A, b"x")
+    assert stack.delete(A)
+    assert not stack.delete(A)
+    assert not (root / ".mediamw" / "whiteouts").exists()
+
+
+def test_reset_says_whether_something_of_ours_went(upper: Any) -> None:
+    stack = MediaStack([upper, Bucket("s3", {A: b"production"})])
+    stack.delete(A)
+    assert not stack.reset(A)
+    stack.save(A, b"new", names="shadow")
+    assert [entry.key for entry in stack.shadowed()] == [A]
+    assert stack.reset(A)
+    assert stack.open(A).read() == b"production"
+
+
+def test_markers_by_hand_are_not_believed(root: Path) -> None:
+    stack = MediaStack([LocalBackend(root), Bucket("s3", {A: b"x", "b": b"y"})])
+    stack.delete(A)
+    folder = root / ".mediamw" / "whiteouts"
+    (folder / ("0" * 32)).mkdir(parents=True)
+    (folder / "1").write_bytes(b"b")
+    (folder / "2").write_bytes(b"\xff")
+    (folder / "3").write_bytes(b"x" * 5000)
+    assert list(stack.hidden()) == [A]
+    assert isinstance(stack.find("b"), object)
+    assert stack.exists("b")
+
+
+def test_an_upload_that_comes_between_the_two_looks_is_seen(root: Path) -> None:
+    """Upper, whiteout, upper again: else a reader between ``publish`` and ``clear`` would get production's file."""
+    backend = LocalBackend(root)
+    stack = MediaStack([backend, Bucket("s3", {A: b"production"})])
+    stack.delete(A)
+    real = backend.open
+
+    def opened(key: Key) -> Any:
+        if key.startswith(".mediamw/") and not (root / A).exists():
+            other.save(A, b"new")
+        return real(key)
+
+    other = MediaStack([LocalBackend(root), Bucket("s3", {A: b"production"})])
+    backend.open = opened  # type: ignore[method-assign]
+    found = stack.find(A)
+    assert isinstance(found, Held)
+    assert b"".join(found.handle.chunks(0, 3)) == b"new"
+    found.handle.close()
