@@ -1,0 +1,127 @@
+"""A process that is killed at any call that changes the disk: the old file or the new one, whole, and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="fork and SIGKILL")
+
+# Forks a child for each call that it could die before or after; prints what was seen.
+SCRIPT = textwrap.dedent(
+    """
+    import collections, itertools, os, signal, sys, tempfile, traceback
+    from mediamw import LocalBackend, MediaStack, MemoryBackend
+
+    OLD, NEW, BELOW = b"old" * 50_000, b"new" * 70_000, b"production"
+    CALLS = ("write", "fsync", "link", "replace", "unlink", "mkdir", "open", "chmod")
+    operation, scene = sys.argv[1:3]
+
+    def stack_of(root):
+        below = {} if "alone" in scene else {"a/x.jpg": BELOW}
+        return MediaStack([LocalBackend(root, file_mode=0o600), MemoryBackend(below)])
+
+    def act(stack):
+        if operation == "delete":
+            stack.delete("a/x.jpg")
+        elif operation == "restore":
+            stack.restore("a/x.jpg")
+        else:
+            stack.save("a/x.jpg", iter([NEW[:100_000], NEW[100_000:]]), names="replace", content_type="image/webp")
+
+    def seen(root):
+        stack = stack_of(root)
+        listed = [entry.key for entry in stack.list(recursive=True)]
+        try:
+            with stack.open("a/x.jpg") as file:
+                data = file.read()
+        except FileNotFoundError:
+            assert listed == [], listed
+            return "nothing"
+        assert listed == ["a/x.jpg"], listed
+        kind = stack.stat("a/x.jpg").content_type
+        names = {OLD: "old", NEW: "new", BELOW: "production"}
+        return names[data] + (" typed" if kind == "image/webp" else "")
+
+    def dying(at, after):
+        count = itertools.count(1)
+        def wrap(real):
+            def call(*a, **k):
+                number = next(count)
+                if number == at and not after:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                try:
+                    return real(*a, **k)
+                finally:
+                    if number == at:
+                        os.kill(os.getpid(), signal.SIGKILL)
+            return call
+        for name in CALLS:
+            real = getattr(os, name)
+            setattr(os, name, wrap(real))
+            for known in (os.supports_fd, os.supports_dir_fd):
+                known |= {getattr(os, name)} if real in known else set()
+
+    def set_scene(root):
+        stack = stack_of(root)
+        if "hidden" in scene:
+            stack.delete("a/x.jpg")
+        if "old" in scene:
+            stack.save("a/x.jpg", OLD, names="replace")
+        if "marked" in scene:
+            stack._writer._whiteouts.set("a/x.jpg")
+
+    outcomes, died = collections.Counter(), 0
+    for at, after in itertools.product(range(1, 1000), (False, True)):
+        with tempfile.TemporaryDirectory() as root:
+            set_scene(root)
+            pid = os.fork()
+            if not pid:
+                status = 1
+                try:
+                    stack = stack_of(root)
+                    dying(at, after)
+                    act(stack)
+                    status = 0
+                except BaseException:
+                    traceback.print_exc()
+                finally:
+                    os._exit(status)
+            _, status = os.waitpid(pid, 0)
+            outcomes[seen(root)] += 1
+            # Whatever was left behind, the next upload and delete work.
+            act(stack_of(root))
+            outcomes["then " + seen(root)] += 1
+            if not os.WIFSIGNALED(status):
+                assert status == 0
+                break
+            died += 1
+    print(died, "|".join(sorted(outcomes)))
+    """
+)
+
+ROWS = [
+    # operation, scene, what may be seen after a death, what is seen once it is done
+    ("save", "alone", {"nothing", "new typed"}, "new typed"),
+    ("save", "alone old", {"old", "new typed"}, "new typed"),
+    ("save", "below", {"production", "new typed"}, "new typed"),
+    ("save", "below hidden", {"nothing", "new typed"}, "new typed"),
+    ("delete", "alone old", {"old", "nothing"}, "nothing"),
+    ("delete", "below", {"production", "nothing"}, "nothing"),
+    ("delete", "below old", {"old", "nothing"}, "nothing"),
+    ("restore", "below hidden", {"nothing", "production"}, "production"),
+]
+
+
+@pytest.mark.parametrize(("operation", "scene", "after_death", "done"), ROWS, ids=lambda value: str(value))
+def test_whenever_it_is_killed(operation: str, scene: str, after_death: set[str], done: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", SCRIPT, operation, scene], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    died, _, outcomes = ran.stdout.strip().partition(" ")
+    assert int(died) > (3 if operation == "restore" else 10)
+    assert set(outcomes.split("|")) == after_death | {f"then {done}"}
