@@ -142,7 +142,12 @@ class NoURL(MediaError):
     """Nobody can make a URL for this key: no backend signs it and the stack has no ``base_url``."""
 
 
-def unknown_option(name: str, known: Sequence[str], kind: str = "option") -> str:
-    """Say that there is no option ``name``, and what may have been meant, else what there is."""
-    close = difflib.get_close_matches(name, known, 1, 0.5)
-    return f"unknown {kind} {name!r}; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}")
+def unknown_option(name: str, known: Sequence[str], kind: str = "option", start: str = "") -> str:
+    """Say that there is no option ``name``, and what may have been meant, else what there is.
+
+    ``start`` is what all names begin with: it makes none more alike.
+    """
+    ends = [other.removeprefix(start) for other in known]
+    close = difflib.get_close_matches(name.removeprefix(start), ends, 1, 0.5)
+    meant = f"did you mean {start}{close[0]}?" if close else f"there are {', '.join(known)}"
+    return f"unknown {kind} {name!r}; {meant}"

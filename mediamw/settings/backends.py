@@ -230,7 +230,8 @@ class _Secrets:
                 reason = f"no backend has this name; there are {', '.join(kinds) or 'none'}: correct the variable"
                 self._faults.append(Fault(NOBODYS, name, of_variable(name), reason))
             else:
-                reason = unknown_option(name, expected or [variable("NAME", o) for o in SECRETS["s3"]], "variable")
+                known = expected or [variable("NAME", option) for option in SECRETS["s3"]]
+                reason = unknown_option(name, known, "variable", OF_BACKENDS)
                 self._faults.append(Fault(UNKNOWN, name, of_variable(name), reason))
 
 

@@ -55,8 +55,7 @@ class Settings:
     @property
     def faults(self) -> tuple[Fault, ...]:
         """All that is wrong; empty if ``stack`` and ``options`` can be used."""
-        of_options = [fault for option in OPTIONS if (fault := self._value(option)[1]) is not None]
-        return (*self._read_faults, *of_options, *self._build()[2])
+        return (*self._other_faults(), *self._build()[2])
 
     @property
     def backends(self) -> tuple[Made, ...]:
@@ -66,7 +65,7 @@ class Settings:
     def stack(self) -> MediaStack:
         """Return the stack, the same one each time. Raises ``ConfigErrors``."""
         stack = self._build()[1]
-        if stack is None or self.faults:
+        if stack is None:
             self._raise()
         return stack
 
@@ -119,8 +118,17 @@ class Settings:
 
     def _build(self) -> tuple[list[Made], MediaStack | None, list[Fault]]:
         if self._made is None:
-            self._made = self._new()
+            made, stack, faults = self._new()
+            if stack is not None and (faults or self._other_faults()):
+                if (given := self._given("backends")) is None or given.value is not stack:
+                    stack.close()
+                made, stack = [], None
+            self._made = made, stack, faults
         return self._made
+
+    def _other_faults(self) -> list[Fault]:
+        of_options = [fault for option in OPTIONS if (fault := self._value(option)[1]) is not None]
+        return [*self._read_faults, *of_options]
 
     def _new(self) -> tuple[list[Made], MediaStack | None, list[Fault]]:
         faults: list[Fault] = []

@@ -59,7 +59,7 @@ def from_environment(environ: Mapping[str, str], faults: list[Fault]) -> Source:
         if not name.startswith("MEDIAMW_") or name.startswith(OF_BACKENDS):
             continue
         if name not in known:
-            faults.append(Fault(UNKNOWN, name, of_variable(name), unknown_option(name, known, "variable")))
+            faults.append(Fault(UNKNOWN, name, of_variable(name), unknown_option(name, known, "variable", "MEDIAMW_")))
         elif name in options and (text.strip() or name == "MEDIAMW_BACKENDS"):
             found[options[name]] = Value(text, of_variable(name), is_text=True)
         elif not text.strip():

@@ -1,0 +1,110 @@
+"""``mediamw config``: every setting with its source, no secret; and that the other commands use what it shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mediamw.cli import main
+from mediamw.settings.options import OPTIONS
+
+SECRET = "the-secret-of-it"
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media" / "a.txt").write_text("hello")
+    (tmp_path / "mediamw.toml").write_text("max_age = 60\nadd_headers = 'config_rules:add'")
+    (tmp_path / "config_rules.py").write_text("def add(key, status):\n    return {}\n")
+    monkeypatch.setenv("MEDIAMW_BACKENDS", "./media prod=s3://acme?region=eu-west-1")
+    monkeypatch.setenv("MEDIAMW_BACKEND_PROD_ACCESS_KEY_ID", "AKREADONLY")
+    monkeypatch.setenv("MEDIAMW_BACKEND_PROD_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("MEDIAMW_PREFIX", "/files/")
+    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+    return tmp_path
+
+
+def test_what_it_prints(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    rows = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in out.splitlines()]
+    assert rows[:6] == [
+        [
+            "backends.local",
+            f"LocalBackend('{project / 'media'}', name='local')",
+            "environment variable MEDIAMW_BACKENDS",
+        ],
+        ["backends.prod", "S3Backend('s3://acme', name='prod')", "environment variable MEDIAMW_BACKENDS"],
+        ["backends.prod.access_key_id", "****", "environment variable MEDIAMW_BACKEND_PROD_ACCESS_KEY_ID"],
+        ["backends.prod.secret_access_key", "****", "environment variable MEDIAMW_BACKEND_PROD_SECRET_ACCESS_KEY"],
+        ["enabled", "True", "default"],
+        ["prefix", "/files/", "environment variable MEDIAMW_PREFIX"],
+    ]
+    assert ["max_age", "60", "mediamw.toml: max_age"] in rows
+    assert ["add_headers", "config_rules:add", "mediamw.toml: add_headers"] in rows
+    assert [row[0] for row in rows[4:]] == list(OPTIONS)
+    assert SECRET not in out
+    assert "AKREADONLY" not in out
+
+
+def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    rows = {row["setting"]: (row["value"], row["source"]) for row in told["settings"]}
+    assert told["faults"] == []
+    assert rows["max_age"] == (60, "mediamw.toml: max_age")
+    assert rows["backends.prod.secret_access_key"][0] == "****"
+    assert rows["add_headers"][0] == "config_rules:add"
+
+
+def test_secrets_of_code_s_tables_have_no_row(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORAGES_MODE", "do")
+    for name in ("MEDIAMW_BACKENDS", "MEDIAMW_BACKEND_PROD_ACCESS_KEY_ID", "MEDIAMW_BACKEND_PROD_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("STORAGE_BUCKET_NAME", "acme")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKREADONLY")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    assert main(["config"]) == 0
+    out = capsys.readouterr().out
+    assert "backends.do.secret_access_key" in out
+    assert "environment variable AWS_SECRET_ACCESS_KEY" in out
+    assert SECRET not in out
+
+
+def test_faults(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIAMW_PREFIX", "files")
+    monkeypatch.setenv("MEDIAMW_DEBUG", "x")
+    assert main(["config", "--json"]) == 2
+    out, err = capsys.readouterr()
+    assert [(fault["id"], fault["setting"]) for fault in json.loads(out)["faults"]] == [
+        ("mediamw.E006", "prefix"),
+        ("mediamw.E002", "debug"),
+    ]
+    assert [line[:22] for line in err.splitlines()] == ["mediamw: mediamw.E006 ", "mediamw: mediamw.E002 "]
+
+
+def test_explain_takes_the_settings(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(["explain", "a.txt"]) == 0
+    assert "held by backend 'local': 200" in capsys.readouterr().out
+    monkeypatch.setenv("MEDIAMW_BACKENDS", "./media")
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(f"MEDIAMW_BACKEND_PROD_{name}")
+    assert main(["explain", "/files/b.txt"]) == 2
+    assert "the key is what stands behind /files/: b.txt" in capsys.readouterr().err
+    assert main(["explain", "--prefix", "/m/", "/m/b.txt"]) == 2
+    assert "the key is what stands behind /m/: b.txt" in capsys.readouterr().err
+
+
+def test_backends_of_the_command_line_leave_the_settings_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDIAMW_PREFIX", "wrong")
+    assert main(["explain", "--backend", "./media", "a.txt"]) == 0
+    assert "200" in capsys.readouterr().out
