@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from .backends.s3 import S3Backend as S3Backend
     from .core.errors import BackendUnavailable as BackendUnavailable
     from .core.errors import ConfigError as ConfigError
+    from .core.errors import ConfigErrors as ConfigErrors
     from .core.errors import ContentChanged as ContentChanged
+    from .core.errors import Fault as Fault
     from .core.errors import InvalidKey as InvalidKey
     from .core.errors import MediaError as MediaError
     from .core.errors import NameTaken as NameTaken
@@ -37,8 +39,10 @@ _HOME = {
     "Backend": ".backends.base",
     "BackendUnavailable": ".core.errors",
     "ConfigError": ".core.errors",
+    "ConfigErrors": ".core.errors",
     "ContentChanged": ".core.errors",
     "Entry": ".backends.base",
+    "Fault": ".core.errors",
     "HTTPOriginBackend": ".backends.http_origin",
     "Handle": ".core.model",
     "InvalidKey": ".core.errors",

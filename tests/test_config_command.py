@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MEDIAMW_BACKEND_PROD_ACCESS_KEY_ID", "AKREADONLY")
     monkeypatch.setenv("MEDIAMW_BACKEND_PROD_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("MEDIAMW_PREFIX", "/files/")
-    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+    monkeypatch.setattr(sys, "path", [*sys.path])  # to which the commands add the project
+    monkeypatch.delitem(sys.modules, "config_rules", raising=False)
     return tmp_path
 
 
@@ -62,9 +64,7 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows["add_headers"][0] == "config_rules:add"
 
 
-def test_secrets_of_code_s_tables_have_no_row(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_secrets_of_the_template(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORAGES_MODE", "do")
     for name in ("MEDIAMW_BACKENDS", "MEDIAMW_BACKEND_PROD_ACCESS_KEY_ID", "MEDIAMW_BACKEND_PROD_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)

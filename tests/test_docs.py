@@ -95,6 +95,7 @@ def test_the_bounds_in_the_design_are_the_code_s() -> None:
     from mediamw import reply
     from mediamw.backends import base, origin_http, s3
     from mediamw.core import conditions, keys, ranges
+    from mediamw.settings import sources
     from mediamw.stack import asking, lookups, origin_health, reader, stack
 
     assert (keys.MAX_KEY_BYTES, keys.MAX_SEGMENT_BYTES) == (1024, 255)
@@ -104,7 +105,7 @@ def test_the_bounds_in_the_design_are_the_code_s() -> None:
     assert (asking.NETWORK_THREADS, asking.DISK_THREADS, stack.DEADLINE_SECONDS) == (16, 8, 8)
     assert (stack.FOUND_TTL_SECONDS, stack.MISSING_TTL_SECONDS, stack.STALE_IF_ERROR_SECONDS) == (300, 30, 900)
     assert (origin_health.FAILURES, origin_health.OPEN_SECONDS, origin_health.MISSES_A_MINUTE) == (3, 10, 600)
-    assert lookups.MAX_FLIGHTS == 1024
+    assert (lookups.MAX_FLIGHTS, sources.MAX_FILE_BYTES) == (1024, 1 << 20)
     assert (origin_http.CONNECT_SECONDS, origin_http.READ_SECONDS) == (2, 5)
     assert (s3.URL_LIFE_SECONDS, s3.URL_WINDOW_SECONDS, s3.LEAST_REST_SECONDS) == (3600, 900, 300)
     assert reader.BUFFER_BYTES == 64 << 10
