@@ -49,6 +49,7 @@ def test_what_it_prints(project: Path, capsys: pytest.CaptureFixture[str]) -> No
     ]
     assert ["max_age", "60", "mediamw.toml: max_age"] in rows
     assert ["add_headers", "config_rules:add", "mediamw.toml: add_headers"] in rows
+    assert ["base_url", "/files/", "default"] in rows
     assert [row[0] for row in rows[4:]] == list(OPTIONS)
     assert SECRET not in out
     assert "AKREADONLY" not in out

@@ -35,13 +35,13 @@ def of(name: str) -> str:
 
 
 MISTAKES = [
-    Mistake("nothing is set", {}, "E004", "backends", "default", "set MEDIAMW_BACKENDS='./media s3://"),
+    Mistake("nothing is set", {}, "E004", "backends", "not set", "set MEDIAMW_BACKENDS='./media s3://"),
     Mistake(
         "no backends in the list",
         {"MEDIAMW_BACKENDS": " "},
         *("E004", "backends", of("MEDIAMW_BACKENDS"), "it is set and empty: write './media s3://"),
     ),
-    Mistake("no bucket", {"STORAGES_MODE": "s3"}, "E012", "STORAGE_BUCKET_NAME", "default", "set STORAGE_BUCKET_NAME"),
+    Mistake("no bucket", {"STORAGES_MODE": "s3"}, "E012", "STORAGE_BUCKET_NAME", "not set", "set STORAGE_BUCKET_NAME"),
     Mistake(
         "a spec without its bucket",
         {"MEDIAMW_BACKENDS": "./media prod=s3://?profile=x"},
@@ -212,12 +212,12 @@ MISTAKES = [
     Mistake(
         "Spaces without keys",
         {"STORAGES_MODE": "do", "STORAGE_BUCKET_NAME": "acme", "AWS_ACCESS_KEY_ID": "AK"},
-        *("E012", "AWS_SECRET_ACCESS_KEY", "default", "set it to that of a key that may only read"),
+        *("E012", "AWS_SECRET_ACCESS_KEY", "not set", "set it to that of a key that may only read"),
     ),
     Mistake(
         "public files without a domain",
         {"STORAGE_BUCKET_NAME": "acme", "STORAGE_MAKE_FILES_PUBLIC": "1"},
-        *("E012", "AWS_S3_CUSTOM_DOMAIN", "default", "set it, or unset STORAGE_MAKE_FILES_PUBLIC"),
+        *("E012", "AWS_S3_CUSTOM_DOMAIN", "not set", "set it, or unset STORAGE_MAKE_FILES_PUBLIC"),
     ),
     Mistake(
         "a function that is not there",

@@ -71,9 +71,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @contextmanager
-def serving(*args: str, stop: int = signal.SIGTERM) -> Iterator[tuple[str, int]]:
+def serving(
+    *args: str, stop: int = signal.SIGTERM, backends: tuple[str, ...] = ("--backend", "./media")
+) -> Iterator[tuple[str, int]]:
     """Run the command, give (the line it printed, the port), and see it exit with 0 at the end."""
-    command = [sys.executable, "-m", "mediamw", "serve", "--port", "0", "--backend", "./media", *args]
+    command = [sys.executable, "-m", "mediamw", "serve", "--port", "0", *backends, *args]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -109,6 +111,28 @@ def test_standing_alone(project: Path) -> None:
         status, headers, _ = get(port, "/media/a.txt", "DELETE")
         assert (status, headers["allow"]) == (405, "GET, HEAD")
         assert (project / "media" / "a.txt").exists()
+
+
+@pytest.mark.parametrize("target", ["serve_apps:wsgi", "serve_apps:asgi"])
+def test_by_the_settings(project: Path, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+    """The worker is a process of its own, and reads them too."""
+    (project / "mediamw.toml").write_text("prefix = '/m/'\nadd_headers = 'serve_rules:add'")
+    (project / "serve_rules.py").write_text("def add(key, status):\n    return {'X-Key': key}\n")
+    monkeypatch.setenv("MEDIAMW_BACKENDS", "disk=./media memory:")
+    with serving("--debug", target, backends=()) as (line, port):
+        assert line == f"mediamw serve: http://127.0.0.1:{port}/ (media below /m/, from disk, then memory)\n"
+        status, headers, body = get(port, "/m/a.txt")
+        assert (status, body, headers["x-media-backend"], headers["x-key"]) == (200, b"hello", "disk", "a.txt")
+        assert get(port, "/media/a.txt")[2].startswith(target[-4:].encode() + b" GET /media/a.txt")
+    with serving("--prefix", "/n/", target, backends=()) as (line, port):
+        assert get(port, "/n/a.txt")[2] == b"hello"
+
+
+def test_switched_off(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIAMW_ENABLED", "0")
+    with serving("serve_apps:wsgi") as (line, port):
+        assert line == f"mediamw serve: http://127.0.0.1:{port}/ (mediamw is switched off by its settings)\n"
+        assert get(port, "/media/a.txt")[2].startswith(b"wsgi GET /media/a.txt")
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ ROWS: dict[str, Row] = {
     ),
     "names of tables": (
         {"backends": ["./m", {"spec": "a=s3://acme", "name": "b"}, {"spec": "s3://acme", "name": "1 2"}]},
-        {},
+        {"MEDIAMW_BACKEND_B_SESSION_TOKEN": SECRET},  # perhaps the first one's: nothing is said of it yet
         "",
         [
             ("E007", "backends", "MEDIAMW['backends'][1]", "it is named twice, 'b' and, in its spec, 'a': leave one"),

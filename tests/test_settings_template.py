@@ -122,9 +122,9 @@ def test_the_local_directory(text: str, root: str, monkeypatch: pytest.MonkeyPat
     [
         (
             {"STORAGES_MODE": "s3"},
-            [("E012", "STORAGE_BUCKET_NAME", "default", "no bucket is named: set STORAGE_BUCKET_NAME")],
+            [("E012", "STORAGE_BUCKET_NAME", "not set", "no bucket is named: set STORAGE_BUCKET_NAME")],
         ),
-        ({"STORAGE_MAKE_FILES_PUBLIC": "no"}, [("E012", "STORAGE_BUCKET_NAME", "default", "no bucket is named")]),
+        ({"STORAGE_MAKE_FILES_PUBLIC": "no"}, [("E012", "STORAGE_BUCKET_NAME", "not set", "no bucket is named")]),
         (
             {**AWS, "STORAGES_MODE": "spaces"},
             [
@@ -140,17 +140,17 @@ def test_the_local_directory(text: str, root: str, monkeypatch: pytest.MonkeyPat
         (
             {"STORAGES_MODE": "do", "STORAGE_BUCKET_NAME": "acme"},
             [
-                ("E012", "AWS_ACCESS_KEY_ID", "default", "Spaces has no roles: set it"),
-                ("E012", "AWS_SECRET_ACCESS_KEY", "default", "Spaces has no roles: set it"),
+                ("E012", "AWS_ACCESS_KEY_ID", "not set", "Spaces has no roles: set it"),
+                ("E012", "AWS_SECRET_ACCESS_KEY", "not set", "Spaces has no roles: set it"),
             ],
         ),
         (
             {"STORAGE_BUCKET_NAME": "acme", "AWS_ACCESS_KEY_ID": ID},
-            [("E012", "AWS_SECRET_ACCESS_KEY", "default", "the other half is set: set it")],
+            [("E012", "AWS_SECRET_ACCESS_KEY", "not set", "the other half is set: set it")],
         ),
         (
             {**AWS, "STORAGE_MAKE_FILES_PUBLIC": "true"},
-            [("E012", "AWS_S3_CUSTOM_DOMAIN", "default", "no domain shows them: set it, or unset STORAGE_MAKE")],
+            [("E012", "AWS_S3_CUSTOM_DOMAIN", "not set", "no domain shows them: set it, or unset STORAGE_MAKE")],
         ),
         (
             {**AWS, "STORAGE_MAKE_FILES_PUBLIC": "maybe"},
@@ -170,7 +170,7 @@ def test_the_local_directory(text: str, root: str, monkeypatch: pytest.MonkeyPat
         ),
         (
             {"STORAGES_MODE": "do", "STORAGE_MAKE_FILES_PUBLIC": "1"},
-            [("E012", name, "default", "") for name in ("STORAGE_BUCKET_NAME", *KEYS, "AWS_S3_CUSTOM_DOMAIN")],
+            [("E012", name, "not set", "") for name in ("STORAGE_BUCKET_NAME", *KEYS, "AWS_S3_CUSTOM_DOMAIN")],
         ),
         (
             {**AWS, **PUBLIC, "AWS_S3_CUSTOM_DOMAIN": "cdn"},

@@ -62,7 +62,8 @@ def _rows(settings: Settings) -> Iterator[_Row]:
         for option, variable in made.secrets.items():
             yield _Row(f"{name}.{option}", _MASK, of_variable(variable))
     for option in OPTIONS:
-        yield _Row(option, settings.value(option), settings.source(option))
+        value = settings.stack().base_url if option == "base_url" else settings.value(option)  # by default the prefix
+        yield _Row(option, value, settings.source(option))
 
 
 def _text(value: Any) -> str:

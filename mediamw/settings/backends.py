@@ -121,7 +121,7 @@ def build_all(
     others: Iterable[str] = (),
     schemes: Mapping[str, Scheme] | None = None,
 ) -> list[Made]:
-    """Make the backends; what was made is closed again if one of them is wrong.
+    """Make the backends; what was made is closed again if one of them is wrong. ``faults`` has those of ``items``.
 
     ``others``: names of backends that a higher source has replaced; their variables are nobody's mistake.
     """
@@ -153,7 +153,8 @@ def build_all(
             faults.append(Fault(MISPLACED, f"backends.{name}", source, f"{error.reason}, such as {ways}"))
         except ConfigError as error:
             faults.append(Fault(BACKEND, f"backends.{name}", source, error.reason))
-    secrets.tell_unused(dict(zip(names, items, strict=True)), others)
+    if not before:  # else a backend that could not even be read would seem not to be there
+        secrets.tell_unused(dict(zip(names, items, strict=True)), others)
     if len(faults) > before:
         close_all(one.backend for one in made)
         return []

@@ -17,6 +17,7 @@ from .faults import NO_BACKENDS, TEMPLATE, TEMPLATE_MISSING
 from .options import read_switch
 from .sources import of_variable, variable
 
+NOT_SET: Final = "not set"
 LOCAL_DIR: Final = "./media"
 DO_REGION: Final = "ams3"
 MODES: Final = ("s3", "do")
@@ -34,7 +35,7 @@ def template_items(environ: Mapping[str, str], faults: list[Fault]) -> list[Item
             "there are none: give a list, set MEDIAMW_BACKENDS='./media s3://acme-media?profile=acme-ro', "
             "write mediamw.toml, or set STORAGE_BUCKET_NAME"
         )
-        faults.append(Fault(NO_BACKENDS, "backends", "default", reason))
+        faults.append(Fault(NO_BACKENDS, "backends", NOT_SET, reason))
         return []
     before = len(faults)
     mode = given.get("STORAGES_MODE", "s3")
@@ -61,7 +62,7 @@ def _bucket(given: Mapping[str, str], faults: list[Fault]) -> tuple[str, str]:
     names = [name for name in _BUCKETS if name in given]
     if not names:
         reason = "no bucket is named: set STORAGE_BUCKET_NAME; for a directory alone set MEDIAMW_BACKENDS=./media"
-        faults.append(Fault(TEMPLATE_MISSING, "STORAGE_BUCKET_NAME", "default", reason))
+        faults.append(Fault(TEMPLATE_MISSING, "STORAGE_BUCKET_NAME", NOT_SET, reason))
         return "", ""
     bucket, source = given[names[0]], of_variable(names[0])
     if len({given[name] for name in names}) > 1:
@@ -79,7 +80,7 @@ def _keys(given: Mapping[str, str], mode: str, faults: list[Fault]) -> dict[str,
         for name in missing:
             why = "Spaces has no roles" if mode == "do" else "the other half is set"
             reason = f"{why}: set it to that of a key that may only read"
-            faults.append(Fault(TEMPLATE_MISSING, name, "default", reason))
+            faults.append(Fault(TEMPLATE_MISSING, name, NOT_SET, reason))
     if mode != "do":
         return {}
     return {option: (given[name], name) for option, name in _KEYS.items() if name in given}
@@ -97,7 +98,7 @@ def _public(given: Mapping[str, str], faults: list[Fault]) -> dict[str, Any]:
     domain = given.get("AWS_S3_CUSTOM_DOMAIN")
     if domain is None:
         reason = f"files are public ({name}), and no domain shows them: set it, or unset {name}"
-        faults.append(Fault(TEMPLATE_MISSING, "AWS_S3_CUSTOM_DOMAIN", "default", reason))
+        faults.append(Fault(TEMPLATE_MISSING, "AWS_S3_CUSTOM_DOMAIN", NOT_SET, reason))
     return {"custom_domain": domain}
 
 
