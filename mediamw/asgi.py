@@ -82,6 +82,18 @@ def asking(
     return service.respond(method, name, headers, client, inline=inline, needs_length=needs_length)
 
 
+class MediaApp(MediaMiddleware):
+    """The media alone, to be mounted in an app: ``Mount("/media", MediaApp(["./media", "s3://..."]))``.
+
+    ``backends`` and options are those of ``MediaMiddleware``. The path of the mount is not known here: where code asks
+    ``stack.url`` for files of the disk, give a stack with a ``base_url``.
+    """
+
+    def __init__(self, backends: MediaStack | Sequence[Spec] | None = None, **options: Unpack[Options]) -> None:
+        options.setdefault("prefix", "/")
+        super().__init__(None, backends, **options)
+
+
 def _path(scope: Scope) -> str:
     """Return the path below the mount point: ``path`` includes ``root_path`` where the server keeps to the standard."""
     path: str = scope["path"]

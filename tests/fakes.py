@@ -117,7 +117,9 @@ class Bucket:
             raise AssertionError("sign before prepare")
         return SignedURL(f"https://{self.name}.example/{key}?{method}", now + 60)
 
-    def read_range(self, key: Key, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
+    def read_range(
+        self, key: Key, start: int, stop: int, etag: str | None, *, size: int | None = None
+    ) -> Iterator[bytes]:
         found = self.files.get(key)
         if isinstance(found, Exception):
             raise found

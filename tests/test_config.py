@@ -387,6 +387,7 @@ spec_texts = st.text(max_size=30) | st.lists(pieces, max_size=9).map("".join)
 @example(["s3://a?endpoint_url=http://[::1"])
 @example(["s3://a?endpoint_url=http://h:99999"])
 @example(["s3://\u2100"])
+@example(["s3://a/\ud800"])
 def test_any_text_is_a_stack_or_a_fault(specs: list[str]) -> None:
     try:
         stack = build_stack(specs)

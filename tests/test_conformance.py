@@ -174,7 +174,9 @@ class Ranging(OnlyOpens):
         found = self._memory.open(key)
         return None if found is None else Remote(found.meta)
 
-    def read_range(self, key: Key, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
+    def read_range(
+        self, key: Key, start: int, stop: int, etag: str | None, *, size: int | None = None
+    ) -> Iterator[bytes]:
         found = self._memory.open(key)
         assert found is not None
         yield self._read(found._data, start, stop, etag == found.meta.etag)
@@ -638,6 +640,31 @@ RANGES: list[tuple[str, Any, str]] = [
 def test_a_broken_reader_is_caught(kind: str, read: Any, sentence: str) -> None:
     faults = find_faults(Ranging(read), FILES)
     assert any(sentence in fault for fault in faults), faults
+
+
+class WithoutETag(Ranging):
+    """Has no ETags: by ``heeds`` it goes by the size alone, or by nothing."""
+
+    def __init__(self, *, heeds: bool) -> None:
+        super().__init__(read_rightly)
+        self._heeds = heeds
+
+    def open(self, key: Key) -> Any:
+        found = super().open(key)
+        return None if found is None else Remote(Meta(found.meta.size))
+
+    def read_range(
+        self, key: Key, start: int, stop: int, etag: str | None, *, size: int | None = None
+    ) -> Iterator[bytes]:
+        found: Any = self._memory.open(key)
+        other = etag is not None or (self._heeds and size not in (None, found.meta.size))
+        return super().read_range(key, start, stop, None if other else found.meta.etag)
+
+
+def test_without_an_etag_the_size_has_to_tell() -> None:
+    check_backend(WithoutETag(heeds=True), FILES)
+    (fault,) = find_faults(WithoutETag(heeds=False), FILES)
+    assert "given the size of another version, yielded" in fault
 
 
 def test_a_remote_that_nobody_can_get_is_caught() -> None:

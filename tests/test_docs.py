@@ -138,6 +138,7 @@ def test_where_the_line_goes(project: str, tmp_path: Path, monkeypatch: pytest.M
     from starlette.applications import Starlette
     from starlette.routing import Mount
 
+    import mediamw.ext.flask
     from mediamw import asgi, wsgi
 
     monkeypatch.chdir(tmp_path)
@@ -150,6 +151,8 @@ def test_where_the_line_goes(project: str, tmp_path: Path, monkeypatch: pytest.M
         "app": flask.Flask("shop") if project == "Flask" else Starlette(),
         "application": their_app,
         "Mount": Mount,
+        "MediaApp": asgi.MediaApp,
+        "mediamw": mediamw,
     }
     if project == "media alone, mounted":
         names["app"] = Starlette(routes=[eval(line, names)])

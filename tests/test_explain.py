@@ -30,7 +30,7 @@ SECRET = "GET"  # the fake's signature: the whole query
 
 
 class Site(Bucket):
-    via = "mediamw-1"
+    via = "mediamw-0123456789ab"
 
 
 def without_times(explanation: Explanation) -> dict[str, Any]:
@@ -303,7 +303,10 @@ def test_a_second_look_is_told_alone(caplog: pytest.LogCaptureFixture) -> None:
 def test_via_is_told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "mediamw")
     stack = MediaStack([Local("up"), Site("site", {A: b"x"})])
-    assert call_wsgi(WSGIMiddleware(None, stack), "GET", f"/media/{A}", (("Via", "1.1 mediamw-1"),)).status == 404
+    assert (
+        call_wsgi(WSGIMiddleware(None, stack), "GET", f"/media/{A}", (("Via", "1.1 mediamw-0123456789ab"),)).status
+        == 404
+    )
     [line] = explained_lines(caplog)
     assert "not asked" in line
     assert "(Via)" in line

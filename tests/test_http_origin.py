@@ -30,6 +30,7 @@ from mediamw.specs import build_stack
 from mediamw.testing import SAMPLE_FILES, check_backend
 
 from .raw_origin import RawOrigin, status
+from .test_lookups_limits import forks, in_a_child, may_be_threaded
 
 PAGE = Path(__file__).parents[1] / "docs" / "http_origin.md"
 PHOTO = Key("homes/1 a.jpg")
@@ -277,6 +278,7 @@ def test_a_refusal_of_head_is_not_remembered_if_get_fails_too(raw: Make, connect
         ("/media/b.jpg", b"/media/b.jpg"),
         ("b.jpg?v=2", b"/media/homes/b.jpg?v=2"),
         ("{url}/media/c%20d.jpg", b"/media/c%20d.jpg"),
+        ("/media/a%2F..b%5C.c;.jpg", b"/media/a%2F..b%5C.c;.jpg"),
     ],
 )
 def test_redirects_below_the_base_are_followed(raw: Make, connect: Make, location: str, asked: bytes) -> None:
@@ -298,6 +300,10 @@ def test_redirects_below_the_base_are_followed(raw: Make, connect: Make, locatio
         ("/login?next=s3cr3t", "/login"),
         ("/media/../secret", "/secret"),
         ("/media/%2e%2e/secret", "/media/%2e%2e/secret"),
+        ("/media/..%2f..%2fadmin", "/media/..%2f..%2fadmin"),
+        ("/media/x/%2E%2e%5C..%2Fadmin", "/media/x/%2E%2e%5C..%2Fadmin"),
+        ("/media/..\\admin", "/media/..%5Cadmin"),
+        ("/media/..;x/admin", "/media/..;x/admin"),
         ("/mediator/a.jpg", "/mediator/a.jpg"),
         ("http://127.0.0.1:1/media/a.jpg", "http://127.0.0.1:1/media/a.jpg"),
         ("http://u:s3cr3t@127.0.0.1:{port}/media/a.jpg", "/media/a.jpg"),
@@ -367,6 +373,14 @@ def test_a_coding_is_held_to(raw: Make, connect: Make, monkeypatch: pytest.Monke
     assert read() == b"data"
 
 
+@forks
+@may_be_threaded
+def test_a_lock_that_is_held_over_a_fork(connect: Make) -> None:
+    backend = connect("http://127.0.0.1:1/")
+    with backend._lock.get():
+        assert in_a_child(lambda: backend._remember(PHOTO, "br") is None)
+
+
 # -- what it is told ---------------------------------------------------------------------------------------------------
 
 
@@ -401,6 +415,8 @@ def test_base_urls(base_url: str, normal: str) -> None:
         ({"base_url": "https://u:s3cr3t@h/"}, "give username and password"),
         ({"base_url": "https://h/a/../b/"}, "dot segment"),
         ({"base_url": "https://h/%2E%2e/b/"}, "dot segment"),
+        ({"base_url": "https://h/a%2F..%2fb/"}, "dot segment"),
+        ({"base_url": "https://h/a%5c.%5Cb/"}, "dot segment"),
         ({"base_url": "https://h/a b/"}, "quote"),
         ({"base_url": "https://h/a\\b/"}, "quote"),
         ({"base_url": "https://h/a\nb/"}, "quote"),
@@ -564,7 +580,8 @@ def test_a_circle_of_two_ends(connect: Make) -> None:
             stack.callback(servers[name].stop)
         backends = {name: connect(server.url) for name, server in servers.items()}
         assert backends["a"].open(Key("a.jpg")) is None
-    assert asked == ["a", "b"]  # and a does not ask b once more: b's request to a carried a's id
+    # b never asks a, whose id came in. Each is asked by HEAD, and once by GET whether it really is missing.
+    assert asked == ["a", "b", "b", "a", "b"]
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------

@@ -44,8 +44,10 @@ class Origin(Bucket):
         self.hooks: dict[int, Callable[[], object]] = {}
         self.kept: list[Any] = []  # so that what nobody closes is not closed by being collected
 
-    def read_range(self, key: Key, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
-        pieces = super().read_range(key, start, stop, etag)
+    def read_range(
+        self, key: Key, start: int, stop: int, etag: str | None, *, size: int | None = None
+    ) -> Iterator[bytes]:
+        pieces = super().read_range(key, start, stop, etag, size=size)
         self.kept.append(pieces)
         return pieces
 
@@ -227,7 +229,7 @@ def test_a_file_that_is_gone_since_the_look_up(old: bytes) -> None:
 
 def test_one_that_changes_for_ever_is_503() -> None:
     class Restless(Origin):
-        def read_range(self, *args: Any) -> Iterator[bytes]:
+        def read_range(self, *args: Any, **options: Any) -> Iterator[bytes]:
             raise ContentChanged("another version", backend="s3")
             yield b""
 
@@ -322,7 +324,9 @@ def test_an_end_that_comes_too_early_is_a_broken_connection() -> None:
     """A third party's backend may just stop: that is never passed off as whole."""
 
     class Short(Origin):
-        def read_range(self, key: Key, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
+        def read_range(
+            self, key: Key, start: int, stop: int, etag: str | None, *, size: int | None = None
+        ) -> Iterator[bytes]:
             self.ranges.append((start, stop))
             yield BIG[start : min(start + 90_000, stop)]
 
@@ -331,7 +335,9 @@ def test_an_end_that_comes_too_early_is_a_broken_connection() -> None:
     assert origin.ranges == [(start, 500_000) for start in range(0, 500_000, 90_000)]
 
     class Shorter(Short):
-        def read_range(self, key: Key, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
+        def read_range(
+            self, key: Key, start: int, stop: int, etag: str | None, *, size: int | None = None
+        ) -> Iterator[bytes]:
             self.ranges.append((start, stop))
             yield BIG[start : min(start + 70_000, stop)]
 
@@ -362,7 +368,7 @@ def test_a_first_read_that_fails_is_503_and_asks_once(data: bytes, error: Except
     class Failing(Origin):
         reads = 0
 
-        def read_range(self, *args: Any) -> Iterator[bytes]:
+        def read_range(self, *args: Any, **options: Any) -> Iterator[bytes]:
             self.reads += 1
             raise error
             yield b""
@@ -389,7 +395,7 @@ def test_three_bodies_that_do_not_come_open_the_breaker() -> None:
     class Failing(Origin):
         reads = 0
 
-        def read_range(self, *args: Any) -> Iterator[bytes]:
+        def read_range(self, *args: Any, **options: Any) -> Iterator[bytes]:
             self.reads += 1
             raise dead("s3")
             yield b""
@@ -408,7 +414,9 @@ def test_three_bodies_that_do_not_come_open_the_breaker() -> None:
 class NoRanges(Origin):
     """Sends whole files only, and skips to where a range starts if that is not far."""
 
-    def read_range(self, key: Key, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
+    def read_range(
+        self, key: Key, start: int, stop: int, etag: str | None, *, size: int | None = None
+    ) -> Iterator[bytes]:
         self.ranges.append((start, stop))
         if (start, stop) != (0, len(BIG)):
             raise RangeIgnored("it sends whole files only", backend="s3")
@@ -428,7 +436,7 @@ def test_a_range_that_the_origin_ignores_is_answered_with_the_whole(asked: str) 
 
 def test_an_origin_that_ignores_everything_is_503() -> None:
     class Deaf(Origin):
-        def read_range(self, *args: Any) -> Iterator[bytes]:
+        def read_range(self, *args: Any, **options: Any) -> Iterator[bytes]:
             raise RangeIgnored("no", backend="s3")
             yield b""
 
@@ -785,7 +793,7 @@ def test_what_broke_is_closed_before_it_is_taken_up() -> None:
     answers = [Pieces([b"01234", dead("s3")]), Pieces([b"56789"])]
     given = iter(answers)
     origin = Origin(b"0123456789")
-    origin.read_range = lambda *args: next(given)  # type: ignore[method-assign]
+    origin.read_range = lambda *args, **options: next(given)  # type: ignore[method-assign]
     handle = RemoteHandle(A, origin, Meta(10, None, '"a"'), lambda: None)
     assert b"".join(handle.chunks(0, 10)) == b"0123456789"
     assert [answer.closed for answer in answers] == [1, 1]

@@ -205,7 +205,9 @@ class Reads:
     def open(self, key: Key) -> Remote:
         return Remote(Meta(1, None, '"a"'))
 
-    def read_range(self, key: Key, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
+    def read_range(
+        self, key: Key, start: int, stop: int, etag: str | None, *, size: int | None = None
+    ) -> Iterator[bytes]:
         yield b"x"[start:stop]
 
 

@@ -251,7 +251,9 @@ def test_an_outage_in_the_middle_of_a_range() -> None:
 class Short(Bucket):
     """Breaks the contract: ends before the range does, without an error."""
 
-    def read_range(self, key: Key, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
+    def read_range(
+        self, key: Key, start: int, stop: int, etag: str | None, *, size: int | None = None
+    ) -> Iterator[bytes]:
         yield self.files[key][start : start + 5]
 
 

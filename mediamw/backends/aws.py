@@ -87,6 +87,7 @@ class AWSAccount:
                 "no AWS credentials found: give profile=NAME, or keys, or set AWS_ACCESS_KEY_ID and "
                 "AWS_SECRET_ACCESS_KEY, or run where there is a role; anonymous=True if anybody may read the bucket",
                 backend=self._backend,
+                answered=False,
             )
         expires = None if expiry is None else expiry.timestamp()
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token, expires)
@@ -116,7 +117,9 @@ class AWSAccount:
             ) as client:
                 url = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
         except _troubles() as error:
-            raise BackendUnavailable(f"no host for bucket {bucket!r}: {error}", backend=self._backend) from None
+            raise BackendUnavailable(
+                f"no host for bucket {bucket!r}: {error}", backend=self._backend, answered=False
+            ) from None
         parts = urlsplit(url)
         # An access point is signed for the region in its ARN, and Outposts and Object Lambda are services of their own.
         _, _, region, service, _ = parse_qs(parts.query)["X-Amz-Credential"][0].split("/")

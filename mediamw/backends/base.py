@@ -97,9 +97,12 @@ class Signs(Protocol):
 class ReadsRanges(Protocol):
     """Can read a part of a remote file."""
 
-    def read_range(self, key: Key, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
-        """Yield the bytes from ``start`` to ``stop`` of the version that has ``etag``.
+    def read_range(
+        self, key: Key, start: int, stop: int, etag: str | None, *, size: int | None = None
+    ) -> Iterator[bytes]:
+        """Yield the bytes from ``start`` to ``stop`` of the version that has ``etag``, of a file of ``size`` bytes.
 
+        ``size`` is what ``open`` said (None: not known). Where there is no ETag it is all that tells versions apart.
         Raises ``ContentChanged`` if it is another version by now or the bytes end early, ``BackendUnavailable``.
         """
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 import threading
 import time
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from hashlib import sha256
@@ -30,11 +29,12 @@ from ..core.media_types import guess, is_content_coding, type_of_origin
 from ..core.model import Meta
 from . import origin_http
 from .base import Remote, SignedURL
-from .http_origin_options import base_url_parts, check_headers
+from .http_origin_options import base_url_parts, basic, check_headers, check_rules, has_dot_segment
 from .network import ca_bundle, ca_fault, proxies_fault, proxy_for, proxy_parts
-from .origin_body import coding_of, length_of, total_of
+from .origin_body import coding_of, is_page, length_of, total_of
 from .origin_failures import retry_after
 from .origin_http import OriginHTTP
+from .per_process import PerProcess
 from .rules import RuleOptions, Rules
 
 VIA: Final[ContextVar[str]] = ContextVar("mediamw.backends.http_origin.VIA", default="")
@@ -45,6 +45,9 @@ and no others: they are what ends a circle, and the rest is nobody's business th
 """
 
 MAX_VIA_BYTES: Final = 1024
+CONFIRM_SECONDS: Final = 60.0
+"""How long a 404 to HEAD is believed after a GET was asked too, so that misses do not cost two requests each."""
+
 _OUR_ENTRY = re.compile(r"\bmediamw-[0-9a-f]{12}\b")
 _MAX_CODINGS = 4096
 
@@ -84,10 +87,11 @@ class HTTPOriginBackend:
         if username is not None or password is not None:
             if "authorization" in {header.lower() for header in sent}:
                 raise self._wrong("headers: Authorization stands there, and username is given too: drop one")
-            sent["Authorization"] = self._basic(username, password)
+            sent["Authorization"] = basic(username, password, name)
         self._has_credentials = bool(sent)
         self.rules: Final = Rules(name, owner=type(self), default="proxy" if sent else "redirect", **rules)
-        self._check_rules()
+        if self._has_credentials:
+            check_rules(self.rules, name)
         if (fault := proxies_fault(proxies)) is not None:
             raise self._wrong(fault)
         proxy = proxy_for(self.base_url, proxies)
@@ -108,10 +112,11 @@ class HTTPOriginBackend:
             headers=sent,
             follow=self._next,
         )
-        self._head_is_refused = False
+        self._head_is_wrong = False
+        self._missing_is_believed_until = float("-inf")
         # The few files with a Content-Encoding, for reads to be held to it. Who is dropped is looked up anew.
         self._codings: dict[Key, str] = {}
-        self._lock = threading.Lock()
+        self._lock = PerProcess(threading.Lock)
 
     def __repr__(self) -> str:
         return f"HTTPOriginBackend({self.base_url!r}, name={self.name!r})"
@@ -119,18 +124,48 @@ class HTTPOriginBackend:
     def open(self, key: Key) -> Remote | None:
         """Ask the site by HEAD. Raises ``BackendUnavailable`` with the way out if it cannot tell."""
         until = time.monotonic() + origin_http.HEAD_SECONDS
-        url, via = self._url(key), self._via(key)
-        if not self._head_is_refused:
-            status, headers = self._http.head(url, until=until, headers=via)
+        if not self._head_is_wrong:
+            status, headers = self._http.head(self._url(key), until=until, headers=self._via(key))
+            size = length_of(headers.get("Content-Length"))
+            if status in (404, 410):
+                return self._confirm_missing(key, until)
             if status not in (405, 501):
-                return self._judge(key, status, headers, length_of(headers.get("Content-Length")))
-        status, headers = self._http.probe(url, until=until, headers=via)
-        self._head_is_refused = self._head_is_refused or status in (200, 206, 416)
+                found = self._judge(key, status, headers, size)
+                return found if size != 0 else self._confirm_empty(key, until, found)
+        answer = self._probe(key, until)
+        self._head_is_wrong = self._head_is_wrong or answer is not None
+        return answer
+
+    def _confirm_empty(self, key: Key, until: float, found: Remote | None) -> Remote | None:
+        """Ask by GET what HEAD says is empty: frameworks that make no body to answer HEAD say so of every file."""
+        answer = self._probe(key, until, is_empty=True)
+        if answer is not None and answer.meta.size == 0:
+            return found
+        self._head_is_wrong = True
+        return answer
+
+    def _confirm_missing(self, key: Key, until: float) -> Remote | None:
+        """Ask by GET what HEAD says is missing, once in a while: some sites say so to every HEAD."""
+        now = time.monotonic()
+        if now < self._missing_is_believed_until:
+            return None
+        self._missing_is_believed_until = now + CONFIRM_SECONDS
+        try:
+            answer = self._probe(key, until)
+        except BackendUnavailable:  # such as a page of an app that answers everything: no file that HEAD denies
+            return None
+        self._head_is_wrong = self._head_is_wrong or answer is not None
+        return answer
+
+    def _probe(self, key: Key, until: float, *, is_empty: bool = False) -> Remote | None:
+        """Ask by GET for one byte. ``is_empty``: as HEAD says, so that the site need not say it to a GET too."""
+        status, headers = self._http.probe(self._url(key), until=until, headers=self._via(key))
         content_range = headers.get("Content-Range")
         if status == 206:
             return self._judge(key, 200, headers, total_of(content_range))
-        if status == 416 and total_of(content_range) == 0:  # no byte of an empty file can be had
-            return self._judge(key, 200, headers, 0)
+        total = total_of(content_range)
+        if status == 416 and (total == 0 or (is_empty and total is None)):  # no byte of an empty file can be had
+            return self._judge(key, 200, {}, 0)  # the headers are those of the error
         return self._judge(key, status, headers, length_of(headers.get("Content-Length")))
 
     def can_sign(self, now: float) -> bool:
@@ -148,12 +183,15 @@ class HTTPOriginBackend:
         self, key: Key, start: int, stop: int, etag: str | None, *, size: int | None = None
     ) -> Iterator[bytes]:
         """Yield a part of the version ``etag``, of a file that has ``size`` bytes if that is given."""
-        coding = self._codings.get(key)
-        return self._http.get_range(self._url(key), start, stop, etag, size=size, coding=coding, headers=self._via(key))
+        url, coding, may_be_page = self._url(key), self._codings.get(key), _may_be_page(key)
+        return self._http.get_range(
+            url, start, stop, etag, size=size, coding=coding, may_be_page=may_be_page, headers=self._via(key)
+        )
 
     def read_whole(self, key: Key, etag: str | None) -> Iterator[bytes]:
         """Yield all of the version ``etag``, for files whose ``size`` is None."""
-        return self._http.get_whole(self._url(key), etag, coding=self._codings.get(key), headers=self._via(key))
+        url, coding, may_be_page = self._url(key), self._codings.get(key), _may_be_page(key)
+        return self._http.get_whole(url, etag, coding=coding, may_be_page=may_be_page, headers=self._via(key))
 
     def close(self) -> None:
         """Close the connections."""
@@ -170,6 +208,7 @@ class HTTPOriginBackend:
                 "the request came through too many sites with mediamw: do they ask each other in a circle?",
                 backend=self.name,
                 key=key,
+                answered=False,
             )
         return {"Via": text}
 
@@ -183,6 +222,7 @@ class HTTPOriginBackend:
                 key=key,
                 operation="open",
                 retry_after=retry_after(headers),
+                answered=True,
             )
         if status in (401, 403):
             what = "headers or username and password do not fit" if self._has_credentials else "it wants credentials"
@@ -193,7 +233,7 @@ class HTTPOriginBackend:
         if status != 200:
             self._cannot_tell(key, f"{self.base_url} answered {status}")
         content_type = headers.get("Content-Type")
-        if _is_page(content_type) and not _is_page(guess(key)[0]):
+        if is_page(content_type) and not _may_be_page(key):
             self._cannot_tell(
                 key,
                 f"{self.base_url} answered with an HTML page: a login page, or an app that answers 200 to everything; "
@@ -215,7 +255,7 @@ class HTTPOriginBackend:
     def _remember(self, key: Key, coding: str | None) -> None:
         if coding is None and key not in self._codings:
             return
-        with self._lock:
+        with self._lock.get():
             self._codings.pop(key, None)
             if coding is not None:
                 self._codings[key] = coding
@@ -234,8 +274,8 @@ class HTTPOriginBackend:
         if port is not None and port != {"http": 80, "https": 443}.get(parts.scheme):
             place = f"{place}:{port}"
         origin, path = f"{parts.scheme}://{place}", quote(parts.path, safe="/%:@!$&'()*+,;=~")
-        dots = {".", ".."} & set(path.lower().replace("%2e", ".").split("/"))
-        if origin != self._http.origin or not path.startswith(self._path) or dots or parts.username is not None:
+        is_below = path.startswith(self._path) and not has_dot_segment(path)
+        if origin != self._http.origin or not is_below or parts.username is not None:
             raise BackendUnavailable(
                 f"{self.base_url} redirects to {origin}{path}, which is not below it: a login page? If the files are "
                 "there, set base_url to it",
@@ -244,28 +284,6 @@ class HTTPOriginBackend:
         query = f"?{quote(parts.query, safe='/%:@!$&()*+,;=~?')}" if parts.query else ""
         return f"{origin}{path}{query}"
 
-    def _check_rules(self) -> None:
-        if not self._has_credentials:
-            return
-        for option, redirects in (
-            ("delivery", self.rules.delivery == "redirect"),
-            ("delivery_by", "redirect" in self.rules.deliveries),
-        ):
-            if redirects:
-                raise self._wrong(f"{option}: redirect cannot be, since clients have no headers or password: use proxy")
-        if not self.rules.check:
-            raise self._wrong("check: False sends clients there unasked, but they have no headers or password")
-
-    def _basic(self, username: str | None, password: str | None) -> str:
-        if not username:
-            raise self._wrong("password without username" if username is None else "username is empty")
-        if ":" in username:
-            raise self._wrong("username holds ':', which ends it in Basic authentication")
-        pair = f"{username}:{password or ''}"
-        if not pair.isprintable():
-            raise self._wrong("username or password holds control characters")
-        return "Basic " + b64encode(pair.encode()).decode()
-
     def _cannot_tell(self, key: Key, reason: str) -> NoReturn:
         raise BackendUnavailable(reason, backend=self.name, key=key, operation="open")
 
@@ -273,9 +291,8 @@ class HTTPOriginBackend:
         return ConfigError(reason, backend=self.name)
 
 
-def _is_page(content_type: str | None) -> bool:
-    essence = (content_type or "").partition(";")[0].strip().lower()
-    return essence in ("text/html", "application/xhtml+xml")
+def _may_be_page(key: Key) -> bool:
+    return is_page(guess(key)[0])
 
 
 def _strong(etag: str | None) -> str | None:

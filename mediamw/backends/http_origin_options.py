@@ -1,13 +1,18 @@
-"""What ``HTTPOriginBackend`` is told, checked: its base URL and its headers. No fault repeats what may be a secret."""
+"""What ``HTTPOriginBackend`` is told, checked: its base URL, headers and credentials.
+
+No fault repeats what may be a secret.
+"""
 
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ..core.errors import ConfigError
+from .rules import Rules
 
 _FORM: Final = "give scheme, host and path, such as https://www.example.com/media/"
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
@@ -51,9 +56,31 @@ def base_url_parts(base_url: object, backend: str) -> tuple[str, str]:
     path = parts.path if parts.path.endswith("/") else f"{parts.path}/"
     if not _PATH.fullmatch(path) or base_url != base_url.strip() or re.search(r"[\x00-\x20\x7f]", base_url):
         raise wrong("its path holds characters that a URL has to quote, such as %20 for a blank")
-    if {".", ".."} & set(path.lower().replace("%2e", ".").split("/")):
+    if has_dot_segment(path):
         raise wrong("its path holds a dot segment: write where it leads")
     return f"{scheme}://{host}", path
+
+
+def has_dot_segment(path: str) -> bool:
+    """True if some server may read ``path`` as one that leads up: some decode ``%2f`` and ``%5c`` before they split.
+
+    Others drop what stands behind a ``;`` in a segment.
+    """
+    segments = re.split(r"[/\\]", path.lower().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/"))
+    return any(segment.partition(";")[0] in (".", "..") for segment in segments)
+
+
+def basic(username: str | None, password: str | None, backend: str) -> str:
+    """Return the value of Authorization for Basic authentication. Raises ``ConfigError``."""
+    if not username:
+        reason = "password without username" if username is None else "username is empty"
+        raise ConfigError(reason, backend=backend)
+    if ":" in username:
+        raise ConfigError("username holds ':', which ends it in Basic authentication", backend=backend)
+    pair = f"{username}:{password or ''}"
+    if not pair.isprintable():
+        raise ConfigError("username or password holds control characters", backend=backend)
+    return "Basic " + b64encode(pair.encode()).decode()
 
 
 def check_headers(headers: Any, backend: str) -> dict[str, str]:
@@ -74,3 +101,17 @@ def check_headers(headers: Any, backend: str) -> dict[str, str]:
         seen.add(header.lower())
         checked[header] = value
     return checked
+
+
+def check_rules(rules: Rules, backend: str) -> None:
+    """Refuse with ``ConfigError`` the rules that send clients where only this side has credentials."""
+    for option, redirects in (
+        ("delivery", rules.delivery == "redirect"),
+        ("delivery_by", "redirect" in rules.deliveries),
+    ):
+        if redirects:
+            reason = f"{option}: redirect cannot be, since clients have no headers or password: use proxy"
+            raise ConfigError(reason, backend=backend)
+    if not rules.check:
+        reason = "check: False sends clients there unasked, but they have no headers or password"
+        raise ConfigError(reason, backend=backend)

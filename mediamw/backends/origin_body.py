@@ -1,7 +1,8 @@
 """The answer to a GET: whether it is what was asked for, and its bytes as they arrive.
 
 Nothing is yielded that is not of the version asked for, as far as the origin tells: its ETag, the file's size and its
-coding. ``Content-Length`` may be larger than what was asked for and never smaller.
+coding. An answer without an ETag is not of a version that has one: so come errors in a 200. ``Content-Length`` may be
+larger than what was asked for and never smaller.
 """
 
 from __future__ import annotations
@@ -42,6 +43,12 @@ def length_of(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 19 else None
 
 
+def is_page(content_type: str | None) -> bool:
+    """True for HTML: of a name that is not HTML's it is no file, but a login page, an app or an error."""
+    essence = (content_type or "").partition(";")[0].strip().lower()
+    return essence in ("text/html", "application/xhtml+xml")
+
+
 def start_in_body(
     response: BaseHTTPResponse,
     backend: str,
@@ -51,8 +58,9 @@ def start_in_body(
     *,
     size: int | None,
     coding: str | EllipsisType | None,
+    may_be_page: bool,
 ) -> int:
-    """Return how many bytes of the body stand before ``start``; raise what the status means otherwise."""
+    """Return how many bytes of the body stand before ``start``; raise what the answer means otherwise."""
 
     def changed(how: str) -> ContentChanged:
         return ContentChanged(f"the file changed while it was read ({how})", backend=backend)
@@ -62,8 +70,8 @@ def start_in_body(
         raise changed(f"status {status}")
     if status not in (200, 206):
         raise BackendUnavailable(f"the origin answered {status} to GET", backend=backend)
-    # If-Match is the origin's to keep; some ignore it, but they do say which version they send.
-    sent = headers.get("ETag")
+    if not may_be_page and is_page(headers.get("Content-Type")):
+        raise BackendUnavailable("the origin answered with an HTML page instead of the file", backend=backend)
     skip, total, length = start, None, length_of(headers.get("Content-Length"))
     if status == 206 or "Content-Range" in headers:  # some servers say 200 to a range
         match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
@@ -73,14 +81,13 @@ def start_in_body(
         end = int(match[2]) + 1
         if stop is None and total != end:
             raise BackendUnavailable("the origin sent a part of the file, not all of it", backend=backend)
-        if etag is not None and sent is not None and sent != etag:
-            raise changed("another ETag")
         if stop is not None and end < stop:
             raise changed(f"it ends at byte {end}")
     else:  # Range ignored, as RFC 9110, 14.2 allows, or not sent
         total = length
-        if etag is not None and sent is not None and sent != etag:
-            raise changed("another ETag")
+    # If-Match is the origin's to keep; some ignore it, but they do say which version they send.
+    if etag is not None and headers.get("ETag") != etag:
+        raise changed("another ETag" if "ETag" in headers else "no ETag")
     if size is not None and total is not None and total != size:
         raise changed(f"it had {size} bytes, and has {total}")
     if not isinstance(coding, EllipsisType) and coding_of(headers.get("Content-Encoding")) != coding:

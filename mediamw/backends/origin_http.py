@@ -123,13 +123,14 @@ class OriginHTTP:
         *,
         size: int | None = None,
         coding: str | EllipsisType | None = ...,
+        may_be_page: bool = True,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[bytes]:
         """Send GET for the bytes from ``start`` to ``stop`` of the version ``etag`` and yield exactly these.
 
         They are yielded as they arrive, at most 32 KiB at once. ``size`` is that of the whole file, if it is known,
-        and ``coding`` its Content-Encoding (``...``: not known). Raises ``ContentChanged`` if there is another version,
-        none any more, fewer bytes, another size or coding.
+        ``coding`` its Content-Encoding (``...``: not known), and without ``may_be_page`` HTML is not it. Raises
+        ``ContentChanged`` if there is another version, none any more, fewer bytes, another size or coding.
         """
         sent = {} if etag is None else {"If-Match": etag}
         if size is None or start > 0 or stop != size:
@@ -138,7 +139,9 @@ class OriginHTTP:
         exchange.release()
         try:
             self._refuse_overload(response)
-            skip = start_in_body(response, self._backend, start, stop, etag, size=size, coding=coding)
+            skip = start_in_body(
+                response, self._backend, start, stop, etag, size=size, coding=coding, may_be_page=may_be_page
+            )
             yield from body(response, skip, stop - start, self._backend, self._broke_off)
         finally:
             response.close()
@@ -150,6 +153,7 @@ class OriginHTTP:
         etag: str | None,
         *,
         coding: str | EllipsisType | None = ...,
+        may_be_page: bool = True,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[bytes]:
         """Send GET for all of the version ``etag`` and yield it to its end, for files whose length nobody said.
@@ -162,7 +166,7 @@ class OriginHTTP:
         exchange.release()
         try:
             self._refuse_overload(response)
-            start_in_body(response, self._backend, 0, None, etag, size=None, coding=coding)
+            start_in_body(response, self._backend, 0, None, etag, size=None, coding=coding, may_be_page=may_be_page)
             yield from rest_of_body(response, self._backend, self._broke_off)
         finally:
             response.close()
@@ -247,17 +251,20 @@ class OriginHTTP:
             keep_secrets_out_of_logs("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
             timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
             if (fault := ca_fault(self._verify)) is not None:
-                raise BackendUnavailable(fault, backend=self._backend)
+                raise BackendUnavailable(fault, backend=self._backend, answered=False)
             try:
                 new = make_pool(
                     self.origin, proxy=self._proxy, verify=self._verify, timeout=timeout, connections=_CONNECTIONS
                 )
             except ValueError as error:
-                raise BackendUnavailable(f"{error}: correct HTTP_PROXY or proxies", backend=self._backend) from None
+                raise BackendUnavailable(
+                    f"{error}: correct HTTP_PROXY or proxies", backend=self._backend, answered=False
+                ) from None
             except OSError:  # ssl.SSLError among them: a file without certificates
                 raise BackendUnavailable(
                     f"{self._verify} is no CA bundle: correct verify, AWS_CA_BUNDLE or REQUESTS_CA_BUNDLE",
                     backend=self._backend,
+                    answered=False,
                 ) from None
             pool = self._pools.setdefault(os.getpid(), new)
         return pool
@@ -268,6 +275,7 @@ class OriginHTTP:
                 f"the origin answered {response.status} to GET",
                 backend=self._backend,
                 retry_after=retry_after(response.headers),
+                answered=True,
             )
 
     def _proxy_place(self) -> str | None:

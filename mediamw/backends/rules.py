@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypedDict, Unpack, cast, get_args
 
 from ..core.errors import ConfigError, unknown_option
-from ..core.keys import Key
+from ..core.keys import MAX_KEY_BYTES, Key
 
 Delivery = Literal["redirect", "proxy"]
 DELIVERIES: Final = get_args(Delivery)
@@ -39,6 +39,7 @@ class Rules:
     """The rules of one backend. ``default`` is its delivery if none is given; None leaves that to what it can do.
 
     ``owner``: the class of the backend, whose own options the error for an unknown one names too.
+    ``longest_key_bytes``: for longer ones it need not be asked, since it cannot have them.
 
     Raises ``ConfigError`` that names the option.
     """
@@ -49,6 +50,7 @@ class Rules:
         *,
         default: Delivery | None = None,
         owner: type = object,
+        longest_key_bytes: int = MAX_KEY_BYTES,
         **options: Unpack[RuleOptions],
     ) -> None:
         def patterns(option: Literal["exclude", "only"]) -> Callable[[str], bool] | None:
@@ -78,6 +80,7 @@ class Rules:
         if not isinstance(check, bool):
             raise ConfigError(f"check: {check!r} is neither True nor False", backend=backend)
         self.check: Final = check
+        self._longest = longest_key_bytes
 
     @property
     def has_patterns(self) -> bool:
@@ -89,6 +92,10 @@ class Rules:
         if self._exclude is not None and self._exclude(key):
             return False
         return self._only is None or bool(self._only(key))  # older pathspecs return None for False
+
+    def fits(self, key: Key) -> bool:
+        """Say whether ``key`` is no longer than the backend's can be."""
+        return self._longest >= MAX_KEY_BYTES or len(key.encode()) <= self._longest
 
     def delivery_of(self, key: Key, default: Delivery | None) -> Delivery | None:
         """Return how ``key`` is delivered: as the first pattern that matches says, else by ``default``."""

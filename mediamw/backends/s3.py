@@ -81,7 +81,10 @@ class S3Backend:
         name: str = "s3",
         **rules: Unpack[RuleOptions],
     ) -> None:
-        self.rules: Final = Rules(name, owner=type(self), **rules)
+        self.location = location.strip("/")
+        # The stack does not ask for what no bucket can have, and so takes it neither for a miss nor for a sign of life.
+        longest = MAX_KEY_BYTES - len(self._object_key("").encode(errors="replace"))  # what is no text is refused below
+        self.rules: Final = Rules(name, owner=type(self), longest_key_bytes=longest, **rules)
         given = Options(
             name=name,
             bucket=bucket,
@@ -108,7 +111,6 @@ class S3Backend:
         given.check()
         self.name = name
         self.bucket = bucket
-        self.location = location.strip("/")
         self._style = addressing_style
         self._life, self._window = url_life, url_window
         self._missing_on_403 = missing_on_403
@@ -209,10 +211,12 @@ class S3Backend:
         url = signer.presign(method, origin, path + object_key, at=start, life=life)
         return SignedURL(url, None if self._anonymous else start + life)
 
-    def read_range(self, key: Key, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
-        """Yield a part of the version ``etag``."""
+    def read_range(
+        self, key: Key, start: int, stop: int, etag: str | None, *, size: int | None = None
+    ) -> Iterator[bytes]:
+        """Yield a part of the version ``etag``, of an object that has ``size`` bytes if that is given."""
         signer, place, http = self._ready()
-        return http.get_range(_own_url(signer, place, self._object_key(key), "GET"), start, stop, etag)
+        return http.get_range(_own_url(signer, place, self._object_key(key), "GET"), start, stop, etag, size=size)
 
     def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
         """Yield entries sorted by key, page by page. Objects whose names are no keys are left out."""

@@ -159,7 +159,7 @@ def refused(
     is_down = status >= 500 or reason.status >= 500 or reason.code == "SlowDown"
     kind = Unreachable if is_down else BackendUnavailable
     why = explain(bucket, origin, signer, status, headers, reason)
-    return kind(why, backend=backend, key=key, operation="open", retry_after=retry_after(headers))
+    return kind(why, backend=backend, key=key, operation="open", retry_after=retry_after(headers), answered=True)
 
 
 def explain(
@@ -215,7 +215,10 @@ def archived(headers: Mapping[str, str]) -> str | None:
 
 
 def account_error(error: Exception, backend: str, profile: str | None) -> BackendUnavailable:
-    """Make the error for what botocore raises when it looks for credentials or configuration."""
+    """Make the error for what botocore raises when it looks for credentials or configuration.
+
+    The bucket has not answered then. A service for credentials that refuses has: how often it is asked is bounded too.
+    """
     names = {kind.__name__ for kind in type(error).__mro__}
     of_profile = f" (profile={profile})" if profile is not None else ""
     if names & {"SSOError", "TokenRetrievalError"}:
@@ -224,11 +227,13 @@ def account_error(error: Exception, backend: str, profile: str | None) -> Backen
             f"AWS credentials{of_profile}: the SSO session has expired, or nobody has logged in: "
             f"run aws sso login{option}",
             backend=backend,
+            answered=False,
         )
     if "ProfileNotFound" in names:
         return BackendUnavailable(
             f"AWS configuration{of_profile}: {error}: correct profile= or AWS_PROFILE, or add it to ~/.aws/config",
             backend=backend,
+            answered=False,
         )
     if names & _NO_ANSWER:
         return Unreachable(
@@ -237,7 +242,9 @@ def account_error(error: Exception, backend: str, profile: str | None) -> Backen
             backend=backend,
         )
     if names & {"ConfigParseError", "ConfigNotFound"}:
-        return BackendUnavailable(f"AWS configuration{of_profile}: {error}: correct that file", backend=backend)
+        return BackendUnavailable(
+            f"AWS configuration{of_profile}: {error}: correct that file", backend=backend, answered=False
+        )
     if "ClientError" in names:
         return BackendUnavailable(
             f"AWS credentials{of_profile}: {error}: check role_arn and source_profile, and what the role trusts",
@@ -246,6 +253,7 @@ def account_error(error: Exception, backend: str, profile: str | None) -> Backen
     return BackendUnavailable(
         f"AWS credentials{of_profile}: {error}: correct what they come from (the environment, ~/.aws, a program)",
         backend=backend,
+        answered=False,
     )
 
 
@@ -269,6 +277,7 @@ def listing_error(error: Exception, bucket: str, origin: str, backend: str) -> B
             backend=backend,
             operation="list",
             retry_after=retry_after({"Retry-After": about.get("HTTPHeaders", {}).get("retry-after", "")}),
+            answered=True,
         )
     ways_out = {
         **_KEY_OR_CLOCK,

@@ -81,22 +81,46 @@ class NotServable(MediaError):
 class BackendUnavailable(MediaError):
     """The backend cannot tell whether it has the key, or cannot give its bytes. Never cached, never a 404.
 
-    ``retry_after`` is the number of seconds after which asking again makes sense.
+    ``retry_after`` is the number of seconds after which asking again makes sense. ``answered``: False if this was found
+    out without the origin, such as that the request cannot be sent at all: it says nothing of whether the origin is up.
     """
 
     def __init__(
-        self, reason: str, *, backend: str = "", key: str = "", operation: str = "", retry_after: int = 10
+        self,
+        reason: str,
+        *,
+        backend: str = "",
+        key: str = "",
+        operation: str = "",
+        retry_after: int = 10,
+        answered: bool = True,
     ) -> None:
         super().__init__(reason, backend=backend, key=key, operation=operation)
         self.retry_after = retry_after
+        self.answered = answered
 
 
 class Unreachable(BackendUnavailable):
     """The backend did not answer, or not in time, or said that it is overloaded (5xx, SlowDown).
 
     The rest of ``BackendUnavailable`` are answers that say nothing of the key, such as a refused credential. Only this
-    one lets the breaker open: the backend is left alone for a while.
+    one lets the breaker open: the backend is left alone for a while. ``answered``: True if it did say so itself. One
+    file may be broken, so that such answers of the same key in a row count once.
     """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        backend: str = "",
+        key: str = "",
+        operation: str = "",
+        retry_after: int = 10,
+        answered: bool = False,
+    ) -> None:
+        super().__init__(
+            reason, backend=backend, key=key, operation=operation, retry_after=retry_after, answered=answered
+        )
 
 
 class RangeIgnored(BackendUnavailable):

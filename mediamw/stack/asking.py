@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, NamedTuple, cast
-from weakref import WeakSet
 
 from ..backends.base import LATER, Backend, Entry, Lists, OpensNow, ReadsRanges, Remote, Signs
 from ..backends.http_origin import VIA
@@ -24,9 +23,9 @@ from ..core.model import Handle, Look, Meta
 from .checks import rules_of
 from .copies import COPY_SECONDS
 from .lookups import UNKNOWN, Lookups
-from .origin_health import OriginHealth
+from .origin_health import OriginHealth, Probe
 from .origin_reads import OriginReads
-from .steps import Pool, Steps, Wait
+from .steps import Pool, Steps, Wait, question_of
 
 NETWORK_THREADS: Final = 16
 DISK_THREADS: Final = 8
@@ -72,7 +71,6 @@ class Asker:
         self._backends = backends
         self._times = times
         self._say = say
-        self._hung: WeakSet[Future[Any]] = WeakSet()  # those whose time-out was counted
         self.disk = Pool(DISK_THREADS, "mediamw-disk")
         # isinstance with a protocol is slow, so it is asked once.
         self._origins = {
@@ -143,43 +141,51 @@ class Asker:
             raise unsure
         return None
 
-    def within_deadline(self, backend: str, future: Future[Any], doing: str = "") -> Steps[Any]:
+    def within_deadline(
+        self, backend: str, future: Future[Any], doing: str = "", probe: Probe | None = None
+    ) -> Steps[Any]:
         """Wait for what a thread does for ``backend``, as long as a look-up may take."""
         seconds = self._times.deadline
         try:
             return (yield Wait(future, seconds))
         except TimeoutError:
             error = Unreachable(f"no answer within {seconds:g} s", backend=backend, operation=doing)
-            # Not if it is this machine's threads that were too few; and once, however many wait for it.
-            if future.running() and future not in self._hung:
-                self._hung.add(future)
-                self._origins[backend].health.failed(error.reason)
+            health = self._origins[backend].health
+            if future.running():  # else it is this machine's threads that were too few, which is not its fault
+                health.timed_out(error.reason, question_of(future))
+            health.got_no_thread(probe)  # they all hang still, as in a DNS that no deadline can end
             raise error from None
 
     def call(self, backend: str, work: Callable[[], Any], doing: str) -> Steps[Any]:
         """Have a thread do what is no look-up, such as fetching a body's start, in the time of one."""
         origin = self._origins[backend]
-        origin.health.check(is_lookup=False)
-        future = origin.bodies.submit(work)
+        probe = origin.health.admit(is_lookup=False)
         try:
-            return (yield from self.within_deadline(backend, future, doing))
-        except BaseException:
-            future.cancel()  # if no thread has begun: nobody waits for it any more
-            raise
+            future = origin.bodies.submit(work)
+            try:
+                return (yield from self.within_deadline(backend, future, doing, probe))
+            except BaseException:
+                future.cancel()  # if no thread has begun: nobody waits for it any more
+                raise
+        finally:
+            origin.health.leave(probe)
 
     def copy(self, backend: str, work: Callable[[], Handle]) -> Steps[Any]:
         """Have a thread copy a file of unknown length. It has longer than a look-up, and threads of its own."""
         origin = self._origins[backend]
-        origin.health.check(is_lookup=False)
-        future = origin.copies.submit(work)
+        probe = origin.health.admit(is_lookup=False)
         try:
-            return (yield Wait(future, COPY_SECONDS))
-        except BaseException as error:
-            if not future.cancel():
-                future.add_done_callback(_close_abandoned)
-            if isinstance(error, TimeoutError):
-                raise BackendUnavailable(f"no whole copy within {COPY_SECONDS:g} s", backend=backend) from None
-            raise
+            future = origin.copies.submit(work)
+            try:
+                return (yield Wait(future, COPY_SECONDS))
+            except BaseException as error:
+                if not future.cancel():
+                    future.add_done_callback(_close_abandoned)
+                if isinstance(error, TimeoutError):
+                    raise BackendUnavailable(f"no whole copy within {COPY_SECONDS:g} s", backend=backend) from None
+                raise
+        finally:
+            origin.health.leave(probe)
 
     def prepare(self, backend: str, work: Callable[[], Any]) -> Steps[Any]:
         """Have a thread fetch what signing needs."""
@@ -198,8 +204,11 @@ class Asker:
         return origin.health.watch(lambda: backend.list(prefix, recursive=recursive))
 
     def _reason_to_skip(self, backend: Backend, key: Key, via: str) -> str:
-        if not self.rules[backend.name].lets(key):
+        rules = self.rules[backend.name]
+        if not rules.lets(key):
             return "its rules exclude the key"
+        if not rules.fits(key):
+            return "with its location the key is longer than any that it can have"
         if via and getattr(backend, "via", None) in re.split(r"[\s,]+", via):
             return "the request has come through it (Via)"
         return ""
@@ -226,11 +235,12 @@ class Asker:
         known = self.lookups.known(backend, key)
         if known is not UNKNOWN:
             return known, "remembered"
+        health, probe = self._origins[backend.name].health, None
         try:
-            self._origins[backend.name].health.check()
+            probe = health.admit()
             flight = self.lookups.ask(backend, key, via)
             try:
-                return (yield from self.within_deadline(backend.name, flight)), ""
+                return (yield from self.within_deadline(backend.name, flight, probe=probe)), ""
             except BaseException:
                 self.lookups.leave(backend, key, flight, via)
                 raise
@@ -240,6 +250,8 @@ class Asker:
                 raise
             self._say(f"stale {backend.name}", f"{error}; what it said before is believed")
             return stale, "stale"
+        finally:
+            health.leave(probe)
 
     def _look(self, backend: Backend, key: Key, via: str) -> Remote | None:
         """What a thread does for a look-up."""
@@ -255,7 +267,7 @@ class Asker:
                 )
             return answer
 
-        return self._origins[backend.name].health.call(ask)
+        return self._origins[backend.name].health.call(ask, key=key)
 
 
 def _note(looks: list[Look] | None, look: Look) -> None:

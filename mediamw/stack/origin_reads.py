@@ -20,12 +20,14 @@ class OriginReads:
         self._health = health
         self._via = via
 
-    def read_range(self, key: Key, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
-        """Yield a part of the version ``etag``. Asks, and raises, at the first piece."""
+    def read_range(
+        self, key: Key, start: int, stop: int, etag: str | None, *, size: int | None = None
+    ) -> Iterator[bytes]:
+        """Yield a part of the version ``etag``, of a file of ``size`` bytes. Asks, and raises, at the first piece."""
         backend = self._backend
         if not isinstance(backend, ReadsRanges):
             raise BackendUnavailable("the backend cannot be read from here", backend=backend.name, key=key)
-        return self._watched(partial(backend.read_range, key, start, stop, etag))
+        return self._watched(partial(backend.read_range, key, start, stop, etag, size=size), key)
 
     def read_whole(self, key: Key, etag: str | None) -> Iterator[bytes]:
         """Yield the whole version ``etag``. Asks, and raises, at the first piece."""
@@ -33,9 +35,9 @@ class OriginReads:
         if not isinstance(backend, ReadsWhole):
             reason = "the length of the file is not known, and the backend reads ranges only"
             raise BackendUnavailable(reason, backend=backend.name, key=key)
-        return self._watched(partial(backend.read_whole, key, etag))
+        return self._watched(partial(backend.read_whole, key, etag), key)
 
-    def _watched(self, read: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
+    def _watched(self, read: Callable[[], Iterator[bytes]], key: Key) -> Iterator[bytes]:
         def make() -> Iterator[bytes]:
             token = VIA.set(self._via)
             try:
@@ -43,4 +45,4 @@ class OriginReads:
             finally:
                 VIA.reset(token)
 
-        return self._health.watch(make)
+        return self._health.watch(make, key)

@@ -146,7 +146,7 @@ class RemoteReader(_Reader):
         self._end_request()
         self._window = min(self._window * 2, _MAX_WINDOW_BYTES) if start == self._at else BUFFER_BYTES
         self._stop = min(max(start + self._window, stop), self._size)
-        self._pieces = self._backend.read_range(self._key, start, self._stop, self.meta.etag)
+        self._pieces = self._backend.read_range(self._key, start, self._stop, self.meta.etag, size=self._size)
         self._at = start
 
     def _end_request(self) -> None:

@@ -115,4 +115,4 @@ class RemoteHandle:
     def _request(self, part: Slice | None) -> Iterator[bytes]:
         if part is None:
             return self._reads.read_whole(self._key, self._etag)
-        return self._reads.read_range(self._key, part.start, part.stop, self._etag)
+        return self._reads.read_range(self._key, part.start, part.stop, self._etag, size=self.meta.size)

@@ -63,8 +63,8 @@ class MediaStack:
     ``base_url`` is what ``url`` puts before a key that no backend signs, such as ``/media/``. ``found_ttl`` and
     ``missing_ttl`` say for how many seconds a remote backend's answer is believed, ``stale_if_error`` for how many more
     it is if the backend cannot tell, and had the file. ``deadline``: how many seconds one backend may take for one
-    look-up, waiting for a thread included. ``misses_a_minute``: for how many names that it does not have each remote
-    backend is asked. Raises ``ConfigError``.
+    look-up, waiting for a thread included. ``misses_a_minute``: for how many names that it does not have, or
+    cannot tell of, each process asks each remote backend. Raises ``ConfigError``.
     """
 
     def __init__(

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
+from contextvars import ContextVar
+from typing import Any, Final, NamedTuple, ParamSpec, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from ..backends.per_process import PerProcess
 
@@ -45,6 +47,24 @@ def run(steps: Steps[T]) -> T:
         return result
 
 
+class Question:
+    """What a pool was given to do. ``is_late`` once whoever waits has given up: then its failure is known already."""
+
+    def __init__(self) -> None:
+        self.is_late = False
+
+
+QUESTION: Final[ContextVar[Question | None]] = ContextVar("mediamw_question", default=None)
+"""What this thread of a pool is doing; None on every other thread."""
+
+_questions: Final[WeakKeyDictionary[Future[Any], Question]] = WeakKeyDictionary()
+
+
+def question_of(future: Future[Any]) -> Question | None:
+    """Return the question whose answer ``future`` will have; None if no pool was asked."""
+    return _questions.get(future)
+
+
 class Pool:
     """A bounded number of threads, started when first needed, and anew in a forked child."""
 
@@ -54,10 +74,21 @@ class Pool:
 
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have a thread of the pool call ``function``."""
-        return self._executor.get().submit(function, *args, **kwargs)
+        question = Question()
+        future = self._executor.get().submit(_answer, question, lambda: function(*args, **kwargs))
+        _questions[future] = question
+        return future
 
     def close(self) -> None:
         """Let the threads end when they have done what they do now; what was not begun is cancelled."""
         executor = self._executor.pop()
         if executor is not None:
             executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _answer(question: Question, work: Callable[[], T]) -> T:
+    token = QUESTION.set(question)
+    try:
+        return work()
+    finally:
+        QUESTION.reset(token)

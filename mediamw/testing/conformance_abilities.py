@@ -150,20 +150,31 @@ class AbilityChecks(OpenChecks):
                         self._judge_range(backend, key, start, stop, etag)
                 if data:
                     self._must_change(backend, key, 0, len(data), '"not-this-version"', "the ETag of another version")
+                if data and etag is None:
+                    self._must_change(backend, key, 0, len(data), etag, "the size of another version", len(data) + 1)
                 self._must_change(backend, key, 0, len(data) + 1, etag, "one byte more than the file has")
 
     def _judge_range(self, backend: ReadsRanges, key: Key, start: int, stop: int, etag: str | None) -> None:
         what = f"read_range({key!r}, {start}, {stop}, {etag!r})"
         with self.doing(what):
-            got = b"".join(backend.read_range(key, start, stop, etag))
+            got = b"".join(backend.read_range(key, start, stop, etag, size=len(self.files[key])))
             if got != self.files[key][start:stop]:
                 self.say(f"{what} yielded {len(got)} bytes, which are not the {stop - start} that the file has there")
 
-    def _must_change(self, backend: ReadsRanges, key: Key, start: int, stop: int, etag: str | None, given: str) -> None:
+    def _must_change(
+        self,
+        backend: ReadsRanges,
+        key: Key,
+        start: int,
+        stop: int,
+        etag: str | None,
+        given: str,
+        size: int | None = None,
+    ) -> None:
         what = f"read_range({key!r}, {start}, {stop}, ...), given {given},"
         with self.doing(what):
             try:
-                got = b"".join(backend.read_range(key, start, stop, etag))
+                got = b"".join(backend.read_range(key, start, stop, etag, size=size))
             except ContentChanged:
                 return
             self.say(f"{what} yielded {len(got)} bytes; ContentChanged is needed")

@@ -26,6 +26,7 @@ from .scripted import (
     range_ignored,
     says,
     slow_down,
+    to_get,
     wrong_content_range,
     wrong_length,
 )
@@ -63,8 +64,12 @@ def elsewhere(asked: Asked, ask: Ask) -> Said:
 
 
 def page(asked: Asked, ask: Ask) -> Said:
-    """What a login page, or an app that answers everything, says."""
-    return Said(200, {"content-type": "text/html"}, b"<html>Sign in</html>")
+    """What a login page, or an app that answers everything, says: it is longer than small.jpg."""
+    return Said(200, {"content-type": "text/html"}, b"<html>Sign in</html>" + b" " * 2000)
+
+
+long_error = says(200, "InternalError", message="Please try again. " * 100)
+"""Longer than small.jpg too."""
 
 
 def no_end(then: Literal["close", "hang"]) -> Behaviour:
@@ -146,13 +151,19 @@ SAID = [
         kinds=("s3",),
     ),
     Row("error in 200 once", error_in_200(), None, None, "200/3", once=True),
-    Row("HTML in 200", page, "503/1", "503/1", "503/2", kinds=("http",)),
+    # What is wanted of the file would be there.
+    Row("long error in 200", to_get(long_error), "302/1", "503/4", "503/3", key="small.jpg"),
+    Row("long error in 200 once", long_error, None, None, "200/3", key="small.jpg", once=True),
+    Row("HTML in 200", page, "503/1", "503/1", "503/1", kinds=("http",)),
+    Row("HTML in 200 to GET", to_get(page), "302/1", "503/2", "503/1", key="small.jpg", kinds=("http",)),
     Row("another range", wrong_content_range("bytes 1-10/200"), "302/1", "503/2", "503/1", wanted="bytes=50000-249999"),
     Row("Range ignored", range_ignored, "302/1", "206/2", "206/1", wanted="bytes=50000-249999"),
     Row("another version", changed_etag(), "302/1", "200/2", "200/3"),
     Row("another version, unheeded", changed_etag(heeds_if_match=False), "302/1", "200/2", "200/3"),
-    # What a range needs is there, though more is promised.
-    Row("a length too long", wrong_length(10), "302/1", "503/4", "200/1"),
+    # HEAD and GET agree on it, and what is taken up then is not there: to what was looked up before it is another file.
+    Row("a length too long", wrong_length(10), "302/1", "broken/3", "broken/4"),
+    # A 206 says how long the file is; what a range needs is there, though its own length is too long.
+    Row("a range, a length too long", wrong_length(10), "302/1", "503/4", "206/1", wanted="bytes=50000-249999"),
     Row("a length too short once", wrong_length(-10), None, None, "200/3", once=True),
     Row("chunks that do not end", no_end("close"), "302/1", "broken/2", "200/1", but=NO_LENGTH),
     Row("chunks that hang", no_end("hang"), "302/1", "broken/2", "200/1", hangs=True, but=NO_LENGTH),

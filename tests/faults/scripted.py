@@ -165,9 +165,9 @@ def parse(head: bytes) -> Asked:
 # -- behaviours --------------------------------------------------------------------------------------------------------
 
 
-def says(number: int, code: str, headers: dict[str, str] | None = None) -> Behaviour:
+def says(number: int, code: str, headers: dict[str, str] | None = None, *, message: str = "") -> Behaviour:
     """S3's error document with this status, which may be 200."""
-    said = Said(number, {"content-type": "application/xml", **(headers or {})}, error_xml(code))
+    said = Said(number, {"content-type": "application/xml", **(headers or {})}, error_xml(code, message))
     return lambda asked, ask: said
 
 
@@ -178,6 +178,11 @@ def slow_down(retry_after: str | None = None) -> Behaviour:
 
 def error_in_200(code: str = "InternalError") -> Behaviour:
     return says(200, code)
+
+
+def to_get(behaviour: Behaviour) -> Behaviour:
+    """HEAD is answered soundly, and GET by ``behaviour``."""
+    return lambda asked, ask: ask(asked) if asked.method == "HEAD" else behaviour(asked, ask)
 
 
 def wrong_length(more: int) -> Behaviour:

@@ -64,7 +64,9 @@ class Proxied:
         handle.close()
         return Remote(handle.meta)
 
-    def read_range(self, key: Key, start: int, stop: int, etag: str | None) -> Iterator[bytes]:
+    def read_range(
+        self, key: Key, start: int, stop: int, etag: str | None, *, size: int | None = None
+    ) -> Iterator[bytes]:
         """Yield a part of the version."""
         handle: Any = self._files.open(key)
         try:
