@@ -102,6 +102,14 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+@pytest.fixture(scope="session")
+def new_environment(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A virtual environment with mediamw and the frameworks, one for the session: ``fresh.environment.Environment``."""
+    from .fresh import environment
+
+    return environment.new_environment(tmp_path_factory.mktemp("new") / "environment")
+
+
 @pytest.fixture(params=MODES)
 def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The three ways of opening beneath a root; each test that takes this runs in all of them."""
