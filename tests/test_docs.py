@@ -1,4 +1,4 @@
-"""README and docs are true: commands parse, links lead somewhere, bounds and options are the code's."""
+"""README and docs are true: blocks run, commands parse, links lead somewhere, bounds and options are the code's."""
 
 from __future__ import annotations
 
@@ -9,13 +9,33 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from werkzeug.test import Client
 
 from mediamw.cli import build_parser
 from mediamw.settings import read_settings
+from mediamw.wsgi import MediaMiddleware
+
+from .http_table.sites import wrapped_wsgi
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^    (?:\$ )?(mediamw .*)$", re.MULTILINE)
+RUN_BY = {
+    ("README.md", "python"): "test_docs_readme.py",
+    ("README.md", "console"): "test_docs.py",
+    ("backends.md", "python"): "test_docs_backends.py",
+    ("configuration.md", "python"): "test_docs_configuration.py",
+    ("configuration.md", "sh"): "test_docs_configuration.py",
+    ("configuration.md", "toml"): "test_docs_configuration.py",
+    ("design.md", "text"): "test_docs.py",
+    ("frameworks.md", "python"): "test_docs_frameworks.py",
+    ("http_origin.md", "python"): "test_http_origin.py",
+    ("s3.md", "python"): "s3/test_s3_docs.py",
+    ("s3.md", "spec"): "s3/test_s3_docs.py",
+    ("semantics.md", "python"): "test_docs.py",
+}
+"""Page and language -> the test that runs the blocks, all of them."""
 
 
 def blocks(language: str) -> list[Any]:
@@ -25,6 +45,30 @@ def blocks(language: str) -> list[Any]:
         for match in BLOCK.finditer(page.read_text("utf-8"))
         if match[1] == language
     ]
+
+
+def test_every_block_is_run_somewhere() -> None:
+    there = {(page.name, match[1]) for page in PAGES for match in BLOCK.finditer(page.read_text("utf-8"))}
+    assert there == set(RUN_BY)
+    for (page, _), test in RUN_BY.items():
+        assert f'"{page}"' in (ROOT / "tests" / test).read_text("utf-8"), f"{test}: {page}"
+
+
+def test_semantics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media" / "a.txt").write_text("hello")
+    (code,) = [match[2] for match in BLOCK.finditer((ROOT / "docs" / "semantics.md").read_text("utf-8"))]
+    names: dict[str, Any] = {"app": wrapped_wsgi, "MediaMiddleware": MediaMiddleware}
+    exec(compile(code, "docs/semantics.md", "exec"), names)
+    assert Client(names["app"]).get("/media/a.txt").data == b"hello"
+    assert Client(names["app"]).get("/").headers["X-App"] == "yes"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_amid_the_text(page: Path) -> None:
+    for command in COMMAND.findall(BLOCK.sub("", page.read_text("utf-8"))):
+        build_parser().parse_args(shlex.split(command)[1:])
 
 
 @pytest.mark.parametrize("text", blocks("console"))
