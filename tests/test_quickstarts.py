@@ -50,7 +50,7 @@ def s3() -> Iterator[StrictS3]:
         made.put(BUCKET, f"{LOCATION}/{LOCAL}", b"production's own", content_type="image/jpeg")
         yield made
         assert made.writes == []
-        assert {call.access_key_id for call in made.calls} == {ID}
+        assert {call.access_key_id for call in made.calls} <= {ID}
 
 
 @pytest.fixture
@@ -84,8 +84,8 @@ def check(url: str, name: str, s3: StrictS3) -> None:
 
     for method in ("GET", "HEAD"):
         redirect = fetch(f"{url}/media/{PRODUCTION.replace(' ', '%20')}", method)
+        assert redirect.status == 302, redirect
         location = redirect.headers["location"]
-        assert redirect.status == 302
         assert location.startswith(f"{s3.endpoint}/{BUCKET}/{LOCATION}/homes/42/living%20room.jpg?")
         assert "X-Amz-Signature=" in location
         production = fetch(location, method)
