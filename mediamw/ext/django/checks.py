@@ -81,9 +81,7 @@ def _urls(prefix: str) -> Iterator[CheckMessage]:
         text = f"MEDIA_URL leads to {host}: pages ask that host for their media, and not this project."
         yield _warning("W002", text, f"Set MEDIA_URL = {prefix!r} where mediamw answers.")
     elif path != "/" and not path.endswith(prefix):  # it may hold the path that the project is mounted at
-        text = (
-            f"MEDIA_URL is {settings.MEDIA_URL!r}, the prefix {prefix!r}: what pages ask for is not answered."
-        )
+        text = f"MEDIA_URL is {settings.MEDIA_URL!r}, the prefix {prefix!r}: what pages ask for is not answered."
         yield _warning("W001", text, "Make them the same; without a prefix in MEDIAMW it is that of MEDIA_URL.")
     static = urlsplit(settings.STATIC_URL or "").path if not urlsplit(settings.STATIC_URL or "").netloc else ""
     if len(static) > 1 and (static.startswith(prefix) or prefix.startswith(static)) and prefix != "/":

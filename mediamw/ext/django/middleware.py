@@ -65,4 +65,7 @@ class MediaMiddleware:
             return None
         if hasattr(request, "scope"):
             return asgi.asking(service, request.scope, request, request.path_info, inline=self._is_async)
-        return wsgi.asking(service, request.META, request, inline=self._is_async)
+        environ, path = request.META, request.path_info
+        if not path.isascii():  # Django has decoded it in place; wsgi.asking decodes it as PEP 3333 has it
+            environ = {**environ, "PATH_INFO": path.encode().decode("latin-1")}
+        return wsgi.asking(service, environ, request, inline=self._is_async)
