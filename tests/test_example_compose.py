@@ -11,6 +11,9 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,6 +23,7 @@ from urllib.parse import unquote
 import pytest
 import yaml
 
+from mediamw.backends.sigv4 import Credentials, Signer
 from mediamw.cli.demo.catalogue import ASSETS, all_media
 
 from .real_s3.rclone import program
@@ -122,6 +126,15 @@ def container(root: Path, name: str, endpoint: str) -> tuple[list[str], dict[str
     return [*run, *map(here, words[1:])], {name: here(value) for name, value in service["environment"].items()}
 
 
+def write_to(endpoint: str, path: str) -> None:
+    """Try to write to the bucket, with the key that the containers have."""
+    variables = SERVICES["web1"]["environment"]
+    names = (f"MEDIAMW_BACKEND_PROD_{name}" for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"))
+    signer = Signer(Credentials(*(variables[name] for name in names)), "us-east-1")
+    url = signer.presign("PUT", endpoint, path, at=int(time.time()), life=60)
+    urllib.request.urlopen(urllib.request.Request(url, b"near", method="PUT"), timeout=20).close()
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(program() is None, reason="needs rclone: pip install -e '.[ci]'")
 def test_two_containers_and_a_bucket(tmp_path: Path) -> None:
@@ -155,5 +168,7 @@ def test_two_containers_and_a_bucket(tmp_path: Path) -> None:
         (image,) = images_of(page)
         assert image in images_of(fetch(two)[2])
         assert fetch(two + image) == (200, two + image, b"near")
+        with pytest.raises(urllib.error.HTTPError):
+            write_to(endpoint, "/homes-production-media/mine.jpg")
         assert sorted(production.rglob("*")) == filled
     assert (tmp_path / "media" / "uploads" / "mine.jpg").read_bytes() == b"near"
