@@ -168,7 +168,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.mark.parametrize(("program", "port"), [("uvicorn", ["--port", "0"]), ("gunicorn", ["--bind", "127.0.0.1:0"])])
+@pytest.mark.parametrize(
+    ("program", "port"),
+    [("uvicorn", ["--port", "0"]), pytest.param("gunicorn", ["--bind", "127.0.0.1:0"], marks=pytest.mark.slow)],
+    ids=["asgi", "wsgi"],
+)
 def test_under_other_servers(data: Path, program: str, port: list[str]) -> None:
     with gallery(program, data, *port) as browser:
         check_dump(browser)
