@@ -1,9 +1,11 @@
 """Runs a command beside a production bucket of its own: an S3 server in this process, with the demo's pictures.
 
     python examples/bucket.py flask --app examples/flask_app/app.py run
+    python examples/bucket.py python examples/django_app/manage.py demo
 
-The command gets what a developer has: the name of the bucket, a key that can only read, and where the bucket is. With
-your own bucket there is nothing of this: set the same variables to yours.
+The command gets what a developer has: the name of the bucket, a key that can only read, and where the bucket is, for
+mediamw as ``MEDIAMW_*``, and as ``PRODUCTION_*`` for settings that name their storage themselves. With your own bucket
+there is nothing of this: set the same variables to yours.
 """
 
 from __future__ import annotations
@@ -26,6 +28,11 @@ def environment(endpoint: str, secret: str, given: Mapping[str, str]) -> dict[st
         "MEDIAMW_BACKENDS": shlex.join([local, f"prod=s3://{BUCKET}?endpoint_url={endpoint}&region=us-east-1"]),
         "MEDIAMW_BACKEND_PROD_ACCESS_KEY_ID": ACCESS_KEY_ID,
         "MEDIAMW_BACKEND_PROD_SECRET_ACCESS_KEY": secret,
+        "PRODUCTION_BUCKET_NAME": BUCKET,
+        "PRODUCTION_ENDPOINT_URL": endpoint,
+        "PRODUCTION_REGION_NAME": "us-east-1",
+        "PRODUCTION_ACCESS_KEY": ACCESS_KEY_ID,
+        "PRODUCTION_SECRET_KEY": secret,
     }
 
 

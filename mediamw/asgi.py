@@ -189,7 +189,10 @@ async def _send(reply: Reply, receive: Receive, send: Send) -> None:
 
 
 class Pieces:
-    """The body of a large reply, read on threads. Whoever takes it closes it, at any moment and from any thread."""
+    """The body of a large reply, read on threads. Whoever takes it closes it, at any moment and from any thread.
+
+    Read to its end, or broken off, it closes itself: not everybody who takes it gets as far as that (Django's handler).
+    """
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
@@ -200,11 +203,15 @@ class Pieces:
         return self
 
     async def __anext__(self) -> bytes:
-        self._reading = self._reply.pool.submit(next, self._pieces, b"")
-        piece = await _result(self._reading, None)
-        if not piece:
-            raise StopAsyncIteration
-        return piece
+        try:
+            self._reading = self._reply.pool.submit(next, self._pieces, b"")
+            if piece := await _result(self._reading, None):
+                return piece
+        except BaseException:
+            self.close()
+            raise
+        self.close()
+        raise StopAsyncIteration
 
     def close(self) -> None:
         """Close the file; what a thread reads at this moment must not find it closed, or another in its place."""

@@ -18,7 +18,10 @@ from mediamw.wsgi import MediaMiddleware
 from .http_table.sites import wrapped_wsgi
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*/*.md")]),
+]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^    (?:\$ )?(mediamw .*)$", re.MULTILINE)
 RUN_BY = {
@@ -40,9 +43,9 @@ RUN_BY = {
 
 def blocks(language: str) -> list[Any]:
     return [
-        pytest.param(match[2], id=f"{page.name}:{page.read_text('utf-8')[: match.start()].count(chr(10)) + 1}")
-        for page in PAGES
-        for match in BLOCK.finditer(page.read_text("utf-8"))
+        pytest.param(match[2], id=f"{page.relative_to(ROOT)}:{text[: match.start()].count(chr(10)) + 1}")
+        for page, text in ((page, page.read_text("utf-8")) for page in PAGES)
+        for match in BLOCK.finditer(text)
         if match[1] == language
     ]
 
@@ -90,7 +93,7 @@ def test_the_two_commands_of_a_fresh_machine() -> None:
     assert [line.strip() for line in readme if line.startswith("    ")] == [setup, ".venv/bin/python -m pytest -q"]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_and_files(page: Path) -> None:
     text = page.read_text("utf-8")
     links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if "://" not in link]

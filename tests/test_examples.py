@@ -18,15 +18,18 @@ ROOT = Path(__file__).parents[1]
 START_SECONDS = 60
 
 
+def environment(**more: str) -> dict[str, str]:
+    """Return the variables of this process without those that the examples read, and ``more``."""
+    theirs = ("MEDIAMW_", "AWS_", "STORAGE", "PRODUCTION_", "GALLERY_", "DJANGO_", "DATABASE_URL", "FLASK_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
+    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **more}
+
+
 @contextmanager
-def started(command: list[str], folder: Path, says: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Run ``command`` in ``folder``; yield the URL that it prints behind ``says``."""
-    environ = {
-        name: value for name, value in os.environ.items() if not name.startswith(("MEDIAMW_", "AWS_", "STORAGE"))
-    }
-    environ |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+def started(command: list[str], folder: Path, says: str, **more: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run ``command`` in ``folder``; yield the URL that it prints behind ``says``. ``more``: variables."""
     process = subprocess.Popen(
-        command, cwd=folder, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=folder, env=environment(**more), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     assert process.stdout is not None
     heard: list[str] = []
@@ -45,10 +48,12 @@ def started(command: list[str], folder: Path, says: str) -> Iterator[tuple[str, 
     assert "Traceback" not in rest
 
 
-def fetch(url: str, data: bytes | None = None, content_type: str = "") -> tuple[int, str, bytes]:
-    """Return status, URL after redirects, and body."""
+def fetch(
+    url: str, data: bytes | None = None, content_type: str = "", opener: urllib.request.OpenerDirector | None = None
+) -> tuple[int, str, bytes]:
+    """Return status, URL after redirects, and body. ``opener`` may have cookies."""
     request = urllib.request.Request(url, data, {"Content-Type": content_type} if data else {})
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with (opener or urllib.request.build_opener()).open(request, timeout=20) as answer:
         return answer.status, answer.url, answer.read()
 
 
@@ -68,16 +73,17 @@ def form(**fields: tuple[str, bytes]) -> tuple[bytes, str]:
     return b"".join(parts) + b"--x--\r\n", "multipart/form-data; boundary=x"
 
 
-def command_of(readme: Path) -> list[str]:
-    """Return the one command of a README, with this Python."""
-    (line,) = re.findall(r"^    python (examples/bucket\.py .+)$", readme.read_text("utf-8"), re.MULTILINE)
-    script, program, *words = line.split()
+def command_of(readme: Path, program: str) -> list[str]:
+    """Return the command of a README that runs ``program`` beside the bucket, with this Python."""
+    (line,) = re.findall(rf"^    python (examples/bucket\.py {program} .+)$", readme.read_text("utf-8"), re.MULTILINE)
+    script, _, *words = line.split()
     words = [str(ROOT / word) if word.startswith("examples/") else word for word in words]
-    return [sys.executable, str(ROOT / script), sys.executable, "-m", program, *words]
+    module = [] if program == "python" else ["-m", program]
+    return [sys.executable, str(ROOT / script), sys.executable, *module, *words]
 
 
 def test_the_gallery_in_flask(tmp_path: Path) -> None:
-    command = [*command_of(ROOT / "examples" / "flask_app" / "README.md"), "--port", "0"]
+    command = [*command_of(ROOT / "examples" / "flask_app" / "README.md", "flask"), "--port", "0"]
     with started(command, tmp_path, "Running on") as (url, process):
         status, _, page = fetch(url)
         images = images_of(page)

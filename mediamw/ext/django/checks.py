@@ -7,7 +7,7 @@ The ids stay what they are, since projects silence them. Those of errors in the 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +24,7 @@ from ...backends.s3 import S3Backend
 from ...core.errors import ConfigErrors, Fault
 from ...settings.reading import DEFAULT
 from . import conf
-from .storages import bucket_of
+from .storages import writes_to
 
 MIDDLEWARE: Final = "mediamw.ext.django.MediaMiddleware"
 IDS: Final = {
@@ -42,7 +42,7 @@ IDS: Final = {
 }
 _AUTHENTICATES: Final = "django.contrib.auth.middleware.AuthenticationMiddleware"
 _CHANGING: Final = {
-    "django.middleware.gzip.GZipMiddleware": "compresses parts of files",
+    "django.middleware.gzip.GZipMiddleware": "compresses parts of files as if they were whole",
     "django.middleware.http.ConditionalGetMiddleware": "decides conditions anew",
     "django.middleware.common.CommonMiddleware": "adds lengths, and redirects what is missing to names with a slash",
 }
@@ -57,10 +57,9 @@ def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]
     except ConfigErrors as error:
         return [_of_fault(fault) for fault in error.faults]
     of_settings = [_of_fault(fault) for fault in found.faults]
-    prefix = found.settings.value("prefix")
-    rest = [*_urls(prefix), *_debug(found), *_order(found)]
+    rest = [*_urls(found.settings.value("prefix")), *_debug(found), *_order(found)]
     if not of_settings:
-        rest += _backends(found)
+        rest += [*_upper(found), *_written(found)]
     return [*of_settings, *rest]
 
 
@@ -75,20 +74,26 @@ def _warning(number: str, text: str, hint: str) -> CheckMessage:
 
 
 def _urls(prefix: str) -> Iterator[CheckMessage]:
-    path = conf.media_path()
-    host = urlsplit(settings.MEDIA_URL or "").netloc
+    if prefix == "/":  # an error already
+        return
+    path, host = conf.path_of("MEDIA_URL"), _host_of(settings.MEDIA_URL)
     if host:
         text = f"MEDIA_URL leads to {host}: pages ask that host for their media, and not this project."
         yield _warning("W002", text, f"Set MEDIA_URL = {prefix!r} where mediamw answers.")
-    elif path != "/" and not path.endswith(prefix):  # it may hold the path that the project is mounted at
-        text = (
-            f"MEDIA_URL is {settings.MEDIA_URL!r}, the prefix {prefix!r}: what pages ask for is not answered."
-        )
+    elif not path.endswith(prefix):  # before it may stand the path that a server mounts the project at
+        text = f"MEDIA_URL leads to {path!r}, the prefix is {prefix!r}: what pages ask for is not answered."
         yield _warning("W001", text, "Make them the same; without a prefix in MEDIAMW it is that of MEDIA_URL.")
-    static = urlsplit(settings.STATIC_URL or "").path if not urlsplit(settings.STATIC_URL or "").netloc else ""
-    if len(static) > 1 and (static.startswith(prefix) or prefix.startswith(static)) and prefix != "/":
+    static = "/" if _host_of(settings.STATIC_URL) else conf.path_of("STATIC_URL")
+    if static != "/" and (static.startswith(prefix) or prefix.startswith(static)):
         text = f"STATIC_URL {static!r} and the prefix {prefix!r} lie one in the other: one hides the other's files."
         yield Error(text, hint="Give each a path of its own, such as /static/ and /media/.", id="mediamw.E101")
+
+
+def _host_of(url: str | None) -> str:
+    try:
+        return urlsplit(url or "").netloc
+    except ValueError:
+        return ""
 
 
 def _debug(found: conf.Configuration) -> Iterator[CheckMessage]:
@@ -100,39 +105,54 @@ def _debug(found: conf.Configuration) -> Iterator[CheckMessage]:
 
 def _order(found: conf.Configuration) -> Iterator[CheckMessage]:
     names = list(settings.MIDDLEWARE)
-    ours = next((at for at, name in enumerate(names) if _is_ours(name)), None)
+    asks = found.settings.value("authorize") is not None
+    ours = _first(names, MIDDLEWARE)
     if ours is None:
         if not _is_wrapped():
             text = "MediaMiddleware is not in MIDDLEWARE, and neither wsgi.py nor asgi.py speaks of mediamw."
             yield _warning("W008", text, f"Put {MIDDLEWARE!r} first in MIDDLEWARE, or wrap the application.")
+        elif asks and _first(names, _AUTHENTICATES) is not None:
+            text = "authorize is asked in front of Django, by wrap: request.user is not there."
+            hint = f"Put {MIDDLEWARE!r} behind AuthenticationMiddleware; if authorize needs no user, silence this."
+            yield _warning("W005", text, hint)
         return
-    for name in names[:ours]:
-        if name in _CHANGING:
-            text = f"{name} stands before MediaMiddleware, so it changes its answers: it {_CHANGING[name]}."
+    for changing, does in _CHANGING.items():
+        if _first(names[:ours], changing) is not None:
+            text = f"{changing} stands before MediaMiddleware, so it changes its answers: it {does}."
             yield _warning("W010", text, "Put MediaMiddleware before it.")
-    if found.settings.value("authorize") is not None and _AUTHENTICATES in names[ours:]:
-        text = "authorize is asked before AuthenticationMiddleware has run: request.user is not there, all are refused."
-        hint = "Put MediaMiddleware right behind it; if authorize asks for no user, silence this check."
+    if asks and _first(names[ours:], _AUTHENTICATES) is not None:
+        text = "authorize is asked before AuthenticationMiddleware has run: request.user is not there."
+        hint = (
+            "Put MediaMiddleware right behind it, and SessionMiddleware and it before what changes answers; if "
+            "authorize needs no user, silence this."
+        )
         yield _warning("W005", text, hint)
 
 
-def _is_ours(name: str) -> bool:
-    if name == MIDDLEWARE:
-        return True
-    try:
-        from .middleware import MediaMiddleware
+def _first(names: Sequence[str], wanted: str) -> int | None:
+    """Return where a middleware, or a subclass of it, first stands."""
+    return next((at for at, name in enumerate(names) if name == wanted or _is_kind(name, wanted)), None)
 
-        made = import_string(name)
-    except ImportError:  # Django tells of it
+
+def _is_kind(name: str, wanted: str) -> bool:
+    if name.startswith("django."):
         return False
-    return isinstance(made, type) and issubclass(made, MediaMiddleware)
+    made: Any
+    kind: Any
+    try:
+        made, kind = import_string(name), import_string(wanted)
+    except Exception:  # noqa: BLE001 - the module's own, whatever it is: Django tells of it when it loads them
+        return False
+    return isinstance(made, type) and issubclass(made, kind)
 
 
 def _is_wrapped() -> bool:
     """Say whether wsgi.py or asgi.py speaks of mediamw. They are read, not imported: that would start the project."""
-    wsgi = (settings.WSGI_APPLICATION or "").rpartition(".")[0]
-    asgi = (getattr(settings, "ASGI_APPLICATION", None) or "").rpartition(".")[0]
-    for module in {wsgi, asgi, wsgi.removesuffix("wsgi") + "asgi"} - {"", "asgi"}:
+    named = [settings.WSGI_APPLICATION, getattr(settings, "ASGI_APPLICATION", None)]
+    modules = {(name or "").rpartition(".")[0] for name in named}
+    package = (settings.ROOT_URLCONF if isinstance(settings.ROOT_URLCONF, str) else "").rpartition(".")[0]
+    modules |= {f"{package}.{entrance}" for entrance in ("wsgi", "asgi") if package}
+    for module in modules - {""}:
         try:
             spec = find_spec(module)
             if spec is not None and spec.origin and "mediamw" in Path(spec.origin).read_text("utf-8"):
@@ -142,19 +162,27 @@ def _is_wrapped() -> bool:
     return False
 
 
-def _backends(found: conf.Configuration) -> Iterator[CheckMessage]:
-    backends = found.stack.backends
-    upper = backends[0]
+def _upper(found: conf.Configuration) -> Iterator[CheckMessage]:
+    upper = found.stack.backends[0]
+    way_out = "Put MEDIA_ROOT first in MEDIAMW['backends']."
     if not isinstance(upper, Puts):
         text = f"The first backend, {upper.name!r}, cannot be written to: what is uploaded is shown by nobody."
-        yield _warning("W003", text, "Put MEDIA_ROOT first in MEDIAMW['backends'].")
+        yield _warning("W003", text, way_out)
     elif isinstance(upper, LocalBackend) and settings.MEDIA_ROOT and not _same(upper.root, settings.MEDIA_ROOT):
         text = f"The first backend is {upper.root}, uploads go to MEDIA_ROOT, {settings.MEDIA_ROOT}: nobody shows them."
-        yield _warning("W004", text, "Put MEDIA_ROOT first in MEDIAMW['backends'].")
-    bucket = bucket_of("default") if "default" in settings.STORAGES else None
-    for backend in backends:
-        if bucket and isinstance(backend, S3Backend) and backend.bucket == bucket:
-            text = f"STORAGES['default'] writes to {bucket}, the bucket of backend {backend.name!r}: uploads change it."
+        yield _warning("W004", text, way_out)
+
+
+def _written(found: conf.Configuration) -> Iterator[CheckMessage]:
+    written = writes_to("default") if "default" in settings.STORAGES else None
+    if written is None:
+        return
+    for backend in found.stack.backends:
+        if isinstance(backend, S3Backend) and _place(backend) == _place(written):
+            text = (
+                f"STORAGES['default'] writes to {backend.bucket}, which backend {backend.name!r} reads: uploads and "
+                "deletes change it."
+            )
             hint = (
                 "Where mediamw answers, give STORAGES['default'] FileSystemStorage, and call the bucket's entry "
                 "'production'."
@@ -162,5 +190,10 @@ def _backends(found: conf.Configuration) -> Iterator[CheckMessage]:
             yield _warning("W006", text, hint)
 
 
+def _place(bucket: S3Backend) -> tuple[str, str]:
+    return bucket.bucket, (bucket.endpoint_url or "").rstrip("/").lower()
+
+
 def _same(one: str, other: Any) -> bool:
-    return os.path.realpath(one) == os.path.realpath(os.path.expanduser(str(other)))
+    theirs: str = os.path.realpath(other)
+    return os.path.realpath(one) == theirs

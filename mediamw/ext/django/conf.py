@@ -9,26 +9,33 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.signals import setting_changed
-from django.urls import get_script_prefix
 
-from ...config import Options, is_async
-from ...core.errors import ConfigErrors, Fault
+from ...config import Options
+from ...core.errors import ConfigError, ConfigErrors, Fault
 from ...service import MediaService, make_service
 from ...settings import Settings, read_settings
 from ...settings.faults import NO_BACKENDS, OPTION
 from ...settings.reading import DEFAULT
 from ...settings.template import template_items
 from ...stack.stack import MediaStack
-from .storages import AWS_SETTINGS, default_backends, of_storage
+from .authorizing import adapted
+from .storages import AWS_SETTINGS, of_storage, production
 
 _SETTING: Final = "settings.MEDIAMW"
 _READ: Final = ("MEDIAMW", "MEDIA_URL", "MEDIA_ROOT", "STORAGES", "FORCE_SCRIPT_NAME", *AWS_SETTINGS)
+
+
+class Entrance(NamedTuple):
+    """Who asks: a middleware that can await or not, of MIDDLEWARE or wrapped around the application."""
+
+    can_await: bool
+    wrapped: bool = False
 
 
 class Configuration:
@@ -41,14 +48,14 @@ class Configuration:
         self.settings = self._read(given, environ)
         asked = {option: self.settings.source(option) != DEFAULT for option in ("prefix", "backends")}
         if not asked["prefix"]:
-            given["prefix"] = self._origin("prefix", "settings.MEDIA_URL", media_path())
+            given["prefix"] = self._origin("prefix", "settings.MEDIA_URL", path_of("MEDIA_URL"))
         if not asked["backends"]:
             self._choose_backends(given, environ)
         if not all(asked.values()):
             self.settings = self._read(given, environ)
         self._is_theirs = isinstance(given.get("backends"), MediaStack)
         self._stack: MediaStack | None = None
-        self.services: dict[bool, MediaService] = {}
+        self.services: dict[Entrance, MediaService] = {}
 
     @property
     def enabled(self) -> bool:
@@ -73,25 +80,20 @@ class Configuration:
             self._stack = self.settings.stack()
         return self._stack
 
-    def options(self) -> Options:
-        """Return the options of a middleware. Raises ``ConfigErrors``."""
-        self._check()
-        return self.settings.options()
-
-    def service(self, *, can_await: bool) -> MediaService | None:
+    def service(self, entrance: Entrance) -> MediaService | None:
         """Return what a middleware asks, None if it is switched off. Raises ``ConfigErrors``."""
-        if can_await not in self.services:
+        if entrance not in self.services:
             if not self.enabled:
                 return None
-            options = self.options()
+            self._check()
+            options: Options = self.settings.options()
             authorize = options.get("authorize")
-            if can_await and authorize is not None and not is_async(authorize):
-                # Where Django runs what asks its database, so that it closes the connection.
-                options["authorize"] = sync_to_async(authorize, thread_sensitive=True)
-            made = make_service(self, self.stack, options, can_await=can_await)
+            if authorize is not None:
+                options["authorize"] = adapted(authorize, **entrance._asdict())
+            made = make_service(self, self.stack, options, can_await=entrance.can_await)
             assert made is not None
-            self.services[can_await] = made
-        return self.services[can_await]
+            self.services[entrance] = made
+        return self.services[entrance]
 
     def close(self) -> None:
         """Close what was made here; a stack that the project made is the project's."""
@@ -113,22 +115,35 @@ class Configuration:
         return value
 
     def _choose_backends(self, given: dict[str, Any], environ: dict[str, str]) -> None:
-        faults: list[Fault] = []
-        template_items(environ, faults)
-        if any(fault.id == NO_BACKENDS for fault in faults):
-            given["backends"] = self._origin("backends", "settings.MEDIA_ROOT", default_backends())
-        elif settings.MEDIA_ROOT:  # the template's bucket; uploads go where the project puts them
-            environ.setdefault("MEDIAMW_LOCAL_DIR", str(settings.MEDIA_ROOT))
+        # MEDIA_ROOT, then the bucket of STORAGES, of which more is said there than in the template's variables.
+        root = settings.MEDIA_ROOT
+        bucket = production()
+        template: list[Fault] = []
+        template_items(environ, template)
+        if bucket is None and all(fault.id != NO_BACKENDS for fault in template):
+            if root:  # uploads go where the project puts them
+                environ.setdefault("MEDIAMW_LOCAL_DIR", str(root))
+            return
+        local = [{"spec": Path(root), "name": "local"}] if root else []
+        source = "settings.MEDIA_ROOT" if bucket is None else "settings.MEDIA_ROOT and settings.STORAGES"
+        given["backends"] = self._origin("backends", source, [*local, *([bucket] if bucket is not None else [])])
 
 
-def media_path() -> str:
-    """Return the path of MEDIA_URL, which may be a whole URL, below where the project is mounted."""
-    path = urlsplit(settings.MEDIA_URL or "/").path or "/"
-    for script in (settings.FORCE_SCRIPT_NAME or "", get_script_prefix()):
-        mount = script.rstrip("/")
-        if mount and path.startswith(f"{mount}/"):
-            return path[len(mount) :]
-    return path
+def path_of(setting: str) -> str:
+    """Return the path of MEDIA_URL or STATIC_URL below where the project is mounted; "/" if there is none.
+
+    A relative one is below that mount already: Django puts the script name before it when it is first read, and keeps
+    that for good, so it is not read in Django's way here, where no request has said what the script name is.
+    """
+    url: str = getattr(settings._wrapped, setting, None) or ""
+    try:
+        path = urlsplit(url).path
+    except ValueError:  # no URL: who checks the prefix says so
+        return url
+    if not path.startswith("/"):
+        return f"/{path}"
+    mount = (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
+    return path[len(mount) :] if mount and path.startswith(f"{mount}/") else path
 
 
 def _mapping() -> tuple[dict[str, Any], list[Fault]]:
@@ -157,20 +172,23 @@ def configuration() -> Configuration:
     return found
 
 
-def service(*, can_await: bool) -> MediaService | None:
+def service(entrance: Entrance) -> MediaService | None:
     """Return what a middleware asks, None if mediamw is switched off. Raises ``ConfigErrors``."""
     found = configuration()
-    made = found.services.get(can_await)
+    made = found.services.get(entrance)
     if made is None:
         with _lock:
-            made = found.service(can_await=can_await)
+            made = found.service(entrance)
     return made
 
 
 def media_stack() -> MediaStack:
-    """Return the stack of this process, for the project's own code. Raises ``ConfigErrors``."""
+    """Return the stack of this process, for the project's own code. Raises ``ConfigErrors``, and if it is off."""
     with _lock:
-        return configuration().stack
+        found = configuration()
+        if not found.enabled:
+            raise ConfigError("media_stack: there is no stack, since mediamw is switched off: enabled is false")
+        return found.stack
 
 
 def _dropped(*, setting: str, **_: Any) -> None:

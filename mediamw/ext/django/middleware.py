@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.apps import apps
 from django.core.exceptions import MiddlewareNotUsed
+from django.core.signals import request_started
 
 from ... import asgi, wsgi
 from ...reply import Reply
-from ...service import MediaService
 from ...stack.steps import run
 from . import conf
 from .responses import response_of
 
 log = logging.getLogger("mediamw")
+
+_AS_SENT: Final = "mediamw.path_as_sent"
 
 
 class MediaMiddleware:
@@ -36,7 +38,8 @@ class MediaMiddleware:
     def __init__(self, get_response: Callable[[Any], Any]) -> None:
         self.get_response = get_response
         self._is_async = iscoroutinefunction(get_response)
-        if conf.service(can_await=self._is_async) is None:
+        self._entrance = conf.Entrance(can_await=self._is_async)
+        if conf.service(self._entrance) is None:
             raise MiddlewareNotUsed("mediamw is switched off")
         if not apps.is_installed("mediamw.ext.django"):
             log.warning("mediamw.W009: mediamw.ext.django is not in INSTALLED_APPS, so nothing checks the settings")
@@ -60,9 +63,23 @@ class MediaMiddleware:
 
     def _steps(self, request: Any) -> Any:
         # Asked each time: override_settings may have replaced it since this middleware was made.
-        service: MediaService | None = conf.service(can_await=self._is_async)
-        if service is None:
+        service = conf.service(self._entrance)
+        if service is None or not service.takes(request.method, request.path_info):
             return None
         if hasattr(request, "scope"):
             return asgi.asking(service, request.scope, request, request.path_info, inline=self._is_async)
-        return wsgi.asking(service, request.META, request, inline=self._is_async)
+        path = request.META.get(_AS_SENT) or request.path_info.encode("utf-8", "surrogatepass").decode("latin-1")
+        return wsgi.asking(service, {**request.META, "PATH_INFO": path}, request, inline=self._is_async)
+
+
+def _keep_path(*, environ: Any = None, **_: Any) -> None:
+    """Keep a path that is not UTF-8: Django decodes the environ's in place, and then no one can tell what was sent."""
+    path = "" if environ is None else environ.get("PATH_INFO", "")
+    if not path.isascii():
+        try:
+            path.encode("latin-1").decode()
+        except UnicodeError:
+            environ[_AS_SENT] = path
+
+
+request_started.connect(_keep_path, dispatch_uid="mediamw.ext.django")

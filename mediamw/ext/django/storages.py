@@ -16,11 +16,12 @@ from django.utils.module_loading import import_string
 
 from ...backends.base import Backend
 from ...backends.local import LocalBackend
+from ...backends.s3 import S3Backend
 from ...core.errors import ConfigError, unknown_option
 from ...settings.django_storages import LEFT_ASIDE, READ, s3_of_django_storages
 from ...specs import GIVEN
 
-PRODUCTION: Final = ("default", "production")
+PRODUCTION: Final = ("production", "default")
 """The aliases that are looked at where nobody names backends; any other may hold what is no medium: backups."""
 AWS_SETTINGS: Final = tuple(name for names in {**READ, **LEFT_ASIDE}.values() for name in names)
 _S3: Final = ("storages.backends.s3.S3Storage", "storages.backends.s3boto3.S3Boto3Storage")
@@ -62,24 +63,28 @@ def of_storage(where: str, name: str, **beside: Any) -> Backend:
     )
 
 
-def default_backends() -> list[Any]:
-    """Return MEDIA_ROOT, and the production bucket if STORAGES names one."""
-    found: list[Any] = [{"spec": str(settings.MEDIA_ROOT), "name": "local"}] if settings.MEDIA_ROOT else []
+def production() -> str | None:
+    """Return the spec of the production bucket that STORAGES names, None if it names none."""
     for alias in PRODUCTION:
-        if alias in settings.STORAGES and bucket_of(alias) is not None:
-            return [*found, f"{'s3' if alias == 'default' else alias}=django:{alias}"]
-    return found
+        if alias in settings.STORAGES and _is_production(alias):
+            return f"{'s3' if alias == 'default' else alias}=django:{alias}"
+    return None
 
 
-def bucket_of(alias: str) -> str | None:
+def _is_production(alias: str) -> bool:
+    try:
+        return _storage(alias, alias).kind == "s3"
+    except ConfigError:  # a production that cannot be loaded is told, and not left out; 'default' is Django's to tell
+        return alias != "default"
+
+
+def writes_to(alias: str) -> S3Backend | None:
     """Return the bucket that an entry of STORAGES writes to, None if it is no S3 of django-storages."""
     try:
-        storage = _storage(alias, alias)
+        made = of_storage(alias, alias)
     except ConfigError:
         return None
-    if storage.kind != "s3":
-        return None
-    return str(storage.options.get("bucket_name") or _aws_settings().get("AWS_STORAGE_BUCKET_NAME") or "")
+    return made if isinstance(made, S3Backend) else None
 
 
 def _storage(alias: str, name: str) -> _Storage:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from io import BytesIO
 from typing import Any
 
-from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIRequest
-from django.core.handlers.wsgi import WSGIRequest
+from django.conf import settings
 
 from ... import asgi, wsgi
-from ...config import Options, is_async
+from ...config import is_async
+from ...service import MediaService
 from . import conf
+
+_ASGI, _WSGI = (conf.Entrance(can_await, wrapped=True) for can_await in (True, False))
 
 
 def wrap(application: Any) -> Any:
@@ -21,31 +20,31 @@ def wrap(application: Any) -> Any:
     ``authorize`` is given an ``HttpRequest`` that no middleware has seen: it has cookies, and no user and no session.
     Switched off it returns ``application``. Raises ``ConfigErrors``.
     """
-    configuration = conf.configuration()
-    if not configuration.enabled:
+    can_await = is_async(application)
+    if conf.service(_ASGI if can_await else _WSGI) is None:
         return application
-    options = configuration.options()
-    if is_async(application):
-        return asgi.MediaMiddleware(application, configuration.stack, **_with_request(options, _asgi_request))
-    return wsgi.MediaMiddleware(application, configuration.stack, **_with_request(options, WSGIRequest))
+    return _ASGIWrap(application) if can_await else _WSGIWrap(application)
 
 
-def _asgi_request(scope: Any) -> Any:
-    return ASGIRequest(scope, BytesIO())
+class _WSGIWrap(wsgi.MediaMiddleware):
+    def __init__(self, application: Any) -> None:
+        self.app = application
+
+    @property
+    def service(self) -> MediaService | None:  # type: ignore[override]  # asked each time: see override_settings
+        return conf.service(_WSGI)
 
 
-def _with_request(options: Options, made: Callable[[Any], Any]) -> Options:
-    authorize = options.get("authorize")
-    if authorize is None:
-        return options
-    if is_async(authorize):
+class _ASGIWrap(asgi.MediaMiddleware):
+    def __init__(self, application: Any) -> None:
+        self.app = application
 
-        async def asked(client: Any, key: str) -> Any:
-            verdict: Any = authorize(made(client), key)
-            return await verdict
+    @property
+    def service(self) -> MediaService | None:  # type: ignore[override]  # asked each time: see override_settings
+        return conf.service(_ASGI)
 
-        return {**options, "authorize": asked}
-    if made is _asgi_request:
-        # Where Django runs what asks its database.
-        return {**options, "authorize": sync_to_async(lambda client, key: authorize(made(client), key))}
-    return {**options, "authorize": lambda client, key: authorize(made(client), key)}
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        mount = settings.FORCE_SCRIPT_NAME  # which Django prefers to the server's, too
+        if mount and scope["type"] == "http":
+            scope = {**scope, "root_path": mount.rstrip("/")}
+        await super().__call__(scope, receive, send)
