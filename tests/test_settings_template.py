@@ -178,8 +178,27 @@ def test_the_local_directory(text: str, root: str, monkeypatch: pytest.MonkeyPat
                 (
                     "E007",
                     "backends.s3",
-                    "environment variable STORAGE_BUCKET_NAME",
+                    "environment variable AWS_S3_CUSTOM_DOMAIN",
                     "custom_domain: give cdn.example.com",
+                )
+            ],
+        ),
+        (
+            {**AWS, "AWS_DEFAULT_REGION": "eu-west1"},
+            [("E007", "backends.s3", "environment variable AWS_DEFAULT_REGION", "write it as eu-west-1 is written")],
+        ),
+        (
+            {**AWS, "MEDIAMW_LOCAL_DIR": f"./media s3://AK:{SECRET}@acme"},
+            [("E013", "MEDIAMW_LOCAL_DIR", "environment variable MEDIAMW_LOCAL_DIR", "stand in MEDIAMW_BACKENDS")],
+        ),
+        (
+            {**SPACES, "MEDIAMW_BACKEND_DO_ACCESS_KEY_ID": ID},
+            [
+                (
+                    "E007",
+                    "backends.do",
+                    "environment variable STORAGE_BUCKET_NAME, environment variable MEDIAMW_BACKEND_DO_ACCESS_KEY_ID",
+                    "belong together: one is missing",
                 )
             ],
         ),
