@@ -175,6 +175,11 @@ MISTAKES = [
         "did you mean MEDIAMW_BACKEND_S3_SECRET_ACCESS_KEY?",
     ),
     Mistake(
+        "a secret that says of no backend that it is one",
+        {**BACKENDS, "MEDIAMW_S3_ACCESS_KEY_ID": SECRET},
+        *("E001", "MEDIAMW_S3_ACCESS_KEY_ID", of("MEDIAMW_S3_ACCESS_KEY_ID"), "MEDIAMW_BACKEND_<NAME>_..."),
+    ),
+    Mistake(
         "a misspelt option of the file",
         BACKENDS,
         "E001",

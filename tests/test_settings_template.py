@@ -61,6 +61,19 @@ def read(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Settings:
             {**SPACES, **PUBLIC, "AWS_S3_CUSTOM_DOMAIN": "acme.ams3.cdn.digitaloceanspaces.com"},
             "https://acme.ams3.cdn.digitaloceanspaces.com/homes/1%202.jpg",
         ),
+        (
+            {**SPACES, **PUBLIC, "AWS_S3_CUSTOM_DOMAIN": "https://media.example.com/files/", "DO_REGION": "nyc3"},
+            "https://media.example.com/files/homes/1%202.jpg",
+        ),
+        # Both names of the bucket, if they agree, and the second in mode do.
+        (
+            {**AWS, "AWS_STORAGE_BUCKET_NAME": "acme"},
+            f"https://acme.s3.eu-west-1.amazonaws.com/homes/1%202.jpg{SIGNED}",
+        ),
+        (
+            {"STORAGES_MODE": "do", "AWS_STORAGE_BUCKET_NAME": "acme", **KEYS},
+            f"https://ams3.digitaloceanspaces.com/acme/homes/1%202.jpg{SIGNED}",
+        ),
         # What is higher than the template.
         (
             {

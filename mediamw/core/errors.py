@@ -159,12 +159,13 @@ def unknown_option(name: str, known: Sequence[str], kind: str = "option", start:
     """Say that there is no option ``name``, and what may have been meant, else what there is.
 
     ``start`` is what all names begin with: it makes none more alike. Capitals make none different. A name that does
-    not look like one is not repeated: it may be a secret that a slip has brought there.
+    not look like one is not repeated, unless it has the start: it may be a secret that a slip has brought there.
     """
     ends = {other.removeprefix(start).casefold(): other for other in known}
     close = difflib.get_close_matches(name.removeprefix(start).casefold(), ends, 1, 0.5)
     meant = f"did you mean {ends[close[0]]}?" if close else f"there are {', '.join(known)}"
-    return f"unknown {kind}{f' {name!r}' if close or looks_like_a_name(name) else ''}; {meant}"
+    said = f" {name!r}" if close or start or looks_like_a_name(name) else ""
+    return f"unknown {kind}{said}; {meant}"
 
 
 def looks_like_a_name(text: str) -> bool:

@@ -58,7 +58,12 @@ def from_environment(environ: Mapping[str, str], faults: list[Fault]) -> Source:
     for name, text in environ.items():
         if not name.startswith("MEDIAMW_") or name.startswith(OF_BACKENDS):
             continue
-        if name not in known:
+        if name not in known and any(name.endswith(f"_{option.upper()}") for option in _SECRET_NAMES):
+            reason = (
+                f"unknown variable {name!r}; secrets stand in variables of their backend, {variable('<NAME>', '...')}"
+            )
+            faults.append(Fault(UNKNOWN, name, of_variable(name), reason))
+        elif name not in known:
             faults.append(Fault(UNKNOWN, name, of_variable(name), unknown_option(name, known, "variable", "MEDIAMW_")))
         elif name in options and (text.strip() or name == "MEDIAMW_BACKENDS"):
             found[options[name]] = Value(text, of_variable(name), is_text=True)
