@@ -14,7 +14,7 @@ from mediamw import LocalBackend, MediaStack, MemoryBackend, S3Backend, asgi, ws
 from mediamw.backends.http_origin import HTTPOriginBackend
 from mediamw.backends.sigv4 import Credentials
 from mediamw.config import Options
-from mediamw.core.errors import ConfigErrors
+from mediamw.core.errors import ConfigErrors, Fault
 from mediamw.core.plan import Policy
 from mediamw.service import MediaService
 from mediamw.settings import read_settings
@@ -280,6 +280,17 @@ def test_kinds_of_a_framework() -> None:
     assert settings.faults == ()
     assert [backend.name for backend in settings.stack().backends] == ["local", "django", "prod"]
     assert seen == [("default", "django", {}), ("prod", "prod", {"check": False})]
+
+
+def test_faults_of_a_kind_of_a_framework() -> None:
+    """They keep their ids, settings and sources."""
+    faults = [Fault("mediamw.E015", option, f"OPTIONS[{option!r}]", "give another") for option in ("a", "b")]
+
+    def make(rest: str, name: str, **options: Any) -> MemoryBackend:
+        raise ConfigErrors(faults)
+
+    settings = read_settings({"backends": ["./a", "django:default"]}, environ={}, schemes={"django": make})
+    assert list(settings.faults) == faults
 
 
 def test_secrets_by_variables() -> None:

@@ -15,7 +15,7 @@ from os import PathLike
 from typing import Any, Final, NamedTuple
 
 from ..backends.base import Backend, Closes
-from ..core.errors import ConfigError, Fault, unknown_option
+from ..core.errors import ConfigError, ConfigErrors, Fault, unknown_option
 from ..specs import SECRETS, MisplacedSecret, Scheme, Spec, build_backend, kind_of, named, options_in, split_name
 from .faults import BACKEND, MISPLACED, NO_BACKENDS, NOBODYS, SPLIT, STACK, UNKNOWN, UNREADABLE
 from .options import read_words
@@ -162,6 +162,8 @@ def build_all(
             options = {option: (value, item.source) for option, value in options_in(spec).items()}
             options |= {option: (value, item.sources.get(option, item.source)) for option, value in item.given.items()}
             made.append(Made(backend, item.source, variables, options))
+        except ConfigErrors as error:  # django-storages' settings, each of which knows where it stands
+            faults += error.faults
         except ConfigError as error:
             for part in error.parts or (error,):
                 id_, reason = BACKEND, part.reason
