@@ -123,6 +123,7 @@ class S3Backend:
         self._preparing = PerProcess(threading.Lock)
         self._signer: Signer | None = None
         self._http: OriginHTTP | None = None
+        self.whereabouts: Final = (endpoint_url or "s3:", bucket, *filter(None, self.location.split("/")))
         static = given.credentials()
         self._place = _known_place(given, static is not None)
         self._account = AWSAccount(
