@@ -15,7 +15,7 @@ from os import PathLike
 from typing import Any, Final, NamedTuple
 
 from ..backends.base import Backend, Closes
-from ..core.errors import ConfigError, Fault, unknown_option
+from ..core.errors import ConfigError, ConfigErrors, Fault, unknown_option
 from ..specs import SECRETS, MisplacedSecret, Scheme, Spec, build_backend, kind_of, named, split_name
 from .faults import BACKEND, MISPLACED, NO_BACKENDS, NOBODYS, SPLIT, STACK, UNKNOWN, UNREADABLE
 from .options import read_words
@@ -151,6 +151,8 @@ def build_all(
         except MisplacedSecret as error:
             ways = ", ".join(variable(name, option) for option in SECRETS.get(kind, ())[:2])
             faults.append(Fault(MISPLACED, f"backends.{name}", source, f"{error.reason}, such as {ways}"))
+        except ConfigErrors as error:  # django-storages' settings, each of which knows where it stands
+            faults += error.faults
         except ConfigError as error:
             faults.append(Fault(BACKEND, f"backends.{name}", source, error.reason))
     if not before:  # else a backend that could not even be read would seem not to be there
