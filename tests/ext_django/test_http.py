@@ -23,7 +23,7 @@ from ..http_table.callers import Response, Sendfile, acall_asgi, call_wsgi
 from ..http_table.check import Facts, faults
 from ..http_table.files import NOW, write_files
 from ..http_table.sites import SITES, local_files, make_wsgi
-from .middlewares import ASYNC, OURS, SYNC
+from .middlewares import ASYNC, OURS, SYNC, lowered
 
 # Sites whose rows Django makes impossible; docs/django.md has the same table.
 EXCEPTIONS = {
@@ -97,22 +97,8 @@ def test_row(house: House, runner: asyncio.Runner, row: Row) -> None:
             got = call_wsgi(made(WSGIHandler, (OURS,)), row.method, row.path, headers, file_wrapper=wrapper)
             assert without_timings(got) == expected
         for order in ASGI_ORDERS:
-            got = runner.run(lowered(made(ASGIHandler, order), row, headers))
+            got = runner.run(acall_asgi(lowered(made(ASGIHandler, order)), row.method, row.path, headers))
             assert without_timings(got) == expected, order
-
-
-async def lowered(app: Any, row: Row, headers: Any) -> Response:
-    """Call with header names in lower case, which is the server's task and not Django's."""
-
-    async def lowering(scope: Any, receive: Any, send: Any) -> None:
-        async def send_lowered(message: Any) -> None:
-            if "headers" in message:
-                message["headers"] = [(name.lower(), value) for name, value in message["headers"]]
-            await send(message)
-
-        await app(scope, receive, send_lowered)
-
-    return await acall_asgi(lowering, row.method, row.path, headers)
 
 
 def test_the_exceptions_are_few_and_documented() -> None:
