@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core import mail
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished
 from django.test import AsyncClient, Client
+from django.utils.log import AdminEmailHandler
 
 from mediamw import ContentChanged, MediaStack, MemoryBackend
 from mediamw.backends.local import LocalHandle
@@ -262,30 +262,41 @@ def test_asgi_breaks_off(big: Path, closed: list[LocalHandle]) -> None:
 # -- logs and mails ----------------------------------------------------------------------------------------------------
 
 
+class Mails(AdminEmailHandler):
+    """What would be mailed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setLevel(logging.ERROR)
+        self.sent: list[str] = []
+
+    def send_mail(self, subject: str, *args: Any, **kwargs: Any) -> None:
+        self.sent.append(subject)
+
+
 @pytest.mark.parametrize("kind", ["wsgi", "asgi"])
 def test_no_503_is_mailed_to_admins(kind: str, project: Any, caplog: pytest.LogCaptureFixture) -> None:
-    from django.utils.log import AdminEmailHandler
-
     project(
         MEDIAMW={"backends": [MemoryBackend(), Raising(RuntimeError("broken"))], "on_miss": "404"},
-        ADMINS=[("Ann", "ann@example.com")],
-        EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend",
+        ROOT_URLCONF="tests.ext_django.slashes",
         DEBUG=False,
     )
-    mail.outbox = []
-    handler = AdminEmailHandler()
-    handler.setLevel(logging.ERROR)
-    logging.getLogger("django").addHandler(handler)
+
+    def ask(path: str) -> int:
+        if kind == "wsgi":
+            return call_wsgi(WSGIHandler(), "GET", path).status
+        return asyncio.run(acall_asgi(lowered(ASGIHandler()), "GET", path)).status
+
+    mails = Mails()
+    logging.getLogger("django").addHandler(mails)
     try:
-        for path, status in (("/media/a.jpg", 503), ("/media/.env", 404)):
-            if kind == "wsgi":
-                assert call_wsgi(WSGIHandler(), "GET", path).status == status
-            else:
-                assert asyncio.run(acall_asgi(lowered(ASGIHandler()), "GET", path)).status == status
+        assert [ask(path) for path in ("/media/a.jpg", "/media/.env")] == [503, 404]
+        assert mails.sent == []
+        assert {record.name for record in caplog.records} == {"mediamw"}
+        assert ask("/raises/") == 500
+        assert len(mails.sent) == 1, "the project's own mistakes are"
     finally:
-        logging.getLogger("django").removeHandler(handler)
-    assert mail.outbox == []
-    assert {record.name for record in caplog.records} == {"mediamw"}
+        logging.getLogger("django").removeHandler(mails)
 
 
 # -- in front of us and behind -----------------------------------------------------------------------------------------
