@@ -42,8 +42,8 @@ def test_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     namespace: dict[str, Any] = {}
     codes = [match[2] for match in BLOCK.finditer((ROOT / "README.md").read_text("utf-8")) if match[1] == "python"]
-    assert len(codes) == 2
-    for code in codes:
+    assert len(codes) == 3, "the last is Django's: tests/test_docs_django.py"
+    for code in codes[:2]:
         namespace["app"] = their_app
         exec(compile(code, "block", "exec"), namespace)
         client = Client(namespace["app"])
@@ -132,7 +132,7 @@ def _lines_of_the_readme_s_table() -> dict[str, str]:
     return {project.strip(): line.replace("[...]", "['./media']") for project, line in table}
 
 
-@pytest.mark.parametrize("project", ["Flask", "Django", "Starlette, FastAPI", "media alone, mounted"])
+@pytest.mark.parametrize("project", ["Flask", "Starlette, FastAPI", "media alone, mounted"])  # and Django
 def test_where_the_line_goes(project: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import flask
     from starlette.applications import Starlette
@@ -145,11 +145,10 @@ def test_where_the_line_goes(project: str, tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "media").mkdir()
     (tmp_path / "media" / "a.txt").write_text("hello")
     line = _lines_of_the_readme_s_table()[project]
-    is_wsgi = project in ("Flask", "Django")
+    is_wsgi = project == "Flask"
     names: dict[str, Any] = {
         "MediaMiddleware": (wsgi if is_wsgi else asgi).MediaMiddleware,
         "app": flask.Flask("shop") if project == "Flask" else Starlette(),
-        "application": their_app,
         "Mount": Mount,
         "MediaApp": asgi.MediaApp,
         "mediamw": mediamw,
@@ -158,7 +157,7 @@ def test_where_the_line_goes(project: str, tmp_path: Path, monkeypatch: pytest.M
         names["app"] = Starlette(routes=[eval(line, names)])
     else:
         exec(line, names)
-    app = names["application"] if project == "Django" else names["app"]
+    app = names["app"]
     if is_wsgi:
         assert Client(app).get("/media/a.txt").data == b"hello"
     else:

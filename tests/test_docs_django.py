@@ -77,6 +77,16 @@ def test_settings(start: str, names: dict[str, Any], project: Any) -> None:
     assert [backend.name for backend in media_stack().backends] == ["local", "prod"]
 
 
+def test_readme(names: dict[str, Any], project: Any) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (code,) = re.findall(r"^```python\n(INSTALLED_APPS .*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    (line,) = re.findall(r"^\| Django \| [^|]+ \| `([^`]+)` \|$", readme, re.MULTILINE)
+    assert line in code.splitlines()
+    project(**settings_of(code, names))
+    assert found_by_checks() == []
+    assert Client().get("/media/homes/42/kitchen.jpg").content == b"kitchen"
+
+
 def test_authorize_of_the_page(names: dict[str, Any], project: Any, media: Path) -> None:
     (media / "invoices").mkdir()
     (media / "invoices" / "1.txt").write_text("secret")
