@@ -117,8 +117,8 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"MIDDLEWARE": [], "WSGI_APPLICATION": "wrapped_shop.wsgi.application"},
     ),
     ("W008", {"MIDDLEWARE": ["no.such.Thing"]}, {"MIDDLEWARE": [], "ROOT_URLCONF": "wrapped_shop.urls"}),
-    *(("W010", {"MIDDLEWARE": [name, OURS]}, {"MIDDLEWARE": [OURS, name]}) for name in (COMMON, GZIP, CONDITIONAL)),
-    ("W010", {"MIDDLEWARE": [f"{__name__}.OwnCommon", OURS]}, {"MIDDLEWARE": ["no.such.Thing", OURS]}),
+    *(("W010", {"MIDDLEWARE": [name, OURS]}, {"MIDDLEWARE": [OURS, name]}) for name in (COMMON, CONDITIONAL)),
+    ("W010", {"MIDDLEWARE": [f"{__name__}.OwnCommon", OURS]}, {"MIDDLEWARE": ["no.such.Thing", GZIP, OURS]}),
 ]  # fmt: skip
 
 

@@ -1,10 +1,9 @@
-"""What Django does with our answers: its clients, closing, breaking off, mails, other middlewares, mount points."""
+"""What Django does with our answers: its clients, closing them, breaking them off."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import os
 import wsgiref.util
 from collections.abc import Callable, Iterator
@@ -16,18 +15,15 @@ from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished
 from django.test import AsyncClient, Client
-from django.utils.log import AdminEmailHandler
 
 from mediamw import ContentChanged, MediaStack, MemoryBackend
 from mediamw.backends.local import LocalHandle
-from mediamw.ext.django import media_stack, wrap
+from mediamw.ext.django import media_stack
 
 from ..fakes import Bucket
-from ..http_table.callers import Sendfile, acall_asgi, call_wsgi
-from ..http_table.sites import Raising
-from .middlewares import ASYNC, OURS, SYNC, lowered
+from ..http_table.callers import Sendfile, call_wsgi
+from .middlewares import ASYNC, OURS, SYNC
 
-GZIP = "django.middleware.gzip.GZipMiddleware"
 ORDERS = {"alone": [OURS], "sync behind": [OURS, SYNC], "sync in front": [SYNC, OURS], "async behind": [OURS, ASYNC]}
 SIZE = 3 * 1024 * 1024
 
@@ -257,91 +253,3 @@ def test_asgi_breaks_off(big: Path, closed: list[LocalHandle]) -> None:
     assert sent
     assert closed
     gc.collect()
-
-
-# -- logs and mails ----------------------------------------------------------------------------------------------------
-
-
-class Mails(AdminEmailHandler):
-    """What would be mailed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setLevel(logging.ERROR)
-        self.sent: list[str] = []
-
-    def send_mail(self, subject: str, *args: Any, **kwargs: Any) -> None:
-        self.sent.append(subject)
-
-
-@pytest.mark.parametrize("kind", ["wsgi", "asgi"])
-def test_no_503_is_mailed_to_admins(kind: str, project: Any, caplog: pytest.LogCaptureFixture) -> None:
-    project(
-        MEDIAMW={"backends": [MemoryBackend(), Raising(RuntimeError("broken"))], "on_miss": "404"},
-        ROOT_URLCONF="tests.ext_django.slashes",
-        DEBUG=False,
-    )
-
-    def ask(path: str) -> int:
-        if kind == "wsgi":
-            return call_wsgi(WSGIHandler(), "GET", path).status
-        return asyncio.run(acall_asgi(lowered(ASGIHandler()), "GET", path)).status
-
-    mails = Mails()
-    logging.getLogger("django").addHandler(mails)
-    try:
-        assert [ask(path) for path in ("/media/a.jpg", "/media/.env")] == [503, 404]
-        assert mails.sent == []
-        assert {record.name for record in caplog.records} == {"mediamw"}
-        assert ask("/raises/") == 500
-        assert len(mails.sent) == 1, "the project's own mistakes are"
-    finally:
-        logging.getLogger("django").removeHandler(mails)
-
-
-# -- in front of us and behind -----------------------------------------------------------------------------------------
-
-
-def test_what_stands_behind_does_not_touch_a_part(project: Any, media: Path) -> None:
-    (media / "long.txt").write_text("a" * 100_000)
-    project(MIDDLEWARE=[OURS, GZIP, "django.middleware.http.ConditionalGetMiddleware"])
-    gzip = {"Accept-Encoding": "gzip"}
-    whole = Client().get("/media/long.txt", headers=gzip)
-    assert whole["Content-Length"] == "100000"
-    assert not whole.has_header("Content-Encoding")
-    part = Client().get("/media/long.txt", headers={**gzip, "Range": "bytes=0-999"})
-    assert (part["Content-Range"], part.getvalue()) == ("bytes 0-999/100000", b"a" * 1000)
-
-
-def test_a_missing_name_gets_no_slash(project: Any) -> None:
-    """APPEND_SLASH redirects what is missing, if a page of that name with a slash is there."""
-    common = "django.middleware.common.CommonMiddleware"
-    project(MIDDLEWARE=[OURS, common], ROOT_URLCONF="tests.ext_django.slashes", MEDIAMW={"on_miss": "404"})
-    assert Client().get("/media/no.jpg").status_code == 404
-    project(MEDIAMW={})
-    assert Client().get("/media/no.jpg").status_code == 301, "the project's business"
-
-
-# -- mount points ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("force", [None, "/shop", "/shop/"])
-@pytest.mark.parametrize("how", ["middleware", "wrap"])
-@pytest.mark.parametrize("path", ["/media/a.txt", "/media/gr%C3%B6%C3%9Fe.txt", "/media/big.bin"])
-def test_mounted_below_a_path(force: str | None, how: str, path: str, project: Any, media: Path, big: Path) -> None:
-    (media / "größe.txt").write_text("42")
-    project(MIDDLEWARE=[OURS] if how == "middleware" else [], FORCE_SCRIPT_NAME=force, MEDIA_URL="media/")
-    wsgi, asgi = WSGIHandler(), lowered(ASGIHandler())
-    if how == "wrap":
-        wsgi, asgi = wrap(WSGIHandler()), lowered(wrap(ASGIHandler()))
-    expected = call_wsgi(wsgi, "GET", path)
-    assert expected.get("x-app") is None
-    assert call_wsgi(wsgi, "GET", path, mount="/shop") == expected
-    if force != "/shop/":  # of which Django makes the path media/a.txt under ASGI, which no URL of a project matches
-        assert asyncio.run(acall_asgi(asgi, "GET", path, mount="/shop")) == expected
-    if force is not None and force != "/shop/":  # the server knows of no mount
-
-        async def unknown(scope: Any, receive: Any, send: Any) -> None:
-            await asgi({**scope, "root_path": ""}, receive, send)
-
-        assert asyncio.run(acall_asgi(unknown, "GET", path, mount="/shop")) == expected
