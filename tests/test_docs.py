@@ -32,6 +32,7 @@ RUN_BY = {
     ("configuration.md", "sh"): "test_docs_configuration.py",
     ("configuration.md", "toml"): "test_docs_configuration.py",
     ("design.md", "text"): "test_docs.py",
+    ("django.md", "python"): "test_docs_django.py",
     ("frameworks.md", "python"): "test_docs_frameworks.py",
     ("http_origin.md", "python"): "test_http_origin.py",
     ("s3.md", "python"): "s3/test_s3_docs.py",

@@ -1,4 +1,4 @@
-"""Middlewares of third parties, which know one way of being called."""
+"""Middlewares of third parties, which know one way of being called; and what a server does to the names of headers."""
 
 from __future__ import annotations
 
@@ -34,3 +34,17 @@ class AsyncOnly:
 
     async def __call__(self, request: Any) -> Any:
         return await self._get_response(request)
+
+
+def lowered(app: Any) -> Any:
+    """Send header names in lower case, which Django leaves to the server."""
+
+    async def lowering(scope: Any, receive: Any, send: Any) -> None:
+        async def send_lowered(message: Any) -> None:
+            if "headers" in message:
+                message["headers"] = [(name.lower(), value) for name, value in message["headers"]]
+            await send(message)
+
+        await app(scope, receive, send_lowered)
+
+    return lowering

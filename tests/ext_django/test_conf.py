@@ -142,9 +142,7 @@ def test_storages_knows_more_of_the_bucket_than_the_template(project: Any, monke
     assert getattr(media_stack().backends[1], "endpoint_url", None) == endpoint
 
 
-def test_the_template_s_bucket_behind_media_root(
-    project: Any, media: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_template_s_bucket_behind_media_root(project: Any, media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORAGE_BUCKET_NAME", "of-the-template")
     project(MEDIA_URL="/m/")
     assert backends() == ["local=LocalBackend", "s3=of-the-template"]

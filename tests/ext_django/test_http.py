@@ -23,7 +23,7 @@ from ..http_table.callers import Response, Sendfile, acall_asgi, call_wsgi
 from ..http_table.check import Facts, faults
 from ..http_table.files import NOW, write_files
 from ..http_table.sites import SITES, local_files, make_wsgi
-from .middlewares import ASYNC, OURS, SYNC
+from .middlewares import ASYNC, OURS, SYNC, lowered
 
 # Sites whose rows Django makes impossible; docs/django.md has the same table.
 EXCEPTIONS = {
@@ -31,9 +31,10 @@ EXCEPTIONS = {
     "disabled-alone": "there is always a project behind the middleware",
 }
 CASES = [row for row in ROWS if row.site not in EXCEPTIONS]
-WSGI_ORDERS = ((OURS,), (SYNC, OURS), (OURS, ASYNC), ())
-ASGI_ORDERS = ((OURS,), (SYNC, OURS), (OURS, SYNC), ())
-"""The empty one: by ``wrap``."""
+BY_WRAP = ()
+# What most projects have, for each test run; the others take as long again.
+USUAL = ((OURS,), BY_WRAP), ((OURS,), BY_WRAP)
+MIXED = ((OURS, ASYNC), (SYNC, OURS)), ((SYNC, OURS), (OURS, SYNC))
 
 
 class House:
@@ -84,35 +85,32 @@ def without_timings(got: Response) -> Response:
 
 @pytest.mark.parametrize("row", CASES, ids=lambda row: row.id)
 def test_row(house: House, runner: asyncio.Runner, row: Row) -> None:
+    check(house, runner, row, USUAL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", CASES, ids=lambda row: row.id)
+def test_row_among_other_middlewares(house: House, runner: asyncio.Runner, row: Row) -> None:
+    """Those that can only be called one way decide which way ours is called."""
+    check(house, runner, row, MIXED, wrappers=(wsgiref.util.FileWrapper, Sendfile))
+
+
+def check(house: House, runner: asyncio.Runner, row: Row, orders: Any, wrappers: Any = ()) -> None:
     options, plain = SITES[row.site]().options, house.plain(row.site)
     made = handler if options.get("enabled", True) else new_handler
     headers = Facts.of(call_wsgi(plain, "GET", row.path)).fill(row.headers)
     expected = without_timings(call_wsgi(plain, row.method, row.path, headers))
+    of_wsgi, of_asgi = orders
     with override_settings(MEDIAMW={**options, "backends": house.stack(row.site)}):
-        for order in WSGI_ORDERS:
-            got = call_wsgi(made(WSGIHandler, order), row.method, row.path, headers)
-            assert faults(row, got) == [], order
+        for order in of_wsgi:
+            for wrapper in (None, *wrappers):
+                got = call_wsgi(made(WSGIHandler, order), row.method, row.path, headers, file_wrapper=wrapper)
+                assert faults(row, got) == [], order
+                assert without_timings(got) == expected, order
+        for order in of_asgi:
+            app = lowered(made(ASGIHandler, order))
+            got = runner.run(acall_asgi(app, row.method, row.path, headers))
             assert without_timings(got) == expected, order
-        for wrapper in (wsgiref.util.FileWrapper, Sendfile):
-            got = call_wsgi(made(WSGIHandler, (OURS,)), row.method, row.path, headers, file_wrapper=wrapper)
-            assert without_timings(got) == expected
-        for order in ASGI_ORDERS:
-            got = runner.run(lowered(made(ASGIHandler, order), row, headers))
-            assert without_timings(got) == expected, order
-
-
-async def lowered(app: Any, row: Row, headers: Any) -> Response:
-    """Call with header names in lower case, which is the server's task and not Django's."""
-
-    async def lowering(scope: Any, receive: Any, send: Any) -> None:
-        async def send_lowered(message: Any) -> None:
-            if "headers" in message:
-                message["headers"] = [(name.lower(), value) for name, value in message["headers"]]
-            await send(message)
-
-        await app(scope, receive, send_lowered)
-
-    return await acall_asgi(lowering, row.method, row.path, headers)
 
 
 def test_the_exceptions_are_few_and_documented() -> None:

@@ -42,9 +42,8 @@ IDS: Final = {
 }
 _AUTHENTICATES: Final = "django.contrib.auth.middleware.AuthenticationMiddleware"
 _CHANGING: Final = {
-    "django.middleware.gzip.GZipMiddleware": "compresses parts of files as if they were whole",
     "django.middleware.http.ConditionalGetMiddleware": "decides conditions anew",
-    "django.middleware.common.CommonMiddleware": "adds lengths, and redirects what is missing to names with a slash",
+    "django.middleware.common.CommonMiddleware": "redirects what is missing to names with a slash",
 }
 
 

@@ -8,11 +8,32 @@ from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.http.response import ResponseHeaders
 
 from ...asgi import Pieces
+from ...core.plan import DECIDED_HERE
 from ...reply import Reply
 from ...wsgi import SEND_BYTES, Body, Tail, sendable
 
 
-class _Wrapped(FileResponse):  # type: ignore[misc]  # Django has no types
+class _Decided:
+    """Says to whoever would add what the plan decides that it is there, also where it is by intent not there.
+
+    Else GZipMiddleware compresses a part as if it were the whole, and CommonMiddleware gives a 304 a length of 0.
+    """
+
+    def has_header(self, header: str) -> bool:
+        """Say whether a header is there, or not to be added."""
+        is_there: bool = header.lower() in DECIDED_HERE or super().has_header(header)  # type: ignore[misc]
+        return is_there
+
+
+class _Whole(_Decided, HttpResponse):  # type: ignore[misc]  # Django has no types
+    pass
+
+
+class _Streamed(_Decided, StreamingHttpResponse):  # type: ignore[misc]
+    pass
+
+
+class _Wrapped(_Decided, FileResponse):  # type: ignore[misc]
     """A file of the disk, for the server's file wrapper."""
 
     block_size = SEND_BYTES
@@ -37,13 +58,13 @@ def response_of(reply: Reply, request: Any) -> Any:
     status, _, reason = reply.status_line.partition(" ")
     about = {"status": int(status), "reason": reason}
     if reply.data is not None:
-        response = HttpResponse(reply.data, **about)
+        response = _Whole(reply.data, **about)
     elif hasattr(request, "scope"):
-        response = StreamingHttpResponse(Pieces(reply), **about)
+        response = _Streamed(Pieces(reply), **about)
     elif (tail := sendable(reply)) is not None:
         response = _Wrapped(tail, **about)
     else:
-        response = StreamingHttpResponse(Body(reply), **about)
+        response = _Streamed(Body(reply), **about)
     response.headers = ResponseHeaders(reply.plan.headers)
     # Django would log each 503 as an error, and mail it to ADMINS. The service has told the cause, once a minute.
     response._has_been_logged = True
