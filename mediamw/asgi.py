@@ -16,7 +16,7 @@ from typing import Any, TypeVar, Unpack
 from .config import Options
 from .core.model import REQUEST_HEADERS, Pass
 from .reply import Reply
-from .service import make_service, without_app
+from .service import MediaService, make_service, without_app
 from .settings import settled
 from .specs import Spec
 from .stack.stack import MediaStack
@@ -56,19 +56,42 @@ class MediaMiddleware:
             elif scope["type"] == "lifespan":
                 await _lifespan(receive, send)
             return
-        service, method, path = self.service, scope["method"], _path(scope)
-        if service is not None and service.takes(method, path):
-            name = _decoded(path[len(service.prefix) :], scope)
-            headers, needs_length = _conditional(scope["headers"]), scope.get("http_version") in _HTTP_1_0
-            steps = service.respond(method, name, headers, scope, inline=True, needs_length=needs_length)
-            reply = await _drive(steps)
-            if not isinstance(reply, Pass):
-                await _send(reply, receive, send)
-                return
-        if self.app is not None:
+        service = self.service
+        steps = None if service is None else asking(service, scope, scope, _path(scope))
+        reply = None if steps is None else await drive(steps)
+        if isinstance(reply, Reply):
+            await _send(reply, receive, send)
+        elif self.app is not None:
             await self.app(scope, receive, send)
         else:
-            await _send_whole(without_app(method, path, service), send)
+            await _send_whole(without_app(scope["method"], _path(scope), service), send)
+
+
+def asking(
+    service: MediaService, scope: Scope, client: object, path: str, *, inline: bool = True
+) -> Steps[Reply | Pass] | None:
+    """Return the steps that answer a request, None if it is not the service's.
+
+    ``client`` is what ``authorize`` is given, ``path`` that below the mount point; ``inline``: the steps run on a loop.
+    """
+    method: str = scope["method"]
+    if not service.takes(method, path):
+        return None
+    name, headers = _decoded(path[len(service.prefix) :], scope), _conditional(scope["headers"])
+    needs_length = scope.get("http_version") in _HTTP_1_0
+    return service.respond(method, name, headers, client, inline=inline, needs_length=needs_length)
+
+
+class MediaApp(MediaMiddleware):
+    """The media alone, to be mounted in an app: ``Mount("/media", MediaApp(["./media", "s3://..."]))``.
+
+    ``backends`` and options are those of ``MediaMiddleware``. The path of the mount is not known here: where code asks
+    ``stack.url`` for files of the disk, give a stack with a ``base_url``.
+    """
+
+    def __init__(self, backends: MediaStack | Sequence[Spec] | None = None, **options: Unpack[Options]) -> None:
+        options.setdefault("prefix", "/")
+        super().__init__(None, backends, **options)
 
 
 def _path(scope: Scope) -> str:
@@ -103,7 +126,7 @@ def _conditional(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return found
 
 
-async def _drive(steps: Steps[T]) -> T:
+async def drive(steps: Steps[T]) -> T:
     """Run ``steps`` to their end; what they wait for is awaited."""
     try:
         wait = next(steps)
@@ -147,18 +170,11 @@ async def _send(reply: Reply, receive: Receive, send: Send) -> None:
         await _send_whole(reply, send)
         return
     gone = asyncio.ensure_future(_disconnected(receive))
-    reading: Future[bytes] | None = None
-    pieces = reply.stream()
-
-    def close(_: object = None) -> None:
-        pieces.close()
-        reply.close()
-
+    pieces = Pieces(reply)
     try:
         await send(_start(reply))
         while not gone.done():
-            reading = reply.pool.submit(next, pieces, b"")
-            piece = await _result(reading, None)
+            piece = await anext(pieces, b"")
             if not piece:
                 await send({"type": "http.response.body", "body": b""})
                 return
@@ -169,10 +185,45 @@ async def _send(reply: Reply, receive: Receive, send: Send) -> None:
             raise
     finally:
         gone.cancel()
+        pieces.close()
+
+
+class Pieces:
+    """The body of a large reply, read on threads. Whoever takes it closes it, at any moment and from any thread.
+
+    Read to its end, or broken off, it closes itself: not everybody who takes it gets as far as that (Django's handler).
+    """
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self._pieces = reply.stream()
+        self._reading: Future[bytes] | None = None
+
+    def __aiter__(self) -> Pieces:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            self._reading = self._reply.pool.submit(next, self._pieces, b"")
+            if piece := await _result(self._reading, None):
+                return piece
+        except BaseException:
+            self.close()
+            raise
+        self.close()
+        raise StopAsyncIteration
+
+    def close(self) -> None:
+        """Close the file; what a thread reads at this moment must not find it closed, or another in its place."""
+        reading = self._reading
         if reading is None or reading.done() or reading.cancel():
-            close()
-        else:  # cancelled while a thread reads: it must not find its descriptor closed, or another's
-            reading.add_done_callback(close)
+            self._close()
+        else:
+            reading.add_done_callback(self._close)
+
+    def _close(self, _: object = None) -> None:
+        self._pieces.close()
+        self._reply.close()
 
 
 async def _send_whole(reply: Reply, send: Send) -> None:

@@ -115,6 +115,11 @@ def check_prefix(prefix: str) -> str:
     return prefix
 
 
+def base_url_of(prefix: str) -> str | None:
+    """Return what stands before keys in URLs; None if the media are mounted, at a path that is not known here."""
+    return None if prefix == "/" else prefix
+
+
 def _on_miss(value: OnMiss) -> OnMiss:
     if value not in ("app", "404", "placeholder"):
         raise ConfigError(f"on_miss: {value!r} is none of 'app', '404', 'placeholder'")

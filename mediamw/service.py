@@ -22,6 +22,7 @@ from .config import (
     Authorize,
     Options,
     PolicyOptions,
+    base_url_of,
     build_dotfiles,
     build_policy,
     check_authorize,
@@ -72,7 +73,9 @@ class MediaService:
         self._authorize = authorize
         # Threads of its own: it may be slow, and files of the disk must not wait for it.
         self._judges = Pool(AUTHORIZE_THREADS, "mediamw-authorize")
-        self.stack = backends if isinstance(backends, MediaStack) else build_stack(backends, base_url=self.prefix)
+        self.stack = (
+            backends if isinstance(backends, MediaStack) else build_stack(backends, base_url=base_url_of(prefix))
+        )
         self.policy = replace(build_policy(**policy), last_modified=not self.stack.redirects)
 
     def takes(self, method: str, path: str) -> bool:

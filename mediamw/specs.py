@@ -19,71 +19,26 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Any, Final, Unpack
-from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
+from typing import Any, Unpack
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from .backends.base import Backend
-from .backends.rules import DELIVERIES
-from .core.errors import ConfigError, unknown_option
+from .core.errors import ConfigError
+from .spec_options import GIVEN as GIVEN
+from .spec_options import HTTP_OPTIONS as HTTP_OPTIONS
+from .spec_options import S3_OPTIONS as S3_OPTIONS
+from .spec_options import SECRETS as SECRETS
+from .spec_options import MisplacedSecret as MisplacedSecret
+from .spec_options import check_beside, read_options
+from .spec_options import refused_in_specs as refused_in_specs
 from .stack.stack import MediaStack, StackOptions
 
 _NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
+_WRITTEN_OUT = re.compile(r"\./([A-Za-z][A-Za-z0-9_-]*=)?[A-Za-z][A-Za-z0-9+.-]+://")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
 Spec = str | PathLike[str] | Backend
 Scheme = Callable[..., Backend]
-
-
-def _switch(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise ValueError(f"{text!r} is neither true nor false")
-    return text == "true"
-
-
-def _seconds(text: str) -> int:
-    if not re.fullmatch("[0-9]{1,9}", text):
-        raise ValueError(f"{text!r}: give a whole number of seconds")
-    return int(text)
-
-
-def _verify(text: str) -> bool | str:
-    return _switch(text) if text in ("true", "false") else text
-
-
-_Readers = Mapping[str, Callable[[str], Any]]
-_LISTS: Final = ("exclude", "only")
-_RULES: Final[_Readers] = {"check": _switch, "delivery": str, "delivery_by": str, "exclude": str, "only": str}
-HTTP_OPTIONS: Final[_Readers] = {**_RULES, "verify": _verify}
-S3_OPTIONS: Final[_Readers] = {
-    **HTTP_OPTIONS,
-    **dict.fromkeys(("addressing_style", "custom_domain", "endpoint_url", "location", "profile"), str),
-    **dict.fromkeys(("public_endpoint_url", "region"), str),
-    **dict.fromkeys(("anonymous", "dualstack", "missing_on_403"), _switch),
-    **dict.fromkeys(("url_life", "url_window"), _seconds),
-}
-SECRETS: Final[Mapping[str, tuple[str, ...]]] = {
-    "s3": ("access_key_id", "secret_access_key", "session_token", "cloudfront_key_id", "cloudfront_key"),
-    "http": ("username", "password", "headers"),
-}
-"""What is given beside the spec of a kind, and never in it."""
-GIVEN: Final[Mapping[str, frozenset[str]]] = {
-    "local": frozenset(("directory_mode", "exclude", "file_mode", "follow_links_to", "only")),
-    "memory": frozenset(),
-    "s3": frozenset((*S3_OPTIONS, *SECRETS["s3"], "proxies")),
-    "http": frozenset((*HTTP_OPTIONS, *SECRETS["http"], "proxies")),
-}
-"""The options of each kind that may stand beside its spec."""
-_NOT_YET: Final = {"writable": "writable: buckets are only read here, and uploads stay local: leave it out"}
-_NOT_IN_SPECS: Final = (
-    ("cloudfront", "give S3Backend(..., cloudfront_key_id=..., cloudfront_key=...) in Python"),
-    ("prox", "set HTTPS_PROXY, or give proxies={...} in Python"),
-    ("username|password|passwd|headers", "give them to HTTPOriginBackend in Python"),
-    ("secret|token|access.?key|credential|private", "use profile=NAME or the environment"),
-)
-
-
-class MisplacedSecret(ConfigError):
-    """What is secret, or may be, stands in a spec. The text does not repeat it."""
 
 
 def build_stack(specs: Sequence[Spec], **options: Unpack[StackOptions]) -> MediaStack:
@@ -154,21 +109,42 @@ def build_backend(
             " and paths (a path that looks like this is written with ./ before it)",
             backend=name,
         )
-    for option in beside:
-        if option not in GIVEN[kind]:
-            raise ConfigError(unknown_option(option, sorted(GIVEN[kind])), backend=name)
+    check_beside(kind, beside, name)
     if kind == "s3":
         return _s3(where, name, beside)
     if kind == "http":
         return _http(where, name, beside)
     if kind == "local":
-        path = _file_path(where, name) if isinstance(spec, str) and _SCHEME.match(spec) else where
-        return _local(path, name, beside)
+        if isinstance(spec, str):
+            where = _file_path(where, name) if _SCHEME.match(spec) else _written_path(where, name)
+        return _local(where, name, beside)
     from .backends.memory import MemoryBackend
 
     if where.partition(":")[2]:
         raise ConfigError("memory: takes nothing behind the colon", backend=name)
     return MemoryBackend(name=name)
+
+
+def _written_path(path: str, name: str) -> str:
+    """Return a path as people write it. Refuses what means something else, and would be a directory of that name."""
+    if "://" in path and not _WRITTEN_OUT.match(path):  # the text is not repeated: who knows what is in it
+        reason = (
+            "a path holds '://': one spec stands here, not several (in MEDIAMW_BACKENDS blanks divide them, and quotes "
+            "stand around one, not around all); a name before '=' has ASCII letters, digits, '-' and '_'"
+        )
+        raise ConfigError(reason, backend=name)
+    if path.startswith("="):
+        raise ConfigError(f"{path!r}: no name stands before '=': write prod={path[1:]}, or ./ before it", backend=name)
+    if path.startswith("$") or "${" in path:
+        reason = f"{path!r} holds a variable that nobody replaced: write the path itself, or ./ before it if it is one"
+        raise ConfigError(reason, backend=name)
+    try:
+        is_nobodys = path.startswith("~") and os.path.expanduser(path) == path
+    except ValueError:  # NUL, or half a surrogate pair: no path at all, as will be said
+        is_nobodys = False
+    if is_nobodys:
+        raise ConfigError(f"{path!r}: there is no such user: write the path itself, or ./ before it", backend=name)
+    return path
 
 
 def _local(path: str, name: str, beside: dict[str, Any]) -> Backend:
@@ -210,12 +186,12 @@ def _s3(where: str, name: str, beside: dict[str, Any]) -> Backend:
         parts = urlsplit(where)
     except ValueError:
         raise ConfigError(f"not a usable spec; {form}", backend=name) from None
-    if "@" in parts.netloc:
-        # The text is not repeated: what stands before the @ is probably a secret.
+    if "@" in parts.netloc or (":" in parts.netloc and not parts.netloc.startswith("arn:")):
+        # The text is not repeated: what stands before the @ or behind the colon is probably a secret.
         raise MisplacedSecret("keys do not belong into a spec; use profile=NAME or the environment", backend=name)
     if parts.fragment:
         raise ConfigError("'#' has no meaning in a spec of s3", backend=name)
-    options = _options(parts.query, S3_OPTIONS, name, beside)
+    options = read_options(parts.query, S3_OPTIONS, name, beside)
     location = parts.path.strip("/")
     if location and "location" in options:
         raise ConfigError("the location stands twice, in the path and as an option", backend=name)
@@ -235,60 +211,13 @@ def _http(where: str, name: str, beside: dict[str, Any]) -> Backend:
             "user and password do not belong into a URL, which ends up in logs: give username and password",
             backend=name,
         )
-    return HTTPOriginBackend(base_url, name=name, **_options(fragment, HTTP_OPTIONS, name, beside))
+    return HTTPOriginBackend(base_url, name=name, **read_options(fragment, HTTP_OPTIONS, name, beside))
 
 
-def _options(text: str, known: _Readers, name: str, beside: Mapping[str, Any]) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    try:
-        # A blank is %20: "+" is no form's here, and stands in names such as c++.
-        pairs = parse_qsl(text.replace("+", "%2B"), keep_blank_values=True, strict_parsing=True) if text else []
-    except ValueError:
-        raise ConfigError("options are written option=value, with & between them", backend=name) from None
-    for option, value in pairs:
-        if option not in known:
-            # What looks like a secret comes first: the other text repeats it.
-            if (reason := refused_in_specs(option)) is not None:
-                raise MisplacedSecret(reason, backend=name)
-            raise ConfigError(_NOT_YET.get(option) or unknown_option(option, sorted(known)), backend=name)
-        try:
-            _add(options, option, value, known[option])
-        except ValueError as error:
-            raise ConfigError(str(error), backend=name) from None
-    for option in beside:
-        if option in options:
-            raise ConfigError(f"option {option} stands twice, in the spec and beside it", backend=name)
-    return {**options, **beside}
-
-
-def refused_in_specs(option: str) -> str | None:
-    """Return the way out if ``option`` is known, or looks like a secret, and may not stand in a spec."""
-    for pattern, way_out in _NOT_IN_SPECS:
-        if re.search(pattern, option, re.IGNORECASE):
-            return f"{option} does not belong into a spec; {way_out}"
-    return None
-
-
-def _add(options: dict[str, Any], option: str, text: str, read: Callable[[str], Any]) -> None:
-    """Add an option as it is written to what the backend takes. Raises ``ValueError`` that says why not."""
-    if not text:
-        raise ValueError(f"option {option} has no value")
-    if option in _LISTS:
-        options.setdefault(option, []).append(text)
-    elif option == "delivery_by":
-        delivery, colon, pattern = text.partition(":")
-        by = options.setdefault(option, {})
-        if not colon or not pattern:
-            raise ValueError(f"delivery_by: {text!r}: write DELIVERY:PATTERN, such as proxy:*.svg")
-        if delivery not in DELIVERIES and pattern in DELIVERIES:
-            raise ValueError(f"delivery_by: {text!r}: the delivery comes first: {pattern}:{delivery}")
-        if pattern in by:
-            raise ValueError(f"delivery_by: {pattern!r} stands twice")
-        by[pattern] = delivery
-    elif option in options:
-        raise ValueError(f"option {option} stands twice")
-    else:
-        try:
-            options[option] = read(text)
-        except ValueError as error:
-            raise ValueError(f"{option}: {error}") from None
+def options_in(spec: Spec) -> dict[str, Any]:
+    """Return the options that stand in a spec without its name, of which a backend has been made."""
+    if not isinstance(spec, str) or (kind := kind_of(spec)) not in ("s3", "http"):
+        return {}
+    if kind == "s3":
+        return read_options(urlsplit(spec).query, S3_OPTIONS, "", {})
+    return read_options(spec.partition("#")[2], HTTP_OPTIONS, "", {})

@@ -11,17 +11,17 @@ from .config import Options
 from .core.errors import ContentChanged
 from .core.model import REQUEST_HEADERS, Pass, Slice
 from .reply import Reply
-from .service import make_service, without_app
+from .service import MediaService, make_service, without_app
 from .settings import settled
 from .specs import Spec
 from .stack.stack import MediaStack
-from .stack.steps import run
+from .stack.steps import Steps, run
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _ENVIRON_HEADERS = tuple(("HTTP_" + name.upper().replace("-", "_"), name) for name in REQUEST_HEADERS)
-_SEND_BYTES = 256 * 1024
+SEND_BYTES = 256 * 1024
 
 
 class MediaMiddleware:
@@ -44,17 +44,43 @@ class MediaMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        service, method, path = self.service, environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
-        if service is not None and service.takes(method, path):
-            headers = {name: environ[variable] for variable, name in _ENVIRON_HEADERS if variable in environ}
-            name = _decoded(path[len(service.prefix) :])
-            reply = run(service.respond(method, name, headers, environ, needs_length=not _breaks_off(environ)))
-            if not isinstance(reply, Pass):
-                return _send(reply, environ, start_response)
+        service = self.service
+        steps = None if service is None else asking(service, environ, environ)
+        reply = None if steps is None else run(steps)
+        if isinstance(reply, Reply):
+            return _send(reply, environ, start_response)
         app = self.app
         if app is None:
-            return _send(without_app(method, path, service), environ, start_response)
+            reply = without_app(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), service)
+            return _send(reply, environ, start_response)
         return app(environ, start_response)
+
+
+def asking(
+    service: MediaService, environ: WSGIEnvironment, client: object, *, inline: bool = False
+) -> Steps[Reply | Pass] | None:
+    """Return the steps that answer a request, None if it is not the service's.
+
+    ``client`` is what ``authorize`` is given; ``inline``: the steps run on an event loop.
+    """
+    method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+    if not service.takes(method, path):
+        return None
+    headers = {name: environ[variable] for variable, name in _ENVIRON_HEADERS if variable in environ}
+    name, needs_length = _decoded(path[len(service.prefix) :]), not _breaks_off(environ)
+    return service.respond(method, name, headers, client, inline=inline, needs_length=needs_length)
+
+
+class MediaApp(MediaMiddleware):
+    """The media alone, to be mounted in an app: ``DispatcherMiddleware(app, {"/media": MediaApp(["./media", "s3://..."])})``.
+
+    ``backends`` and options are those of ``MediaMiddleware``. The path of the mount is not known here: where code asks
+    ``stack.url`` for files of the disk, give a stack with a ``base_url``.
+    """
+
+    def __init__(self, backends: MediaStack | Sequence[Spec] | None = None, **options: Unpack[Options]) -> None:
+        options.setdefault("prefix", "/")
+        super().__init__(None, backends, **options)
 
 
 def _decoded(path: str) -> str | None:
@@ -82,20 +108,20 @@ def _send(reply: Reply, environ: WSGIEnvironment, start_response: StartResponse)
     if reply.data is not None:
         return [reply.data] if reply.data else []
     wrapper: Any = environ.get("wsgi.file_wrapper")
-    file = _sendable(reply) if wrapper is not None else None
+    file = sendable(reply) if wrapper is not None else None
     if file is not None:
-        return cast("Iterable[bytes]", wrapper(file, _SEND_BYTES))
-    return _Body(reply)
+        return cast("Iterable[bytes]", wrapper(file, SEND_BYTES))
+    return Body(reply)
 
 
-class _Body:
+class Body:
     """The body of a large reply; the server calls ``close`` whether or not it was read to its end (PEP 3333)."""
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
         self._pieces = reply.stream()
 
-    def __iter__(self) -> _Body:
+    def __iter__(self) -> Body:
         return self
 
     def __next__(self) -> bytes:
@@ -106,7 +132,7 @@ class _Body:
         self._reply.close()
 
 
-def _sendable(reply: Reply) -> io.RawIOBase | None:
+def sendable(reply: Reply) -> Tail | None:
     """Return a file for ``wsgi.file_wrapper`` if the body is one slice that runs to the end of a file of the disk.
 
     A server may send a wrapped file to its end whatever was promised, so a range that stops before is never wrapped.
@@ -114,10 +140,10 @@ def _sendable(reply: Reply) -> io.RawIOBase | None:
     body, handle = reply.plan.body, reply.handle
     if len(body) != 1 or not isinstance(body[0], Slice) or handle is None or not hasattr(handle, "fileno"):
         return None
-    return _Tail(reply, body[0]) if body[0].stop == handle.meta.size else None
+    return Tail(reply, body[0]) if body[0].stop == handle.meta.size else None
 
 
-class _Tail(io.RawIOBase):
+class Tail(io.RawIOBase):
     """The end of a file of the disk, for servers that read it or send its descriptor."""
 
     def __init__(self, reply: Reply, part: Slice) -> None:

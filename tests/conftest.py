@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -100,6 +101,18 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+@pytest.fixture(scope="session")
+def new_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A virtual environment with mediamw and the frameworks, one for the session: ``fresh.environment.Environment``."""
+    from .fresh import environment
+
+    folder = tmp_path_factory.mktemp("new") / "environment"
+    try:
+        yield environment.new_environment(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # pytest would keep the last three, which are large
 
 
 @pytest.fixture(params=MODES)

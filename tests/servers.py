@@ -29,6 +29,8 @@ COMMANDS = {
     "granian-asgi": f"{_GRANIAN} asgi {{target}}",
     "granian-wsgi": f"{_GRANIAN} wsgi {{target}}",
     "granian-wsgi-64": f"{_GRANIAN} wsgi --blocking-threads 64 {{target}}",
+    "runserver": "{python} manage.py runserver --noreload 127.0.0.1:{port}",
+    "runserver-reload": "{python} manage.py runserver 127.0.0.1:{port}",
     "serve-alone": _SERVE,
     "serve-around-wsgi": f"{_SERVE} {{target}}",
     "serve-around-asgi": f"{_SERVE} {{target}}",

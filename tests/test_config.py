@@ -318,6 +318,13 @@ def test_a_stack_takes_no_specs(spec: Any) -> None:
         (["./media", ["s3://a"]], "item 2"),
         ([LocalBackend], "item 1"),
         (["~\0"], "not a possible path"),
+        (["~nobody-of-this-name/media"], "there is no such user"),
+        (["$HOME/media"], "holds a variable that nobody replaced"),
+        (["./${STAGE}/media"], "holds a variable that nobody replaced"),
+        (["=./media"], "no name stands before '=': write prod=./media"),
+        (["./a s3://acme"], "one spec stands here, not several"),
+        (["a.b=s3://acme"], "a name before '=' has ASCII letters"),
+        (["s3://acme?regoin=a&zzzz=b&check=no"], "did you mean region?; unknown option 'zzzz'"),
         (["file://host/media"], "file: names a host, and the directory is on this machine; write file:///path"),
         (["file://localhost/media"], "file: names a host"),
         (["file:media"], "file: is no absolute path"),
@@ -335,6 +342,51 @@ def test_faults(specs: Any, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         build_stack(specs)
     assert said in str(caught.value)
+
+
+SAME, INSIDE = "it has the same files as", "takes all uploads, which would be in both"
+
+
+@pytest.mark.parametrize(
+    ("specs", "said"),
+    [
+        (["./a", "./a"], SAME),
+        (["./a", "./b", "./b/../b/"], SAME),
+        (["./a", "link-to-a"], SAME),
+        (["./a", "file://HERE/a"], SAME),
+        (["./a", LocalBackend("a", name="x")], SAME),
+        (["./a", "./a/b"], INSIDE),
+        (["./a/b", "./a"], INSIDE),
+        (["link-to-a/b", "./a"], INSIDE),
+        (["./a", "/"], INSIDE),
+        (["/", "./a"], INSIDE),
+        (["./a", "./ab"], ""),
+        (["./a", "./b", "./b/c"], ""),  # lowers may
+        (["./a", "s3://acme", "s3://acme/?region=eu-west-1"], SAME),
+        (["./a", "s3://acme/x/y", "s3://acme?location=x/y/"], SAME),
+        (["./a", "s3://acme/x", "s3://acme/y", "s3://acme"], ""),
+        (["./a", "s3://acme", "s3://acme?endpoint_url=http://localhost:9000"], ""),
+        (["s3://acme", "s3://acme/x"], ""),  # nobody uploads there
+        (["./a", "https://h.example/m", "https://H.example:443/m/"], SAME),
+        (["./a", "https://h.example/m/", "https://h.example/"], ""),
+        (["memory:", "memory:"], ""),
+    ],
+)
+def test_two_backends_of_the_same_files(
+    specs: list[Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "link-to-a").symlink_to("a")
+    specs = [LocalBackend("a", name=spec.name) if isinstance(spec, LocalBackend) else spec for spec in specs]
+    specs = [spec.replace("HERE", str(tmp_path)) if isinstance(spec, str) else spec for spec in specs]
+    if not said:
+        build_stack(specs).close()
+        return
+    with pytest.raises(ConfigError) as caught:
+        build_stack(specs)
+    assert said in caught.value.reason
+    assert caught.value.backend
 
 
 @pytest.mark.parametrize(

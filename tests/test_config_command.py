@@ -35,13 +35,14 @@ def test_what_it_prints(project: Path, capsys: pytest.CaptureFixture[str]) -> No
     out, err = capsys.readouterr()
     assert err == ""
     rows = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in out.splitlines()]
-    assert rows[:6] == [
+    assert rows[:7] == [
         [
             "backends.local",
             f"LocalBackend('{project / 'media'}', name='local')",
             "environment variable MEDIAMW_BACKENDS",
         ],
         ["backends.prod", "S3Backend('s3://acme', name='prod')", "environment variable MEDIAMW_BACKENDS"],
+        ["backends.prod.region", "eu-west-1", "environment variable MEDIAMW_BACKENDS"],
         ["backends.prod.access_key_id", "****", "environment variable MEDIAMW_BACKEND_PROD_ACCESS_KEY_ID"],
         ["backends.prod.secret_access_key", "****", "environment variable MEDIAMW_BACKEND_PROD_SECRET_ACCESS_KEY"],
         ["enabled", "True", "default"],
@@ -50,7 +51,7 @@ def test_what_it_prints(project: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert ["max_age", "60", "mediamw.toml: max_age"] in rows
     assert ["add_headers", "config_rules:add", "mediamw.toml: add_headers"] in rows
     assert ["base_url", "/files/", "default"] in rows
-    assert [row[0] for row in rows[4:]] == list(OPTIONS)
+    assert [row[0] for row in rows[5:]] == list(OPTIONS)
     assert SECRET not in out
     assert "AKREADONLY" not in out
 
@@ -77,6 +78,37 @@ def test_secrets_of_the_template(capsys: pytest.CaptureFixture[str], monkeypatch
     assert "backends.do.secret_access_key" in out
     assert "environment variable AWS_SECRET_ACCESS_KEY" in out
     assert SECRET not in out
+    rows = [line.split() for line in out.splitlines()]
+    assert ["backends.do.region", "ams3", "default"] in rows
+    monkeypatch.setenv("DO_REGION", "fra1")
+    assert main(["config"]) == 0
+    rows = [line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines()]
+    assert ["backends.do.region", "fra1", "environment variable DO_REGION"] in rows
+
+
+def test_options_of_backends(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MEDIAMW_BACKENDS")
+    Path("mediamw.toml").write_text(
+        """[[backends]]
+spec = "./media"
+[[backends]]
+spec = "prod=s3://acme/up?region=eu-west-1&exclude=a%20b&exclude=*.tmp&delivery_by=proxy:*.svg&check=true"
+url_life = 7200
+proxies = {https = "http://proxy.example.com:3128"}
+"""
+    )
+    assert main(["config", "--json"]) == 0
+    rows = {row["setting"]: (row["value"], row["source"]) for row in json.loads(capsys.readouterr().out)["settings"]}
+    assert {name: row for name, row in rows.items() if name.startswith("backends.prod.")} == {
+        "backends.prod.region": ("eu-west-1", "mediamw.toml: backends[1]"),
+        "backends.prod.exclude": (["a b", "*.tmp"], "mediamw.toml: backends[1]"),
+        "backends.prod.delivery_by": ({"*.svg": "proxy"}, "mediamw.toml: backends[1]"),
+        "backends.prod.check": (True, "mediamw.toml: backends[1]"),
+        "backends.prod.url_life": (7200, "mediamw.toml: backends[1]"),
+        "backends.prod.proxies": ({"https": "http://proxy.example.com:3128"}, "mediamw.toml: backends[1]"),
+        "backends.prod.access_key_id": ("****", "environment variable MEDIAMW_BACKEND_PROD_ACCESS_KEY_ID"),
+        "backends.prod.secret_access_key": ("****", "environment variable MEDIAMW_BACKEND_PROD_SECRET_ACCESS_KEY"),
+    }
 
 
 def test_faults(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,13 @@ def test_the_names_are_django_storages() -> None:
             {"querystring_auth": False, "bucket_name": "a.b", "region_name": "cn-north-1"},
             "https://s3.cn-north-1.amazonaws.com.cn/a.b/a%20b.jpg",
         ),
-        ({"querystring_auth": False, "region_name": ""}, "https://acme.s3.us-east-1.amazonaws.com/a%20b.jpg"),
+        # Without a region: the host that leads to whichever it is in.
+        ({"querystring_auth": False, "region_name": ""}, "https://acme.s3.amazonaws.com/a%20b.jpg"),
+        (
+            {"querystring_auth": False, "bucket_name": "arn:aws:s3:eu-west-1:123456789012:accesspoint/acme"},
+            "https://acme-123456789012.s3-accesspoint.eu-west-1.amazonaws.com/a%20b.jpg",
+        ),
+        ({"custom_domain": False, "endpoint_url": None, "url_protocol": ""}, f"{AWS}a%20b.jpg{SIGNED}"),
         (
             {"querystring_auth": False, "endpoint_url": "https://ams3.digitaloceanspaces.com"},
             "https://ams3.digitaloceanspaces.com/acme/a%20b.jpg",
@@ -117,6 +123,11 @@ def test_settings_and_what_comes_first() -> None:
 def test_keys_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     environ = {"AWS_S3_ACCESS_KEY_ID": ID, "AWS_S3_SECRET_ACCESS_KEY": SECRET, "AWS_DEFAULT_REGION": "eu-west-1"}
     assert is_sent(s3_of_django_storages(options={"bucket_name": "acme"}, environ=environ), f"{AWS}a%20b.jpg{SIGNED}")
+    environ |= {"AWS_SESSION_TOKEN": "session/token+of", "AWS_ACCESS_KEY_ID": "AKOTHER"}
+    assert "X-Amz-Security-Token=" in url(s3_of_django_storages(options={"bucket_name": "acme"}, environ=environ))
+    assert "X-Amz-Security-Token=" not in url(
+        s3_of_django_storages(options={**BASE, "access_key": "AK"}, environ=environ)
+    )
     made = s3_of_django_storages(options={"bucket_name": "acme"}, environ={})
     assert made._renewal is not None  # botocore is asked
     made = s3_of_django_storages(options={"bucket_name": "acme"}, environ={"AWS_S3_SESSION_PROFILE": "acme-ro"})
@@ -127,9 +138,18 @@ def test_keys_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("expire", "life", "window"),
-    [(3600, 3600, 900), (1200, 1200, 900), (1000, 1000, 700), (600, 600, 300), (60, 600, 300), (604800, 604800, 900)],
+    [
+        (3600, 3600, 900),
+        (1200, 1200, 900),
+        (1000, 1000, 700),
+        (600, 600, 300),
+        (60, 600, 300),
+        ("1200", 1200, 900),
+        (604800, 604800, 900),
+        (700_000, 604800, 900),
+    ],
 )
-def test_lives(expire: int, life: int, window: int) -> None:
+def test_lives(expire: int | str, life: int, window: int) -> None:
     made = s3_of_django_storages(options={**BASE, "querystring_expire": expire}, environ={})
     assert (made._life, made._window) == (life, window)
 
@@ -142,8 +162,9 @@ def test_cloudfront() -> None:
     signed = {"custom_domain": "cdn.example.com", "cloudfront_key_id": "K2JCJMDEHXQW5F", "cloudfront_key": pem}
     made = s3_of_django_storages(options={**BASE, **signed}, environ={})
     assert url(made).startswith("https://cdn.example.com/a%20b.jpg?Expires=")
-    made = s3_of_django_storages(options={**BASE, **signed, "querystring_auth": False}, environ={})
-    assert url(made) == "https://cdn.example.com/a%20b.jpg"
+    for unsigned in ({"querystring_auth": False}, {"cloudfront_signer": None}):
+        made = s3_of_django_storages(options={**BASE, **signed, **unsigned}, environ={})
+        assert url(made) == "https://cdn.example.com/a%20b.jpg"
 
 
 @pytest.mark.parametrize("option", LEFT_ASIDE)
@@ -176,12 +197,25 @@ def test_what_is_left_aside(option: str) -> None:
             {**BASE, "querystring_expire": "1h"},
             ("E015", "querystring_expire", "OPTIONS['querystring_expire']", "'1h' is not a whole number"),
         ),
-        ({}, {**BASE, "querystring_expire": 700_000}, ("E015", "backends.s3", "OPTIONS['bucket_name']", "url_life")),
+        (
+            {},
+            {**BASE, "client_config": {"s3": {}}},
+            ("E015", "client_config", "OPTIONS['client_config']", "dict is no botocore"),
+        ),
+        (
+            {},
+            {**BASE, "region_name": "EU (Ireland)"},
+            ("E015", "backends.s3", "OPTIONS['region_name']", "give a region's name"),
+        ),
         ({}, {**BASE, "url_protocol": "https"}, ("E015", "url_protocol", "OPTIONS['url_protocol']", "write https: or")),
         ({}, {**BASE, "proxies": "x"}, ("E015", "proxies", "OPTIONS['proxies']", "give a mapping")),
         ({}, {**BASE, "cloudfront_key_id": "K"}, ("E015", "cloudfront_key", "setting AWS_CLOUDFRONT_KEY", "missing")),
-        ({}, {**BASE, "cloudfront_signer": 1}, ("E015", "cloudfront_signer", "OPTIONS", "give cloudfront_key_id")),
-        ({}, {**BASE, "endpoint_url": "h"}, ("E015", "backends.s3", "OPTIONS['bucket_name']", "endpoint_url: give")),
+        (
+            {},
+            {**BASE, "cloudfront_signer": 1},
+            ("E015", "cloudfront_signer", "OPTIONS['cloudfront_signer']", "give cloudfront_key_id"),
+        ),
+        ({}, {**BASE, "endpoint_url": "h"}, ("E015", "backends.s3", "OPTIONS['endpoint_url']", "endpoint_url: give")),
     ],
     ids=str,
 )

@@ -1,8 +1,8 @@
-"""README and docs are true: Python runs, commands parse, links lead somewhere, bounds and options are the code's."""
+"""README and docs are true: blocks run, commands parse, links lead somewhere, bounds and options are the code's."""
 
 from __future__ import annotations
 
-import asyncio
+import os
 import re
 import shlex
 from pathlib import Path
@@ -12,54 +12,78 @@ import pytest
 from werkzeug.test import Client
 
 from mediamw.cli import build_parser
+from mediamw.settings import read_settings
+from mediamw.wsgi import MediaMiddleware
+
+from .http_table.sites import wrapped_wsgi
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*/*.md")]),
+]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^    (?:\$ )?(mediamw .*)$", re.MULTILINE)
+RUN_BY = {
+    ("README.md", "python"): "test_docs_readme.py",
+    ("README.md", "console"): "test_docs.py",
+    ("backends.md", "python"): "test_docs_backends.py",
+    ("configuration.md", "python"): "test_docs_configuration.py",
+    ("configuration.md", "sh"): "test_docs_configuration.py",
+    ("configuration.md", "toml"): "test_docs_configuration.py",
+    ("design.md", "text"): "test_docs.py",
+    ("django.md", "python"): "test_docs_django.py",
+    ("frameworks.md", "python"): "test_docs_frameworks.py",
+    ("http_origin.md", "python"): "test_http_origin.py",
+    ("overlay.md", "python"): "test_docs_overlay.py",
+    ("s3.md", "python"): "s3/test_s3_docs.py",
+    ("s3.md", "spec"): "s3/test_s3_docs.py",
+    ("semantics.md", "python"): "test_docs.py",
+}
+"""Page and language -> the test that runs the blocks, all of them."""
 
 
 def blocks(language: str) -> list[Any]:
     return [
-        pytest.param(match[2], id=f"{page.name}:{page.read_text('utf-8')[: match.start()].count(chr(10)) + 1}")
-        for page in PAGES
-        for match in BLOCK.finditer(page.read_text("utf-8"))
+        pytest.param(match[2], id=f"{page.relative_to(ROOT)}:{text[: match.start()].count(chr(10)) + 1}")
+        for page, text in ((page, page.read_text("utf-8")) for page in PAGES)
+        for match in BLOCK.finditer(text)
         if match[1] == language
     ]
 
 
-def their_app(environ: Any, start_response: Any) -> list[bytes]:
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"the app"]
+def test_every_block_is_run_somewhere() -> None:
+    there = {(page.name, match[1]) for page in PAGES for match in BLOCK.finditer(page.read_text("utf-8"))}
+    assert there == set(RUN_BY)
+    for (page, _), test in RUN_BY.items():
+        assert f'"{page}"' in (ROOT / "tests" / test).read_text("utf-8"), f"{test}: {page}"
 
 
-def test_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The blocks run where a project would run them: with an app, media, and the AWS profile they name."""
+def test_semantics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "media").mkdir()
     (tmp_path / "media" / "a.txt").write_text("hello")
-    config = tmp_path / "aws"
-    config.write_text("[profile acme-ro]\nregion = eu-west-1\naws_access_key_id = AK\naws_secret_access_key = SK\n")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-    namespace: dict[str, Any] = {}
-    codes = [match[2] for match in BLOCK.finditer((ROOT / "README.md").read_text("utf-8")) if match[1] == "python"]
-    assert len(codes) == 2
-    for code in codes:
-        namespace["app"] = their_app
-        exec(compile(code, "block", "exec"), namespace)
-        client = Client(namespace["app"])
-        assert client.get("/media/a.txt").data == b"hello"
-        assert client.get("/").data == b"the app"
-        production = namespace["app"].service.stack.backends[1]
-        production.prepare()
-        url = production.sign("homes/1.jpg", "GET", 1_800_000_000.0).url
-        assert url.startswith("https://acme-prod-media.s3.eu-west-1.amazonaws.com/uploads/homes/1.jpg?X-Amz-")
-        assert production.name == "prod"
+    (code,) = [match[2] for match in BLOCK.finditer((ROOT / "docs" / "semantics.md").read_text("utf-8"))]
+    names: dict[str, Any] = {"app": wrapped_wsgi, "MediaMiddleware": MediaMiddleware}
+    exec(compile(code, "docs/semantics.md", "exec"), names)
+    assert Client(names["app"]).get("/media/a.txt").data == b"hello"
+    assert Client(names["app"]).get("/").headers["X-App"] == "yes"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_amid_the_text(page: Path) -> None:
+    for command in COMMAND.findall(BLOCK.sub("", page.read_text("utf-8"))):
+        build_parser().parse_args(shlex.split(command)[1:])
 
 
 @pytest.mark.parametrize("text", blocks("console"))
-def test_commands(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for line in text.splitlines():
         words = shlex.split(line.removeprefix("$ "))
+        if words[0] == "export":
+            monkeypatch.setenv(*words[1].split("=", 1))
+            assert read_settings(environ=os.environ).faults == (), line
+            continue
         assert words[0] == "mediamw", line
         build_parser().parse_args(words[1:])
 
@@ -71,7 +95,7 @@ def test_the_two_commands_of_a_fresh_machine() -> None:
     assert [line.strip() for line in readme if line.startswith("    ")] == [setup, ".venv/bin/python -m pytest -q"]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_and_files(page: Path) -> None:
     text = page.read_text("utf-8")
     links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if "://" not in link]
@@ -125,51 +149,3 @@ def test_options_in_the_semantics_are_the_code_s() -> None:
     table = text[text.index("## Options of the stack") : text.index("## Backends by spec")]
     names = [name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)]
     assert names == list(stack.StackOptions.__annotations__)
-
-
-def _lines_of_the_readme_s_table() -> dict[str, str]:
-    table = re.findall(r"^\| ([^|]+) \| [^|]+ \| `([^`]+)` \|$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
-    return {project.strip(): line.replace("[...]", "['./media']") for project, line in table}
-
-
-@pytest.mark.parametrize("project", ["Flask", "Django", "Starlette, FastAPI", "media alone, mounted"])
-def test_where_the_line_goes(project: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import flask
-    from starlette.applications import Starlette
-    from starlette.routing import Mount
-
-    from mediamw import asgi, wsgi
-
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "media").mkdir()
-    (tmp_path / "media" / "a.txt").write_text("hello")
-    line = _lines_of_the_readme_s_table()[project]
-    is_wsgi = project in ("Flask", "Django")
-    names: dict[str, Any] = {
-        "MediaMiddleware": (wsgi if is_wsgi else asgi).MediaMiddleware,
-        "app": flask.Flask("shop") if project == "Flask" else Starlette(),
-        "application": their_app,
-        "Mount": Mount,
-    }
-    if project == "media alone, mounted":
-        names["app"] = Starlette(routes=[eval(line, names)])
-    else:
-        exec(line, names)
-    app = names["application"] if project == "Django" else names["app"]
-    if is_wsgi:
-        assert Client(app).get("/media/a.txt").data == b"hello"
-    else:
-        assert asyncio.run(_asgi_get(app, "/media/a.txt")) == b"hello"
-
-
-async def _asgi_get(app: Any, path: str) -> bytes:
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        await asyncio.Event().wait()
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    await app({"type": "http", "method": "GET", "path": path, "headers": []}, receive, send)
-    return b"".join(message.get("body", b"") for message in sent)

@@ -24,6 +24,7 @@ FLOORS = {
     "stack": 2,
     "config": 2,
     "specs": 3,
+    "spec_options": 2,
     "reply": 3,
     "service": 4,
     "settings": 4,

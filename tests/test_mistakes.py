@@ -53,6 +53,46 @@ MISTAKES = [
         *("E007", "backends.s3", of("MEDIAMW_BACKENDS"), "give a region's name, such as eu-west-1"),
     ),
     Mistake(
+        "a region that AWS has not",
+        {"MEDIAMW_BACKENDS": "./media s3://acme?region=eu-west1"},
+        *(
+            "E007",
+            "backends.s3",
+            of("MEDIAMW_BACKENDS"),
+            "region 'eu-west1': AWS has none of this form: write it as eu-west-1",
+        ),
+    ),
+    Mistake(
+        "a region of Spaces without Spaces",
+        {"MEDIAMW_BACKENDS": "./media s3://acme?region=fra1"},
+        *("E007", "backends.s3", of("MEDIAMW_BACKENDS"), "or give the endpoint_url of the S3 that has it"),
+    ),
+    Mistake(
+        "a region that is not the endpoint's",
+        {"MEDIAMW_BACKENDS": "./media s3://acme?region=ams3&endpoint_url=https://fra1.digitaloceanspaces.com"},
+        *(
+            "E007",
+            "backends.s3",
+            of("MEDIAMW_BACKENDS"),
+            "region 'ams3' contradicts endpoint_url, which is in fra1: correct",
+        ),
+    ),
+    Mistake(
+        "a region that is not that of AWS's host",
+        {"MEDIAMW_BACKENDS": "./media s3://acme?region=us-east-1&endpoint_url=https://s3.eu-west-1.amazonaws.com"},
+        *(
+            "E007",
+            "backends.s3",
+            of("MEDIAMW_BACKENDS"),
+            "contradicts endpoint_url, which is in eu-west-1: correct one",
+        ),
+    ),
+    Mistake(
+        "the template's region",
+        {"STORAGE_BUCKET_NAME": "acme", "AWS_S3_REGION_NAME": "EU-WEST-1"},
+        *("E007", "backends.s3", of("AWS_S3_REGION_NAME"), "write it as eu-west-1 is written"),
+    ),
+    Mistake(
         "half a key",
         {**BACKENDS, "MEDIAMW_BACKEND_S3_ACCESS_KEY_ID": "AK"},
         *(
@@ -75,6 +115,30 @@ MISTAKES = [
         "a secret in a spec",
         {"MEDIAMW_BACKENDS": f"./media prod=s3://acme?secret_access_key={SECRET}"},
         *("E008", "backends.prod", of("MEDIAMW_BACKENDS"), "MEDIAMW_BACKEND_PROD_ACCESS_KEY_ID"),
+    ),
+    Mistake(
+        "keys before the bucket",
+        {"MEDIAMW_BACKENDS": f"./media s3://AKREADONLY:{SECRET}/up@acme"},
+        *("E008", "backends.s3", of("MEDIAMW_BACKENDS"), "MEDIAMW_BACKEND_S3_ACCESS_KEY_ID"),
+    ),
+    Mistake(
+        "a secret in the place of an option",
+        {"MEDIAMW_BACKENDS": f"./media s3://acme?{SECRET}%2F4Ab=1"},
+        *("E008", "backends.s3", of("MEDIAMW_BACKENDS"), "secret does not belong into a spec; use profile=NAME"),
+    ),
+    Mistake(
+        "a password in the base URL",
+        {**BACKENDS, "MEDIAMW_BASE_URL": f"https://qa:{SECRET}@cdn.example.com"},
+        *("E006", "base_url", of("MEDIAMW_BASE_URL"), "user and password do not belong into a URL that everybody sees"),
+    ),
+    Mistake(
+        "one variable for two backends",
+        {
+            "MEDIAMW_BACKENDS": "./media s3-eu=s3://eu S3_EU=https://h.example/",
+            "MEDIAMW_BACKEND_S3_EU_SESSION_TOKEN": SECRET,
+        },
+        *("E009", "backends.s3-eu.session_token", of("MEDIAMW_BACKEND_S3_EU_SESSION_TOKEN")),
+        "it is the variable of S3_EU and s3-eu: name one of them otherwise",
     ),
     Mistake(
         "a password in a URL",
@@ -109,6 +173,11 @@ MISTAKES = [
         {**BACKENDS, "MEDIAMW_BACKEND_S3_SECRET_KEY": SECRET},
         *("E001", "MEDIAMW_BACKEND_S3_SECRET_KEY", of("MEDIAMW_BACKEND_S3_SECRET_KEY")),
         "did you mean MEDIAMW_BACKEND_S3_SECRET_ACCESS_KEY?",
+    ),
+    Mistake(
+        "a secret that says of no backend that it is one",
+        {**BACKENDS, "MEDIAMW_S3_ACCESS_KEY_ID": SECRET},
+        *("E001", "MEDIAMW_S3_ACCESS_KEY_ID", of("MEDIAMW_S3_ACCESS_KEY_ID"), "MEDIAMW_BACKEND_<NAME>_..."),
     ),
     Mistake(
         "a misspelt option of the file",
@@ -174,6 +243,73 @@ MISTAKES = [
         *("E010", "backends", of("MEDIAMW_BACKENDS"), "give each a name of its own"),
     ),
     Mistake(
+        "one directory twice",
+        {"MEDIAMW_BACKENDS": "./media old=media/../media/"},
+        *("E010", "backends.old", of("MEDIAMW_BACKENDS"), "it has the same files as 'local': leave one of them out"),
+    ),
+    Mistake(
+        "one directory by two names",
+        {"MEDIAMW_BACKENDS": "./media old=./link-to-media"},
+        *("E010", "backends.old", of("MEDIAMW_BACKENDS"), "it has the same files as 'local': leave one of them out"),
+    ),
+    Mistake(
+        "one bucket twice",
+        {"MEDIAMW_BACKENDS": "./media s3://acme/up?region=eu-west-1 prod=s3://acme?location=up/"},
+        *("E010", "backends.prod", of("MEDIAMW_BACKENDS"), "it has the same files as 's3': leave one of them out"),
+    ),
+    Mistake(
+        "the upper inside a lower",
+        {"MEDIAMW_BACKENDS": "./media/dev prod=./media"},
+        *("E010", "backends.prod", of("MEDIAMW_BACKENDS")),
+        "'local' lies inside 'prod', and 'local' takes all uploads, which would be in both: give one",
+    ),
+    Mistake(
+        "a lower inside the upper",
+        {"MEDIAMW_BACKENDS": "./media old=./media/old"},
+        *("E010", "backends.old", of("MEDIAMW_BACKENDS"), "'old' lies inside 'local', and 'local' takes all uploads"),
+    ),
+    Mistake(
+        "commas between specs",
+        {"MEDIAMW_BACKENDS": "./media, s3://acme"},
+        *("E005", "backends", of("MEDIAMW_BACKENDS"), "blanks stand between specs, not ',' or ';'"),
+    ),
+    Mistake(
+        "commas alone",
+        {"MEDIAMW_BACKENDS": "./media,prod=s3://acme"},
+        *("E005", "backends", of("MEDIAMW_BACKENDS"), "blanks stand between specs, not ',' or ';'"),
+    ),
+    Mistake(
+        "JSON",
+        {"MEDIAMW_BACKENDS": '["./media", "s3://acme"]'},
+        *("E005", "backends", of("MEDIAMW_BACKENDS"), "no brackets around them: './media s3://acme-media'"),
+    ),
+    Mistake(
+        "quotes around the whole",
+        {"MEDIAMW_BACKENDS": '"./media s3://acme"'},
+        *("E007", "backends.local", of("MEDIAMW_BACKENDS"), "blanks divide them, and quotes stand around one"),
+    ),
+    Mistake(
+        "a name with a dot",
+        {"MEDIAMW_BACKENDS": "./media acme.prod=s3://acme"},
+        *(
+            "E007",
+            "backends.local_2",
+            of("MEDIAMW_BACKENDS"),
+            "a name before '=' has ASCII letters, digits, '-' and '_'",
+        ),
+    ),
+    Mistake(
+        "a variable that nobody replaced",
+        {"MEDIAMW_BACKENDS": "$HOME/media s3://acme"},
+        *("E007", "backends.local", of("MEDIAMW_BACKENDS"), "write the path itself, or ./ before it"),
+    ),
+    Mistake(
+        "the table of another tool's habit",
+        BACKENDS,
+        *("E001", "mediamw", "mediamw.toml: mediamw", "the options stand at the top of the file"),
+        toml="[mediamw]\nprefix = '/m/'",
+    ),
+    Mistake(
         "a scheme that there is not",
         {"MEDIAMW_BACKENDS": "./media gs://acme"},
         *("E007", "backends.gs", of("MEDIAMW_BACKENDS"), "there are s3://bucket, https://host/path/"),
@@ -200,9 +336,15 @@ MISTAKES = [
         toml="backends = [{spec = './media', exclude = ['tmp/']}, 's3://acme']",
     ),
     Mistake(
-        "a bucket that is to be written",
+        "two writable backends",
         {"MEDIAMW_BACKENDS": "./media s3://acme?writable=true"},
         *("E007", "backends.s3", of("MEDIAMW_BACKENDS"), "uploads stay local: leave it out"),
+    ),
+    Mistake(
+        "two writable backends, in the file",
+        {},
+        *("E007", "backends.s3", "mediamw.toml: backends[1]", "uploads stay local: leave it out"),
+        toml="backends = ['./media', {spec = 's3://acme', writable = true}]",
     ),
     Mistake(
         "two things that browsers see",
@@ -233,6 +375,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path])  # to which the commands add the project
     (tmp_path / "my media").mkdir()
     (tmp_path / "file.txt").write_text("")
+    (tmp_path / "media").mkdir()
+    (tmp_path / "link-to-media").symlink_to("media")
 
 
 def test_there_are_25() -> None:

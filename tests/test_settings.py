@@ -14,7 +14,7 @@ from mediamw import LocalBackend, MediaStack, MemoryBackend, S3Backend, asgi, ws
 from mediamw.backends.http_origin import HTTPOriginBackend
 from mediamw.backends.sigv4 import Credentials
 from mediamw.config import Options
-from mediamw.core.errors import ConfigErrors
+from mediamw.core.errors import ConfigErrors, Fault
 from mediamw.core.plan import Policy
 from mediamw.service import MediaService
 from mediamw.settings import read_settings
@@ -70,6 +70,26 @@ def test_precedence(given: Any, environ: Any, toml: str, prefix: str, source: st
     assert (settings.value("prefix"), settings.source("prefix")) == (prefix, source)
 
 
+@pytest.mark.parametrize("highest", ["code", "environment", "file", "default"])
+@pytest.mark.parametrize("option", OPTIONS)
+def test_precedence_of_every_option(option: str, highest: str, tmp_path: Path) -> None:
+    """What is lower is of no use here: if it were read, or judged, there would be a fault or another value."""
+    (tmp_path / "none.png").write_bytes(b"\x89PNG")
+    text, toml, value = WAYS[option]
+    variable = f"MEDIAMW_{option.upper()}"
+    given: dict[str, Any] = {option: value} if highest == "code" else {}
+    environ = {"code": {variable: "no use: \\"}, "environment": {variable: text}}.get(highest, {})
+    file = {"file": f"{option} = {toml}", "default": "backends = 5"}.get(highest, f"{option} = [[5]]")
+    settings = read({**environ, "MEDIAMW_BACKENDS": "./a"}, file, **given)
+    expected = OPTIONS[option].default if highest == "default" else value
+    source = {
+        "code": f"MEDIAMW['{option}']",
+        "environment": f"environment variable {variable}",
+        "file": f"mediamw.toml: {option}",
+    }.get(highest, "default")
+    assert (settings.value(option), settings.source(option)) == (expected, source)
+
+
 @pytest.mark.parametrize(
     ("given", "environ", "toml", "names", "source"),
     [
@@ -85,10 +105,18 @@ def test_precedence_of_backends(given: Any, environ: Any, toml: str, names: list
     assert settings.source("backends") == source
 
 
-def test_the_file_that_is_named(tmp_path: Path) -> None:
+def test_a_byte_order_mark() -> None:
+    Path("mediamw.toml").write_bytes(b"\xef\xbb\xbfprefix = '/m/'")
+    assert read({"MEDIAMW_BACKENDS": "./a"}).value("prefix") == "/m/"
+
+
+def test_the_file_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "other.toml").write_text("prefix = '/o/'")
     settings = read({"MEDIAMW_CONFIG": "other.toml", "MEDIAMW_BACKENDS": "./a"}, "prefix = '/c/'")
     assert (settings.value("prefix"), settings.source("prefix")) == ("/o/", "other.toml: prefix")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = read({"MEDIAMW_CONFIG": "~/other.toml", "MEDIAMW_BACKENDS": "./a"}, "prefix = '/c/'")
+    assert (settings.value("prefix"), settings.source("prefix")) == ("/o/", f"{tmp_path}/other.toml: prefix")
 
 
 # -- every option from every source ------------------------------------------------------------------------------------
@@ -253,6 +281,17 @@ def test_kinds_of_a_framework() -> None:
     assert settings.faults == ()
     assert [backend.name for backend in settings.stack().backends] == ["local", "django", "prod"]
     assert seen == [("default", "django", {}), ("prod", "prod", {"check": False})]
+
+
+def test_faults_of_a_kind_of_a_framework() -> None:
+    """They keep their ids, settings and sources."""
+    faults = [Fault("mediamw.E015", option, f"OPTIONS[{option!r}]", "give another") for option in ("a", "b")]
+
+    def make(rest: str, name: str, **options: Any) -> MemoryBackend:
+        raise ConfigErrors(faults)
+
+    settings = read_settings({"backends": ["./a", "django:default"]}, environ={}, schemes={"django": make})
+    assert list(settings.faults) == faults
 
 
 def test_secrets_by_variables() -> None:

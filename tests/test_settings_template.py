@@ -61,6 +61,19 @@ def read(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Settings:
             {**SPACES, **PUBLIC, "AWS_S3_CUSTOM_DOMAIN": "acme.ams3.cdn.digitaloceanspaces.com"},
             "https://acme.ams3.cdn.digitaloceanspaces.com/homes/1%202.jpg",
         ),
+        (
+            {**SPACES, **PUBLIC, "AWS_S3_CUSTOM_DOMAIN": "https://media.example.com/files/", "DO_REGION": "nyc3"},
+            "https://media.example.com/files/homes/1%202.jpg",
+        ),
+        # Both names of the bucket, if they agree, and the second in mode do.
+        (
+            {**AWS, "AWS_STORAGE_BUCKET_NAME": "acme"},
+            f"https://acme.s3.eu-west-1.amazonaws.com/homes/1%202.jpg{SIGNED}",
+        ),
+        (
+            {"STORAGES_MODE": "do", "AWS_STORAGE_BUCKET_NAME": "acme", **KEYS},
+            f"https://ams3.digitaloceanspaces.com/acme/homes/1%202.jpg{SIGNED}",
+        ),
         # What is higher than the template.
         (
             {
@@ -178,8 +191,27 @@ def test_the_local_directory(text: str, root: str, monkeypatch: pytest.MonkeyPat
                 (
                     "E007",
                     "backends.s3",
-                    "environment variable STORAGE_BUCKET_NAME",
+                    "environment variable AWS_S3_CUSTOM_DOMAIN",
                     "custom_domain: give cdn.example.com",
+                )
+            ],
+        ),
+        (
+            {**AWS, "AWS_DEFAULT_REGION": "eu-west1"},
+            [("E007", "backends.s3", "environment variable AWS_DEFAULT_REGION", "write it as eu-west-1 is written")],
+        ),
+        (
+            {**AWS, "MEDIAMW_LOCAL_DIR": f"./media s3://AK:{SECRET}@acme"},
+            [("E013", "MEDIAMW_LOCAL_DIR", "environment variable MEDIAMW_LOCAL_DIR", "stand in MEDIAMW_BACKENDS")],
+        ),
+        (
+            {**SPACES, "MEDIAMW_BACKEND_DO_ACCESS_KEY_ID": ID},
+            [
+                (
+                    "E007",
+                    "backends.do",
+                    "environment variable STORAGE_BUCKET_NAME, environment variable MEDIAMW_BACKEND_DO_ACCESS_KEY_ID",
+                    "belong together: one is missing",
                 )
             ],
         ),

@@ -81,6 +81,7 @@ class HTTPOriginBackend:
         self.name = name
         origin, self._path = base_url_parts(base_url, name)
         self.base_url: Final = origin + self._path
+        self.whereabouts: Final = (origin, *filter(None, self._path.split("/")))
         self.via: Final = f"mediamw-{sha256(self.base_url.encode()).hexdigest()[:12]}"
         """The entry of this backend in Via: a request that carries it has been at ``base_url`` already."""
         sent = check_headers(headers or {}, name)

@@ -129,6 +129,15 @@ class LocalBackend:
     def __repr__(self) -> str:
         return f"LocalBackend({self.root!r}, name={self.name!r})"
 
+    @property
+    def whereabouts(self) -> tuple[str, ...]:
+        """Where the files are, links resolved, from the outermost folder to the innermost."""
+        try:
+            path = os.path.realpath(self.root)
+        except ValueError:  # half a surrogate pair: nothing is there, ever
+            path = self.root
+        return ("file:", *filter(None, path.split(os.sep)))
+
     def open(self, key: Key) -> LocalHandle | None:
         """Open a regular file beneath the root; None if there is none. Errors as at the top of this file."""
         if os.name == "nt" and windows_refusal(key) is not None:

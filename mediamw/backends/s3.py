@@ -115,7 +115,7 @@ class S3Backend:
         self._life, self._window = url_life, url_window
         self._missing_on_403 = missing_on_403
         self._anonymous, self._dualstack = anonymous, dualstack
-        self._endpoint = endpoint_url
+        self.endpoint_url = endpoint_url
         self._proxies = proxies
         self._domain = given.domain()
         self._public = given.endpoint("public_endpoint_url")
@@ -123,6 +123,7 @@ class S3Backend:
         self._preparing = PerProcess(threading.Lock)
         self._signer: Signer | None = None
         self._http: OriginHTTP | None = None
+        self.whereabouts: Final = (endpoint_url or "s3:", bucket, *filter(None, self.location.split("/")))
         static = given.credentials()
         self._place = _known_place(given, static is not None)
         self._account = AWSAccount(
@@ -141,7 +142,7 @@ class S3Backend:
 
     def __repr__(self) -> str:
         where = f"/{self.location}" if self.location else ""
-        endpoint = f", endpoint_url={self._endpoint!r}" if self._endpoint is not None else ""
+        endpoint = f", endpoint_url={self.endpoint_url!r}" if self.endpoint_url is not None else ""
         return f"S3Backend('s3://{self.bucket}{where}', name={self.name!r}{endpoint})"
 
     def open(self, key: Key) -> Remote | None:
@@ -260,7 +261,7 @@ class S3Backend:
     def _ready(self) -> tuple[Signer, Place, OriginHTTP]:
         signer, place = self._asked()
         if self._http is None:  # not before it is needed: the proxy and the CA bundle are botocore's to tell
-            wrong = f"endpoint_url={self._endpoint}" if self._endpoint is not None else f"region={place.region}"
+            wrong = f"endpoint_url={self.endpoint_url}" if self.endpoint_url is not None else f"region={place.region}"
             hint = f" (check {wrong})"
             with self._preparing.get():
                 if self._http is None:

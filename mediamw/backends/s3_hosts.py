@@ -1,7 +1,8 @@
 """Under which hosts a bucket is asked and shown: what is known without botocore, and the URLs of a domain before it.
 
 On AWS the host is ours to say only for plain bucket names in regions of the partition "aws"; botocore's endpoint rules
-have every other case (``aws.py``). At an endpoint the bucket stands in the path, unless the style is ``virtual``.
+have every other case (``aws.py``). At an endpoint the bucket stands in the path, unless the style is ``virtual`` and
+the host has a name: nothing stands before an IP address.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ _SPECIAL_SUFFIXES = ("--x-s3", "--xa-s3", "--ol-s3", "--op-s3")
 _ENDPOINT = re.compile(
     r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?((?:/[a-z0-9._~-]+)*)/*", re.IGNORECASE
 )
+_IP = re.compile(r"\[|[0-9]{1,3}(\.[0-9]{1,3}){3}(:|$)")
 _DOMAIN: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+([:/].*)?", re.IGNORECASE | re.DOTALL)
 
 
@@ -70,7 +72,7 @@ def endpoint_host(bucket: str, endpoint: str, style: str) -> tuple[str, str] | N
     if parts is None:
         return None
     scheme, host, path = parts
-    if style == "virtual":
+    if style == "virtual" and not _IP.match(host):
         return f"{scheme}://{bucket}.{host}", f"{path}/"
     return f"{scheme}://{host}", f"{path}/{bucket}/"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ..core.errors import ConfigError
@@ -25,6 +25,13 @@ _ARN = r"arn:aws[a-z-]*:s3(?:-[a-z-]+)?:[A-Za-z0-9.:/_-]{1,200}"
 _BUCKET = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,254}}|{_ARN}")
 _HOST_BUCKET = re.compile(r"[a-z0-9][a-z0-9.:-]*")
 _REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+# Every region of AWS has this form: an area, where in it, and a number.
+_AWS_REGION = re.compile(
+    r"[a-z]{2,4}(-[a-z]{2,4})?-(central|north|south|(north|south)?(east|west))-[1-9][0-9]?|aws(-[a-z-]+)?-global"
+)
+_AWS_HOST = re.compile(r"(?:[a-z0-9.-]+\.)?s3[.-](?:dualstack\.)?([a-z-]+-[0-9]+)\.amazonaws\.com(?:\.cn)?")
+_SPACES_REGION = r"[a-z]{3}[0-9]"
+_SPACES_HOST = re.compile(rf"(?:[a-z0-9-]+\.)*({_SPACES_REGION})(?:\.cdn)?\.digitaloceanspaces\.com")
 _SERVER = "give scheme, host, port and path alone, such as https://s3.example.com:9000"
 
 
@@ -56,20 +63,18 @@ class Options:
 
     def check(self) -> None:
         """Raise ``ConfigError`` for what can be told without asking anybody."""
-        self._check_bucket()
-        if self.region is not None and not _REGION.fullmatch(self.region):
-            raise self._wrong(f"region {self.region!r}: give a region's name, such as eu-west-1")
-        if self.profile == "":
-            raise self._wrong("profile is empty: give its name, or leave it out for botocore's chain")
-        for option in ("dualstack", "anonymous", "missing_on_403"):
-            if not isinstance(value := getattr(self, option), bool):
-                raise self._wrong(f"{option}: {value!r} is neither True nor False")
-        self._check_lives()
-        self._check_network()
-        if self.dualstack and self.endpoint_url is not None:
-            raise self._wrong("dualstack is AWS's: with endpoint_url, give the URL of the server that you mean")
-        if self.public_endpoint_url is not None and self.custom_domain is not None:
-            raise self._wrong("public_endpoint_url and custom_domain both say what browsers see: give one of them")
+        wrong: list[ConfigError] = []
+        checks: tuple[Callable[[], object], ...] = (
+            *(self._check_bucket, self._check_region, self._check_switches, self._check_lives, self._check_network),
+            *(self._check_hosts, self._check_domain, self.credentials),
+        )
+        for check in checks:
+            try:
+                check()
+            except ConfigError as error:
+                wrong.append(error)
+        if wrong:
+            raise ConfigError.of(wrong)
 
     def credentials(self) -> Credentials | None:
         """Return the explicit keys; empty ones for anonymous access; None if botocore is to be asked."""
@@ -110,6 +115,16 @@ class Options:
 
     def domain(self) -> Domain | None:
         """Return the domain that browsers see, with its signer if there is one."""
+        host = self._check_domain()
+        if host is None:
+            return None
+        if self.cloudfront_key is None or self.cloudfront_key_id is None:
+            return Domain(*host)
+        from .cloudfront import CloudFrontSigner
+
+        return Domain(*host, CloudFrontSigner(self.cloudfront_key_id, self.cloudfront_key, self.name))
+
+    def _check_domain(self) -> tuple[str, str] | None:
         if (self.cloudfront_key_id is None) != (self.cloudfront_key is None):
             raise self._wrong("cloudfront_key_id and cloudfront_key belong together: one is missing")
         if self.custom_domain is None:
@@ -119,11 +134,7 @@ class Options:
         host = domain_host(self.custom_domain)
         if host is None:  # not repeated: keys may stand in it
             raise self._wrong("custom_domain: give cdn.example.com, or https://cdn.example.com/path")
-        if self.cloudfront_key is None or self.cloudfront_key_id is None:
-            return Domain(*host)
-        from .cloudfront import CloudFrontSigner
-
-        return Domain(*host, CloudFrontSigner(self.cloudfront_key_id, self.cloudfront_key, self.name))
+        return host
 
     def _check_bucket(self) -> None:
         bucket, location = self.bucket, self.location.strip("/")
@@ -144,6 +155,43 @@ class Options:
             raise self._wrong(f"addressing_style {self.addressing_style!r}: it is auto, virtual or path")
         if self.addressing_style == "virtual" and not (_HOST_BUCKET.fullmatch(bucket) or bucket.startswith("arn:")):
             raise self._wrong(f"addressing_style 'virtual': bucket {bucket!r} cannot stand in a host name, use path")
+
+    def _check_region(self) -> None:
+        region = self.region
+        if region is None:
+            return
+        if not _REGION.fullmatch(region):
+            said = repr(region) if re.fullmatch(r"[\w ().-]{0,40}", region) else "is none"  # it may be a key
+            raise self._wrong(f"region {said}: give a region's name, such as eu-west-1")
+        if self.endpoint_url is None:
+            if not _AWS_REGION.fullmatch(region):
+                raise self._wrong(
+                    f"region {region!r}: AWS has none of this form: write it as eu-west-1 is written, or give the "
+                    "endpoint_url of the S3 that has it"
+                )
+            return
+        host = endpoint_host("", self.endpoint_url, "path")
+        name = "" if host is None else host[0].partition("//")[2].partition(":")[0]
+        aws, spaces = _AWS_HOST.fullmatch(name), _SPACES_HOST.fullmatch(name)
+        # Spaces takes us-east-1 too, as boto3's users write it.
+        of_host = aws[1] if aws else spaces[1] if spaces and re.fullmatch(_SPACES_REGION, region) else region
+        if region != of_host:
+            raise self._wrong(f"region {region!r} contradicts endpoint_url, which is in {of_host}: correct one of them")
+
+    def _check_switches(self) -> None:
+        if self.profile == "":
+            raise self._wrong("profile is empty: give its name, or leave it out for botocore's chain")
+        for option in ("dualstack", "anonymous", "missing_on_403"):
+            if not isinstance(value := getattr(self, option), bool):
+                raise self._wrong(f"{option}: {value!r} is neither True nor False")
+
+    def _check_hosts(self) -> None:
+        for option in ("endpoint_url", "public_endpoint_url"):
+            self.endpoint(option)
+        if self.dualstack and self.endpoint_url is not None:
+            raise self._wrong("dualstack is AWS's: with endpoint_url, give the URL of the server that you mean")
+        if self.public_endpoint_url is not None and self.custom_domain is not None:
+            raise self._wrong("public_endpoint_url and custom_domain both say what browsers see: give one of them")
 
     def _check_lives(self) -> None:
         for option, seconds in (("url_life", self.url_life), ("url_window", self.url_window)):

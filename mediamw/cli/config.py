@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ..settings import Settings, read_settings
 from ..settings.options import OPTIONS
-from ..settings.sources import of_variable
+from ..settings.sources import is_secret, of_variable
 from .options import find_modules_here
 
 _MASK = "****"
@@ -59,11 +59,17 @@ def _rows(settings: Settings) -> Iterator[_Row]:
     for made in settings.backends:
         name = f"backends.{made.backend.name}"
         yield _Row(name, repr(made.backend), made.source)
+        for option, (given, source) in made.options.items():
+            yield _Row(f"{name}.{option}", _MASK if _is_masked(option, given) else given, source)
         for option, variable in made.secrets.items():
             yield _Row(f"{name}.{option}", _MASK, of_variable(variable))
     for option in OPTIONS:
         value = settings.stack().base_url if option == "base_url" else settings.value(option)  # by default the prefix
         yield _Row(option, value, settings.source(option))
+
+
+def _is_masked(option: str, value: Any) -> bool:
+    return is_secret(option) or (option == "proxies" and "@" in str(value))
 
 
 def _text(value: Any) -> str:

@@ -8,6 +8,7 @@ found" is not among them: inside it is a value (``Missing``), and for callers of
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -40,6 +41,18 @@ class MediaError(Exception):
 
 class ConfigError(MediaError):
     """A setting is wrong. Raised at construction, before the first request; the text names the setting and the fix."""
+
+    parts: tuple[ConfigError, ...] = ()
+    """What it is made of, if several settings of one backend are wrong."""
+
+    @staticmethod
+    def of(parts: Sequence[ConfigError]) -> ConfigError:
+        """Return one error for ``parts``, at least one: itself if it is the only one."""
+        if len(parts) == 1:
+            return parts[0]
+        whole = ConfigError("; ".join(part.reason for part in parts), backend=parts[0].backend)
+        whole.parts = tuple(parts)
+        return whole
 
 
 class Fault(NamedTuple):
@@ -162,9 +175,16 @@ class NoURL(MediaError):
 def unknown_option(name: str, known: Sequence[str], kind: str = "option", start: str = "") -> str:
     """Say that there is no option ``name``, and what may have been meant, else what there is.
 
-    ``start`` is what all names begin with: it makes none more alike.
+    ``start`` is what all names begin with: it makes none more alike. Capitals make none different. A name that does
+    not look like one is not repeated, unless it has the start: it may be a secret that a slip has brought there.
     """
-    ends = [other.removeprefix(start) for other in known]
-    close = difflib.get_close_matches(name.removeprefix(start), ends, 1, 0.5)
-    meant = f"did you mean {start}{close[0]}?" if close else f"there are {', '.join(known)}"
-    return f"unknown {kind} {name!r}; {meant}"
+    ends = {other.removeprefix(start).casefold(): other for other in known}
+    close = difflib.get_close_matches(name.removeprefix(start).casefold(), ends, 1, 0.5)
+    meant = f"did you mean {ends[close[0]]}?" if close else f"there are {', '.join(known)}"
+    said = f" {name!r}" if close or start or looks_like_a_name(name) else ""
+    return f"unknown {kind}{said}; {meant}"
+
+
+def looks_like_a_name(text: str) -> bool:
+    """True if ``text`` may be repeated where the name of a setting should stand: words, and no digits amid them."""
+    return re.fullmatch(r"[A-Za-z]{0,24}([_. -][A-Za-z]{1,24}){0,6}[0-9]{0,4}", text) is not None

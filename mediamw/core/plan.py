@@ -53,8 +53,9 @@ OnMiss = Literal["app", "404", "placeholder"]
 ON_MISS_ALONE: Final[OnMiss] = "404"
 """What ``"app"`` comes to where no app is wrapped."""
 
-# What add_headers may not say: these are decided here, and a second opinion would break framing, caches or redirects.
-_OURS: Final = frozenset(
+# What add_headers may not say, nor a framework's middlewares: these are decided here, and a second opinion would break
+# framing, caches or redirects.
+DECIDED_HERE: Final = frozenset(
     (
         "accept-ranges",
         "connection",
@@ -319,7 +320,7 @@ def _add(headers: Headers, extra: Mapping[str, str]) -> None:
     """Merge the user's headers: a name that is there already is replaced, so that caching can be chosen by key."""
     for name, value in extra.items():
         lower = name.lower()
-        if lower in _OURS:
+        if lower in DECIDED_HERE:
             raise ValueError(f"add_headers may not set {name!r}: mediamw decides it")
         if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
             raise ValueError(f"add_headers returned the header name {name!r}, which HTTP does not allow")

@@ -9,19 +9,21 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from os import PathLike
 from typing import Any, Final, NamedTuple
 
 from ..backends.base import Backend, Closes
-from ..core.errors import ConfigError, Fault, unknown_option
-from ..specs import SECRETS, MisplacedSecret, Scheme, Spec, build_backend, kind_of, named, split_name
+from ..core.errors import ConfigError, ConfigErrors, Fault, unknown_option
+from ..specs import SECRETS, MisplacedSecret, Scheme, Spec, build_backend, kind_of, named, options_in, split_name
 from .faults import BACKEND, MISPLACED, NO_BACKENDS, NOBODYS, SPLIT, STACK, UNKNOWN, UNREADABLE
 from .options import read_words
 from .sources import OF_BACKENDS, Value, of_variable, variable
 
 _NAME = re.compile("[A-Za-z][A-Za-z0-9_-]*")
+# A comma or semicolon with nothing or the next spec behind it.
+_DIVIDED = re.compile(r"[,;](?:$|(?:[A-Za-z][A-Za-z0-9_-]*=)?(?:\.{0,2}/|~|[A-Za-z][A-Za-z0-9+.-]+:))")
 _TEXTS: Final = frozenset(
     (
         *("location", "region", "profile", "endpoint_url", "public_endpoint_url", "custom_domain", "addressing_style"),
@@ -33,7 +35,8 @@ _TEXTS: Final = frozenset(
 class Item(NamedTuple):
     """One backend as it is written: its spec, or itself, the options beside it, and where it stands.
 
-    ``secrets``: values with the names of the variables that they stand in, if none of its own has them.
+    ``secrets``: values with the names of the variables that they stand in, if none of its own has them. ``sources``:
+    where an option beside the spec stands, if that is not where the backend does.
     """
 
     spec: Spec
@@ -41,14 +44,19 @@ class Item(NamedTuple):
     given: Mapping[str, Any] = {}
     source: str = ""
     secrets: Mapping[str, tuple[str, str]] = {}
+    sources: Mapping[str, str] = {}
 
 
 class Made(NamedTuple):
-    """A backend, where it was named, and its secrets with the variables that they came from."""
+    """A backend, where it was named, and its secrets with the variables that they came from.
+
+    ``options`` are the others with their sources; what code gives in the place of a variable is among them.
+    """
 
     backend: Backend
     source: str
     secrets: Mapping[str, str]
+    options: Mapping[str, tuple[Any, str]] = {}
 
 
 def items_of(value: Value, faults: list[Fault]) -> list[Item]:
@@ -87,6 +95,10 @@ def _words(value: Value, faults: list[Fault]) -> list[str]:
     if not words:
         reason = "it is set and empty: write './media s3://acme-media', or do not set it"
         faults.append(Fault(NO_BACKENDS, "backends", value.source, reason))
+    if any(_DIVIDED.search(word) for word in words):
+        reason = "blanks stand between specs, not ',' or ';', and no brackets around them: './media s3://acme-media'"
+        faults.append(Fault(SPLIT, "backends", value.source, f"{reason} (a comma that is meant is %2C in a URL)"))
+        return []
     for first, second in pairwise(words):
         both = f"{split_name(first)[1]} {second}"
         if kind_of(both) == "local" and os.path.isdir(os.path.expanduser(both)):
@@ -144,21 +156,37 @@ def build_all(
         used = {**item.secrets, **secrets.of(name, kind, item.given)}
         given = {**{option: value for option, (value, _) in used.items()}, **item.given}
         variables = {option: name_of for option, (_, name_of) in used.items()}
-        source = ", ".join([item.source, *map(of_variable, variables.values())])
         try:
             _check_types(given)
-            made.append(Made(build_backend(spec, name, given, schemes), item.source, variables))
-        except MisplacedSecret as error:
-            ways = ", ".join(variable(name, option) for option in SECRETS.get(kind, ())[:2])
-            faults.append(Fault(MISPLACED, f"backends.{name}", source, f"{error.reason}, such as {ways}"))
+            backend = build_backend(spec, name, given, schemes)
+            options = {option: (value, item.source) for option, value in options_in(spec).items()}
+            options |= {option: (value, item.sources.get(option, item.source)) for option, value in item.given.items()}
+            made.append(Made(backend, item.source, variables, options))
+        except ConfigErrors as error:  # django-storages' settings, each of which knows where it stands
+            faults += error.faults
         except ConfigError as error:
-            faults.append(Fault(BACKEND, f"backends.{name}", source, error.reason))
+            for part in error.parts or (error,):
+                id_, reason = BACKEND, part.reason
+                if isinstance(part, MisplacedSecret):
+                    ways = ", ".join(variable(name, option) for option in SECRETS.get(kind, ())[:2])
+                    id_, reason = MISPLACED, f"{reason}, such as {ways}"
+                source = _source_of(part.reason, item, variables)
+                faults.append(Fault(id_, f"backends.{name}", source, reason))
     if not before:  # else a backend that could not even be read would seem not to be there
         secrets.tell_unused(dict(zip(names, items, strict=True)), others)
     if len(faults) > before:
         close_all(one.backend for one in made)
         return []
     return made
+
+
+def _source_of(reason: str, item: Item, variables: Mapping[str, str]) -> str:
+    """Say where that stands of which ``reason`` speaks: it begins with an option, or names those of variables."""
+    word = re.split("[^a-z0-9_]", reason, maxsplit=1)[0]
+    if word in item.sources:
+        return item.sources[word]
+    names = [name for option, name in variables.items() if option in reason]
+    return ", ".join([item.source, *map(of_variable, names)])
 
 
 def close_all(backends: Iterable[Backend]) -> None:
@@ -255,7 +283,7 @@ def _secret(option: str, text: str) -> Any:
 
 def _check_types(given: Mapping[str, Any]) -> None:
     """Refuse what no spec could say: constructors take the types of Python's callers for granted."""
-    checks: tuple[tuple[Iterable[str], Callable[[Any], bool], str], ...] = (
+    checks: tuple[tuple[Collection[str], Callable[[Any], bool], str], ...] = (
         (_TEXTS, lambda value: isinstance(value, str), "give a text"),
         (("verify",), lambda value: isinstance(value, (bool, str)), "give False, or the path of a CA bundle"),
         (("cloudfront_key",), lambda value: isinstance(value, (str, bytes)), "give the text of a private key in PEM"),
@@ -265,7 +293,11 @@ def _check_types(given: Mapping[str, Any]) -> None:
             "give a list of directories",
         ),
     )
-    for options, is_right, form in checks:
-        for option in options:
-            if option in given and not is_right(given[option]):
-                raise ConfigError(f"{option}: {type(given[option]).__name__} is of the wrong type: {form}")
+    wrong = [
+        ConfigError(f"{option}: {type(given[option]).__name__} is of the wrong type: {form}")
+        for option in given
+        for options, is_right, form in checks
+        if option in options and not is_right(given[option])
+    ]
+    if wrong:
+        raise ConfigError.of(wrong)

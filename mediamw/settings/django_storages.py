@@ -2,25 +2,32 @@
 
 Source: ``S3Storage.get_default_settings`` of django-storages 1.14.6, whose names these are, in their two forms: the
 OPTIONS of an entry of ``STORAGES`` (``custom_domain``), which come first, and settings (``AWS_S3_CUSTOM_DOMAIN``). What
-only concerns writing is known and left aside. Two things are not as there: requests are always signed with version 4,
-and AWS is always asked over TLS.
+only concerns writing is known and left aside. Three things are not as there: requests are always signed with version 4,
+AWS is always asked over TLS, and at the bucket's own host in its region (not the global one, FIPS's or an accelerated
+one). ``tests/test_django_storages_urls.py`` holds the URLs to those that django-storages makes.
 """
 
 from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ..backends.aws import AWSAccount
 from ..backends.s3 import URL_WINDOW_SECONDS, S3Backend
 from ..backends.s3_hosts import endpoint_host, plain_host
 from ..backends.s3_options import LEAST_REST_SECONDS
-from ..core.errors import ConfigError, ConfigErrors, Fault, unknown_option
+from ..backends.sigv4 import MAX_LIFE_SECONDS, Credentials
+from ..core.errors import BackendUnavailable, ConfigError, ConfigErrors, Fault, unknown_option
 from .faults import STORAGES, STORAGES_UNKNOWN
 
 LEAST_LIFE_SECONDS: Final = 2 * LEAST_REST_SECONDS
-"""A shorter ``querystring_expire`` is made this long: URLs here are the same for a while, for the browser's cache."""
+"""A shorter ``querystring_expire`` is made this long: URLs here are the same for a while, for the browser's cache.
+
+One longer than the seven days that version 4 allows is made those.
+"""
 
 READ: Final[Mapping[str, tuple[str, ...]]] = {
     "bucket_name": ("AWS_STORAGE_BUCKET_NAME",),
@@ -87,7 +94,7 @@ def s3_of_django_storages(
         try:
             return S3Backend(bucket, name=name, **{**keywords, **rules})
         except ConfigError as error:
-            reader.faults.append(Fault(STORAGES, f"backends.{name}", reader.source("bucket_name"), error.reason))
+            reader.faults.append(Fault(STORAGES, f"backends.{name}", reader.source_of(error.reason), error.reason))
     raise ConfigErrors(reader.faults)
 
 
@@ -106,11 +113,18 @@ class _Reader:
                 self._wrong(option, f"{type(value).__name__} is no text: give one")
                 self._values[option] = None
 
-    def source(self, option: str) -> str:
+    def source(self, option: str, otherwise: str = "") -> str:
         """Say where an option stands."""
+        if option not in _NAMES and option not in self._options:
+            option = otherwise
         if option in self._options:
             return f"{self._named}[{option!r}]"
         return f"setting {next((name for name in _NAMES[option] if name in self._settings), _NAMES[option][0])}"
+
+    def source_of(self, reason: str) -> str:
+        """Say where that stands which a fault of ``S3Backend`` begins with, else where the bucket does."""
+        word = reason.partition(" ")[0].rstrip(":")
+        return self.source({"region": "region_name", "url_life": "querystring_expire"}.get(word, word), "bucket_name")
 
     def read(self) -> tuple[str, dict[str, Any]]:
         """Return the bucket and the keywords of ``S3Backend``."""
@@ -140,8 +154,9 @@ class _Reader:
 
     def _check_names(self) -> None:
         for option in self._options:
-            if option == "cloudfront_signer":
-                self._wrong(option, "a signer cannot be taken over: give cloudfront_key_id and cloudfront_key")
+            if option == "cloudfront_signer":  # None there says that nothing is signed, whatever keys there are
+                if self._options[option] is not None:
+                    self._wrong(option, "a signer cannot be taken over: give cloudfront_key_id and cloudfront_key")
             elif option not in _NAMES:
                 reason = unknown_option(str(option), tuple(_NAMES))
                 self.faults.append(Fault(STORAGES_UNKNOWN, str(option), f"{self._named}[{option!r}]", reason))
@@ -162,19 +177,23 @@ class _Reader:
             value = next((self._settings[name] for name in READ[option] if self._settings.get(name) is not None), None)
         if option == "querystring_auth" and value is not None:
             return bool(value)
-        return value if isinstance(value, bool) else value or None
+        if option == "verify" and value is False:
+            return False
+        return value or None  # False too: how a storage's own custom_domain is taken back
 
     def _wrong(self, option: str, reason: str) -> None:
-        self.faults.append(Fault(STORAGES, option, self.source(option) if option in _NAMES else self._named, reason))
+        self.faults.append(Fault(STORAGES, option, self.source(option), reason))
 
     def _lives(self) -> dict[str, int]:
         expire = self._values["querystring_expire"]
         if expire is None:
             return {}
+        if isinstance(expire, str) and re.fullmatch("[0-9]{1,9}", expire):  # as environment variables have it
+            expire = int(expire)
         if not isinstance(expire, int) or isinstance(expire, bool) or expire < 0:
             self._wrong("querystring_expire", f"{expire!r} is not a whole number of seconds")
             return {}
-        life = max(expire, LEAST_LIFE_SECONDS)
+        life = min(max(expire, LEAST_LIFE_SECONDS), MAX_LIFE_SECONDS)
         return {"url_life": life, "url_window": min(URL_WINDOW_SECONDS, life - LEAST_REST_SECONDS)}
 
     def _credentials(self, keywords: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,25 +205,42 @@ class _Reader:
                 self._wrong("session_profile", "it stands beside access_key or secret_key: give one of the two")
             return {"profile": given["session_profile"]}
         # AWS_ACCESS_KEY_ID and the like are found by botocore, with the region that belongs to them.
-        key = given["access_key"] or self._environ.get("AWS_S3_ACCESS_KEY_ID") or None
-        secret = given["secret_key"] or self._environ.get("AWS_S3_SECRET_ACCESS_KEY") or None
+        key = given["access_key"] or self._of_environ("AWS_S3_ACCESS_KEY_ID")
+        secret = given["secret_key"] or self._of_environ("AWS_S3_SECRET_ACCESS_KEY")
         if key is None and secret is None:
-            profile = self._environ.get("AWS_S3_SESSION_PROFILE")
-            return {"profile": profile} if profile else {}
+            profile = self._of_environ("AWS_S3_SESSION_PROFILE")
+            return {} if profile is None else {"profile": profile}
+        its_key = self._of_environ("AWS_S3_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID")
+        key, secret = key or its_key, secret or self._of_environ("AWS_SECRET_ACCESS_KEY")
         if key is None or secret is None:
             self._wrong("secret_key" if secret is None else "access_key", "it is missing: the other half is given")
-        region = keywords["region"] or self._environ.get("AWS_DEFAULT_REGION") or None
-        found = {"access_key_id": key, "secret_access_key": secret, "region": region}
-        return {**found, "session_token": given["security_token"]}
+        token = given["security_token"]
+        if token is None and its_key in (None, key):  # else it is that of another key
+            token = self._of_environ("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
+        return {
+            "access_key_id": key,
+            "secret_access_key": secret,
+            "region": self._region(keywords),
+            "session_token": token,
+        }
+
+    def _of_environ(self, *names: str) -> str | None:
+        return next((self._environ[name] for name in names if self._environ.get(name)), None)
+
+    def _region(self, keywords: Mapping[str, Any]) -> str | None:
+        return keywords["region"] or self._of_environ("AWS_DEFAULT_REGION")
 
     def _read_client_config(self, keywords: dict[str, Any]) -> None:
         """Take over what a ``botocore.config.Config`` says; django-storages then asks none of the three options."""
         config = self._values["client_config"]
         signature = self._values["signature_version"]
-        if config is not None:
+        if config is not None and not hasattr(config, "signature_version"):
+            self._wrong("client_config", f"{type(config).__name__} is no botocore.config.Config: give one")
+        elif config is not None:
             s3 = getattr(config, "s3", None) or {}
             keywords["addressing_style"] = s3.get("addressing_style") or "auto"
-            keywords["dualstack"] = s3.get("use_dualstack_endpoint") or None
+            dualstack = s3.get("use_dualstack_endpoint") or getattr(config, "use_dualstack_endpoint", None)
+            keywords["dualstack"] = dualstack or None
             keywords["proxies"] = getattr(config, "proxies", None)
             keywords["region"] = keywords["region"] or getattr(config, "region_name", None)
             signature = getattr(config, "signature_version", None)
@@ -221,16 +257,27 @@ class _Reader:
         if (key_id is None) != (key is None):
             self._wrong("cloudfront_key" if key is None else "cloudfront_key_id", "it is missing: both belong together")
         if given["custom_domain"] is not None:
+            is_signed = is_signed and self._options.get("cloudfront_signer", True) is not None
             keys = {"cloudfront_key_id": key_id, "cloudfront_key": key} if is_signed else {}
             return {"custom_domain": f"{protocol}//{given['custom_domain'].strip('/')}", **keys}
-        if is_signed or keywords.get("anonymous"):
+        if is_signed or keywords.get("anonymous") or self.faults:
             return {}
-        style, region = keywords["addressing_style"], keywords["region"] or "us-east-1"
-        if keywords["endpoint_url"] is not None:
-            host = endpoint_host(bucket, keywords["endpoint_url"], style)
-        else:
-            host = plain_host(bucket, region, style)
-            suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-            host = host or (f"https://s3.{region}.{suffix}", f"/{bucket}/")
-        # A faulty endpoint is told by S3Backend.
+        host = self._plain_host(bucket, keywords)
         return {} if host is None else {"custom_domain": f"{host[0]}{host[1]}".rstrip("/")}
+
+    def _plain_host(self, bucket: str, keywords: Mapping[str, Any]) -> tuple[str, str] | None:
+        """Return (origin, path before the key) of a bucket that is shown unsigned, None if S3Backend says why not."""
+        style, region, dualstack = keywords["addressing_style"], self._region(keywords), bool(keywords.get("dualstack"))
+        if keywords["endpoint_url"] is not None:
+            return endpoint_host(bucket, keywords["endpoint_url"], style)
+        host = plain_host(bucket, region or "us-east-1", style, dualstack=dualstack)
+        if region is None and host is not None and style != "path" and not dualstack:
+            return f"https://{bucket}.s3.amazonaws.com", "/"  # leads to whichever region it is in
+        if host is not None:
+            return host
+        nobody = Credentials("", "")
+        account = AWSAccount("", profile=None, static=nobody, region=region, endpoint=None, dualstack=dualstack)
+        try:
+            return account.place(bucket, style)[:2]
+        except BackendUnavailable:
+            return None

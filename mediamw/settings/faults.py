@@ -28,12 +28,14 @@ IDS: Final = {
     UNREADABLE: "a variable's text is empty, or cannot be read as what the setting is",
     FILE: "the settings file is missing, unreadable or no TOML",
     NO_BACKENDS: "there are no backends",
-    SPLIT: "`MEDIAMW_BACKENDS` cannot be split into specs: a quote that does not end, a blank that is not quoted",
+    SPLIT: "`MEDIAMW_BACKENDS` cannot be split into specs: a quote that does not end, a blank that is not quoted, "
+    "commas",
     OPTION: "an option may not have this value",
     BACKEND: "a backend cannot be made as it is written",
     MISPLACED: "a secret stands where it ends up in logs, process lists or a repository",
     NOBODYS: "a variable is for a backend that is not there, or that takes none",
-    STACK: "the backends make no stack: two of one name, rules that do not fit their place",
+    STACK: "the backends make no stack: two of one name or of the same files, an upper that holds a lower or lies in "
+    "one, rules that do not fit their place",
     LOADING: "`module:name` cannot be imported, or is not what is needed",
     TEMPLATE_MISSING: "a variable of the project template is missing",
     TEMPLATE: "a variable of the project template may not have this value",

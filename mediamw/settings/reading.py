@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NoReturn, cast
 
-from ..config import Options
+from ..config import Options, base_url_of
 from ..core.errors import ConfigError, ConfigErrors, Fault
 from ..specs import Scheme, Spec, split_name
 from ..stack.stack import MediaStack, StackOptions
@@ -141,7 +141,7 @@ class Settings:
             return [Made(one, given.source, {}) for one in given.value.backends], given.value, faults
         options = {name: self.value(name) for name in StackOptions.__annotations__}
         if options["base_url"] is None:
-            options["base_url"] = self.value("prefix")
+            options["base_url"] = base_url_of(self.value("prefix"))
         items = template_items(self._environ, faults) if given is None else items_of(given, faults)
         if faults and not items:
             return [], None, faults

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from ..core.errors import Fault, unknown_option
-from ..specs import GIVEN, SECRETS, refused_in_specs
+from ..specs import GIVEN, SECRETS, refused_in_specs, split_name
 from .faults import FILE, MISPLACED, UNKNOWN, UNREADABLE
 from .options import OPTIONS
 
@@ -58,7 +58,12 @@ def from_environment(environ: Mapping[str, str], faults: list[Fault]) -> Source:
     for name, text in environ.items():
         if not name.startswith("MEDIAMW_") or name.startswith(OF_BACKENDS):
             continue
-        if name not in known:
+        if name not in known and any(name.endswith(f"_{option.upper()}") for option in _SECRET_NAMES):
+            reason = (
+                f"unknown variable {name!r}; secrets stand in variables of their backend, {variable('<NAME>', '...')}"
+            )
+            faults.append(Fault(UNKNOWN, name, of_variable(name), reason))
+        elif name not in known:
             faults.append(Fault(UNKNOWN, name, of_variable(name), unknown_option(name, known, "variable", "MEDIAMW_")))
         elif name in options and (text.strip() or name == "MEDIAMW_BACKENDS"):
             found[options[name]] = Value(text, of_variable(name), is_text=True)
@@ -70,8 +75,8 @@ def from_environment(environ: Mapping[str, str], faults: list[Fault]) -> Source:
 
 def from_file(environ: Mapping[str, str], faults: list[Fault]) -> Source:
     """Return what stands in the file that MEDIAMW_CONFIG names, else in ``./mediamw.toml`` if there is one."""
-    asked = environ.get("MEDIAMW_CONFIG", "")
-    path = asked or FILE_NAME
+    asked = environ.get("MEDIAMW_CONFIG", "").strip()
+    path = os.path.expanduser(asked) or FILE_NAME
     if not asked and not os.path.lexists(path):
         return {}
     source = of_variable("MEDIAMW_CONFIG") if asked else path
@@ -95,6 +100,9 @@ def from_file(environ: Mapping[str, str], faults: list[Fault]) -> Source:
         elif is_secret(key):
             reason = "no secret stands in a file that is committed: set MEDIAMW_BACKEND_<NAME>_... in the environment"
             faults.append(Fault(MISPLACED, key, where, reason))
+        elif key in ("mediamw", "tool") and isinstance(value, dict):
+            reason = f"the options stand at the top of the file: leave the line [{key}...] out"
+            faults.append(Fault(UNKNOWN, key, where, reason))
         else:
             faults.append(Fault(UNKNOWN, key, where, unknown_option(key, known, "setting")))
     _refuse_secrets(found, faults)
@@ -117,13 +125,15 @@ def _parsed(data: bytes, path: str, faults: list[Fault]) -> dict[str, Any]:
     import tomllib  # not loaded by those who have no file
 
     try:
-        return tomllib.loads(data.decode())
+        return tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
         reason = "is not UTF-8, which TOML is: save it as that"
     except tomllib.TOMLDecodeError as error:  # says line and column, and repeats no value
         reason = f"is no TOML: {error}; texts stand in quotes, and a list of backends begins with [[backends]]"
     except RecursionError:
         reason = "is no TOML that can be read: it is nested too deeply"
+    except ValueError:  # Python's own bound for the digits of a number
+        reason = "is no TOML that can be read: a number in it is too long"
     faults.append(Fault(FILE, path, path, reason))
     return {}
 
@@ -136,7 +146,7 @@ def _refuse_secrets(found: Source, faults: list[Fault]) -> None:
     for number, table in enumerate(backends.value):
         if not isinstance(table, dict):
             continue
-        name = str(table.get("name") or "<NAME>")
+        name = str(table.get("name") or split_name(str(table.get("spec")))[0] or "<NAME>")
         proxies = table.get("proxies")
         with_password = isinstance(proxies, dict) and any("@" in str(proxy) for proxy in proxies.values())
         for option in [option for option in table if is_secret(option)] + ["proxies"] * with_password:

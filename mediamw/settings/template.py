@@ -44,18 +44,27 @@ def template_items(environ: Mapping[str, str], faults: list[Fault]) -> list[Item
         faults.append(Fault(TEMPLATE, "STORAGES_MODE", of_variable("STORAGES_MODE"), reason))
     bucket, source = _bucket(given, faults)
     secrets = _keys(given, mode, faults)
-    options = _public(given, faults)
+    options, sources = _public(given, faults), {"custom_domain": of_variable("AWS_S3_CUSTOM_DOMAIN")}
     if mode == "do":
         options |= _spaces(given, faults)
-    elif (region := next((given[name] for name in _REGIONS if name in given), None)) is not None:
-        options["region"] = region
+        of_region = of_variable("DO_REGION") if "DO_REGION" in given else "default"
+        sources |= {"region": of_region, "endpoint_url": of_region}
+    elif (name := next((name for name in _REGIONS if name in given), None)) is not None:
+        options["region"], sources["region"] = given[name], of_variable(name)
+    local = _local_dir(given, faults)
     if len(faults) > before:
         return []
-    local = of_variable("MEDIAMW_LOCAL_DIR") if "MEDIAMW_LOCAL_DIR" in given else "default"
-    return [
-        Item(Path(given.get("MEDIAMW_LOCAL_DIR", LOCAL_DIR)), "local", source=local),
-        Item(f"s3://{bucket}", mode, options, source, secrets),
-    ]
+    return [local, Item(f"s3://{bucket}", mode, options, source, secrets, sources)]
+
+
+def _local_dir(given: Mapping[str, str], faults: list[Fault]) -> Item:
+    name = "MEDIAMW_LOCAL_DIR"
+    source = of_variable(name) if name in given else "default"
+    path = given.get(name, LOCAL_DIR)
+    if "://" in path:  # not repeated: who knows what is in it
+        reason = "it is the path of a directory: other backends stand in MEDIAMW_BACKENDS"
+        faults.append(Fault(TEMPLATE, name, source, reason))
+    return Item(Path(path), "local", source=source)
 
 
 def _bucket(given: Mapping[str, str], faults: list[Fault]) -> tuple[str, str]:
@@ -81,7 +90,8 @@ def _keys(given: Mapping[str, str], mode: str, faults: list[Fault]) -> dict[str,
             why = "Spaces has no roles" if mode == "do" else "the other half is set"
             reason = f"{why}: set it to that of a key that may only read"
             faults.append(Fault(TEMPLATE_MISSING, name, NOT_SET, reason))
-    if mode != "do":
+    own = [option for option in _KEYS if variable(mode, option) in given]
+    if mode != "do" or own:  # a pair of keys comes from one place
         return {}
     return {option: (given[name], name) for option, name in _KEYS.items() if name in given}
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from os import PathLike
 from typing import Any, cast, get_args
 
@@ -29,6 +31,7 @@ def check_backends(backends: Any) -> tuple[Backend, ...]:
             raise ConfigError(f"backends: {names.count(name)} of them are named {name!r}; give each a name of its own")
     for backend in backends:
         _check_rules(backend, is_first=backend is backends[0], is_last=backend is backends[-1])
+    _check_places(backends)
     return tuple(backends)
 
 
@@ -53,8 +56,12 @@ def delivery_of(backend: Backend) -> tuple[Delivery | None, frozenset[Delivery]]
 
 def check_base_url(base_url: Any) -> str | None:
     """Return what ``url`` puts before a key."""
+    if isinstance(base_url, str) and "@" in base_url.partition("//")[2].partition("/")[0]:  # not repeated
+        raise ConfigError("base_url: user and password do not belong into a URL that everybody sees: leave them out")
     if base_url is not None and not (isinstance(base_url, str) and base_url.endswith("/")):
         raise ConfigError(f"base_url: {base_url!r} must end with '/', such as /media/")
+    if base_url is not None and not re.fullmatch(r"[!$-;=@-~]*", base_url):
+        raise ConfigError(f"base_url: {base_url!r} holds characters that a URL has to quote, a query or a fragment")
     return base_url
 
 
@@ -77,6 +84,28 @@ def check_misses(number: Any) -> int:
     if not isinstance(number, int) or isinstance(number, bool) or number < 1:
         raise ConfigError(f"misses_a_minute: {number!r} is not a whole number, 1 or more")
     return number
+
+
+def _check_places(backends: Sequence[Backend]) -> None:
+    """Refuse two backends of the same files, and an upper that holds or lies inside a lower: uploads would be in both.
+
+    ``whereabouts`` says where a backend's files are, outermost folder first; those without it are anywhere.
+    """
+    for first, second in combinations(backends, 2):
+        one, other = (getattr(backend, "whereabouts", ()) for backend in (first, second))
+        if not one or not other or one[: len(other)] != other[: len(one)]:
+            continue
+        if len(one) == len(other):
+            reason = f"it has the same files as {first.name!r}: leave one of them out"
+        elif first is backends[0] and isinstance(first, Puts):
+            inside, around = (second, first) if len(other) > len(one) else (first, second)
+            reason = (
+                f"{inside.name!r} lies inside {around.name!r}, and {first.name!r} takes all uploads, which would be in "
+                "both: give one of them a place beside the other"
+            )
+        else:
+            continue
+        raise ConfigError(reason, backend=second.name)
 
 
 def _check_rules(backend: Backend, *, is_first: bool, is_last: bool) -> None:

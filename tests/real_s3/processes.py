@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,9 +59,15 @@ class Process:
 
 
 @contextmanager
-def running(name: str, command: Sequence[str | Path], folder: Path) -> Iterator[Process]:
-    """Run ``command`` until the block ends. Debian's programs must not see this interpreter's environment."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "AWS_", "RCLONE_"))}
+def running(
+    name: str, command: Sequence[str | Path], folder: Path, *, env: Mapping[str, str] | None = None
+) -> Iterator[Process]:
+    """Run ``command`` until the block ends. Debian's programs must not see this interpreter's environment.
+
+    ``env`` is the environment in the place of that.
+    """
+    if env is None:
+        env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "AWS_", "RCLONE_"))}
     # If these tests are killed the server ends too (Linux).
     dies_with_us = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
     log = folder / f"{name}.log"
@@ -69,7 +75,7 @@ def running(name: str, command: Sequence[str | Path], folder: Path) -> Iterator[
         popen = subprocess.Popen(
             [*dies_with_us, *(str(word) for word in command)],
             cwd=folder,
-            env=environment | {"HOME": str(folder)},
+            env={**env, "HOME": str(folder)},
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,

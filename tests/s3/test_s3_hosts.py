@@ -18,6 +18,7 @@ from mediamw.backends.aws import AWSAccount
 from mediamw.backends.s3 import S3Backend
 from mediamw.backends.s3_hosts import endpoint_host, plain_host
 from mediamw.backends.sigv4 import Credentials
+from mediamw.core.errors import ConfigError
 from mediamw.testing.strict_s3 import StrictS3
 
 from .s3_world import (
@@ -107,6 +108,7 @@ def test_every_region() -> None:
     partitions = loader.load_data("partitions")["partitions"]
     for partition in partitions:
         for region in partition["regions"]:
+            S3Backend("acme", region=region, access_key_id=ID, secret_access_key=SECRET)  # none is taken for a slip
             if region == partition["id"] + "-global":
                 assert plain_host("acme-media", region, "virtual") is None
             elif partition["id"] == "aws":
@@ -115,6 +117,44 @@ def test_every_region() -> None:
                 assert plain_host("acme-media", region, "path") == (f"https://s3.{region}.{suffix}", "/acme-media/")
             else:
                 assert plain_host("acme-media", region, "virtual") is None, region
+
+
+@pytest.mark.parametrize(
+    ("region", "options", "said"),
+    [
+        ("eu-west1", {}, "AWS has none of this form"),
+        ("euwest-1", {}, "AWS has none of this form"),
+        ("eu-wst-1", {}, "AWS has none of this form"),
+        ("EU-WEST-1", {}, "AWS has none of this form"),
+        ("eu-west-1a", {}, "AWS has none of this form"),  # a zone
+        ("auto", {}, "or give the endpoint_url of the S3 that has it"),
+        ("us-east-1", {"endpoint_url": "https://s3.eu-west-1.amazonaws.com"}, "which is in eu-west-1"),
+        ("us-east-1", {"endpoint_url": "https://s3.dualstack.eu-west-1.amazonaws.com/"}, "which is in eu-west-1"),
+        ("us-east-1", {"endpoint_url": "https://acme.s3-eu-west-1.amazonaws.com"}, "which is in eu-west-1"),
+        ("cn-north-1", {"endpoint_url": "https://s3.cn-northwest-1.amazonaws.com.cn"}, "which is in cn-northwest-1"),
+        ("fra1", {"endpoint_url": "https://acme.nyc3.digitaloceanspaces.com"}, "which is in nyc3"),
+    ],
+)
+def test_wrong_regions(region: str, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        S3Backend("acme", region=region, **options)
+    assert said in caught.value.reason
+    assert repr(region) in caught.value.reason
+
+
+@pytest.mark.parametrize(
+    ("region", "endpoint"),
+    [
+        ("eu-west-1", "https://s3.eu-west-1.amazonaws.com"),
+        ("us-east-1", "https://s3.amazonaws.com"),
+        ("us-east-1", "https://bucket.vpce-1a2b3c4d-5e6f.s3.us-east-1.vpce.amazonaws.com"),
+        ("us-east-1", "https://fra1.digitaloceanspaces.com"),
+        ("fra1", "https://fra1.cdn.digitaloceanspaces.com"),
+        ("garage", "http://localhost:3900"),
+    ],
+)
+def test_regions_of_endpoints(region: str, endpoint: str) -> None:
+    S3Backend("acme", region=region, endpoint_url=endpoint)
 
 
 @settings(deadline=None, max_examples=150)

@@ -108,6 +108,19 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         {"endpoint_url": SPACES, "addressing_style": "virtual"},
         "https://acme.fra1.digitaloceanspaces.com/up/",
     ),
+    # Nothing can stand before an IP address.
+    (
+        "acme",
+        "us-east-1",
+        {"endpoint_url": "http://127.0.0.1:9000", "addressing_style": "virtual"},
+        "http://127.0.0.1:9000/acme/up/",
+    ),
+    (
+        "acme",
+        "us-east-1",
+        {"endpoint_url": "http://[::1]:9000", "addressing_style": "virtual"},
+        "http://[::1]:9000/acme/up/",
+    ),
     ("acme", "auto", {"endpoint_url": R2}, f"{R2}/acme/up/"),
     ("acme", "auto", {"endpoint_url": R2, "addressing_style": "virtual"}, f"https://acme.{R2[8:]}/up/"),
     ("Old_Bucket", "us-east-1", {"endpoint_url": "http://minio:9000"}, "http://minio:9000/Old_Bucket/up/"),

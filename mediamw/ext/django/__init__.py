@@ -1,0 +1,20 @@
+"""The Django integration: an app for INSTALLED_APPS, a middleware for MIDDLEWARE, the wrap for wsgi.py and asgi.py.
+
+``docs/django.md`` has all of it. The public names are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...lazy import lazily
+
+if TYPE_CHECKING:
+    from .conf import media_stack as media_stack
+    from .middleware import MediaMiddleware as MediaMiddleware
+    from .wrapping import wrap as wrap
+
+_HOME = {"MediaMiddleware": ".middleware", "media_stack": ".conf", "wrap": ".wrapping"}
+
+__all__ = [*_HOME]
+__getattr__, __dir__ = lazily(__name__, _HOME)

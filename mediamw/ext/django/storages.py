@@ -1,0 +1,124 @@
+"""Entries of STORAGES as backends: ``django:ALIAS``. django-storages' S3 is read by our own, which cannot write.
+
+A file system storage becomes a ``LocalBackend`` of its location. Others are refused: what a storage does when it is
+asked for a file, which network it waits for and whether it writes, is nothing that can be known here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from django.conf import settings
+from django.core.files.storage import FileSystemStorage, storages
+from django.utils.module_loading import import_string
+
+from ...backends.base import Backend
+from ...backends.local import LocalBackend
+from ...backends.s3 import S3Backend
+from ...core.errors import ConfigError, unknown_option
+from ...settings.django_storages import LEFT_ASIDE, READ, s3_of_django_storages
+from ...specs import GIVEN
+
+PRODUCTION: Final = ("production", "default")
+"""The aliases that are looked at where nobody names backends; any other may hold what is no medium: backups."""
+AWS_SETTINGS: Final = tuple(name for names in {**READ, **LEFT_ASIDE}.values() for name in names)
+_S3: Final = ("storages.backends.s3.S3Storage", "storages.backends.s3boto3.S3Boto3Storage")
+_MODULES: Final = ("storages.backends.s3", "storages.backends.s3boto3")
+_RULES: Final = ("check", "delivery", "delivery_by", "exclude", "only")
+
+
+class _Storage(NamedTuple):
+    """An entry of STORAGES: what kind of storage it is, and its options, those of its class included."""
+
+    kind: str
+    options: Mapping[str, Any]
+
+
+def of_storage(where: str, name: str, **beside: Any) -> Backend:
+    """Make the backend of ``django:ALIAS``. Raises ``ConfigError``."""
+    alias = where.strip("/")
+    entries = settings.STORAGES
+    if alias not in entries:
+        if "?" in alias:
+            reason = f"options stand beside: {{'spec': 'django:{alias.partition('?')[0]}', 'delivery': 'proxy'}}"
+        else:
+            reason = unknown_option(alias, tuple(entries), "alias of STORAGES")
+        raise ConfigError(reason, backend=name)
+    storage = _storage(alias, name)
+    known = _RULES if storage.kind == "s3" else sorted(GIVEN["local"])
+    for option in beside:
+        if option not in known:
+            raise ConfigError(unknown_option(option, known), backend=name)
+    if storage.kind == "s3":
+        named = f"settings.STORAGES[{alias!r}]['OPTIONS']"
+        return s3_of_django_storages(_aws_settings(), storage.options, name=name, named=named, **beside)
+    if storage.kind == "files":
+        return LocalBackend(storages[alias].location, name=name, **beside)
+    raise ConfigError(
+        f"STORAGES[{alias!r}] is {entries[alias].get('BACKEND')}, which cannot be read here: name the place itself, "
+        "s3://bucket, https://host/media/ or a path, or give a backend of your own (docs/backends.md)",
+        backend=name,
+    )
+
+
+def production() -> str | None:
+    """Return the spec of the production bucket that STORAGES names, None if it names none."""
+    for alias in PRODUCTION:
+        if alias in settings.STORAGES and _is_production(alias):
+            return f"{'s3' if alias == 'default' else alias}=django:{alias}"
+    return None
+
+
+def _is_production(alias: str) -> bool:
+    try:
+        return _storage(alias, alias).kind == "s3"
+    except ConfigError:  # a production that cannot be loaded is told, and not left out; 'default' is Django's to tell
+        return alias != "default"
+
+
+def writes_to(alias: str) -> S3Backend | None:
+    """Return the bucket that an entry of STORAGES writes to, None if it is no S3 of django-storages."""
+    try:
+        made = of_storage(alias, alias)
+    except ConfigError:
+        return None
+    return made if isinstance(made, S3Backend) else None
+
+
+def _storage(alias: str, name: str) -> _Storage:
+    entry = settings.STORAGES[alias]
+    path, options = str(entry.get("BACKEND", "")), entry.get("OPTIONS") or {}
+    if path in _S3:  # known without django-storages, which a development machine need not have
+        return _Storage("s3", options)
+    if not re.match(r"[A-Za-z_]\w*\.", path):
+        raise ConfigError(f"STORAGES[{alias!r}] has no BACKEND: name a class", backend=name)
+    try:
+        made = import_string(path)
+    except Exception as error:  # the module's own, whatever it is
+        raise ConfigError(
+            f"STORAGES[{alias!r}]: importing {path} raised {type(error).__name__}: see that it can be imported",
+            backend=name,
+        ) from error
+    if isinstance(made, type):
+        if issubclass(made, FileSystemStorage):
+            return _Storage("files", options)
+        if any(f"{base.__module__}.{base.__qualname__}" == _S3[0] for base in made.__mro__):
+            return _Storage("s3", {**_class_options(made), **options})
+    return _Storage("other", options)
+
+
+def _class_options(made: type) -> dict[str, Any]:
+    """Return the options that a project's own class has as attributes, as django-storages reads them."""
+    found: dict[str, Any] = {}
+    for base in reversed(made.__mro__):
+        if base.__module__ in _MODULES and base.__name__ == "S3Storage":
+            continue
+        found |= {option: value for option, value in vars(base).items() if option in READ and not callable(value)}
+    return {option: value for option, value in found.items() if not isinstance(value, property)}
+
+
+def _aws_settings() -> dict[str, Any]:
+    """Return the settings that django-storages may read, and those that look like them: slips are told."""
+    return {name: getattr(settings, name) for name in dir(settings) if name.startswith("AWS_") or name in AWS_SETTINGS}

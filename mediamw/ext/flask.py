@@ -1,0 +1,89 @@
+"""Flask: ``MediaMW(app, ["./media", "s3://acme-prod-media?profile=acme-ro"])``.
+
+1. ``app.wsgi_app`` is wrapped, so that a media request costs no routing, and ``app`` stays the app.
+2. Settings: the arguments, ``MEDIAMW_*`` in ``app.config``, then what ``docs/configuration.md`` says.
+3. ``authorize(request, key)`` is called in a request context of the app: ``session`` and ``current_user`` work in it.
+   Functions of ``before_request`` have not run by then.
+4. An app has its stack in ``app.extensions["mediamw"]``; one ``MediaMW`` serves several apps, each with its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Unpack
+
+from ..config import Options, check_authorize
+from ..core.errors import ConfigError
+from ..settings import read_settings
+from ..specs import Spec
+from ..stack.stack import MediaStack
+from ..wsgi import MediaMiddleware
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+KEY = "mediamw"
+_PREFIX = "MEDIAMW_"
+
+
+class MediaMW:
+    """The extension. Without ``app`` call ``init_app`` later; what is given here is for all of its apps.
+
+    ``backends`` and the options are those of ``mediamw.wsgi.MediaMiddleware``; each may be left to the settings.
+    Raises ``ConfigErrors`` with all faults.
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        backends: MediaStack | Sequence[Spec] | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        self._given: dict[str, Any] = {**options} if backends is None else {"backends": backends, **options}
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(
+        self, app: Flask, backends: MediaStack | Sequence[Spec] | None = None, **options: Unpack[Options]
+    ) -> None:
+        """Wrap ``app.wsgi_app``; what is given here wins over what the extension was given."""
+        if KEY in app.extensions:
+            raise ConfigError(f"MediaMW: the app {app.name!r} has it already: call MediaMW(app) or init_app, and once")
+        arguments = {**self._given, **({} if backends is None else {"backends": backends}), **options}
+        of_config = {
+            name.removeprefix(_PREFIX).lower(): value for name, value in app.config.items() if name.startswith(_PREFIX)
+        }
+
+        def named(option: str) -> str:
+            known = option in of_config and option not in arguments
+            return f"app.config[{_PREFIX + option.upper()!r}]" if known else f"MediaMW(..., {option}=...)"
+
+        settings = read_settings({**of_config, **arguments}, named=named)
+        if not settings.enabled:
+            app.extensions[KEY] = None
+            return
+        stack, chosen = settings.stack(), settings.options()
+        authorize = chosen.get("authorize")
+        if authorize is not None:
+            check_authorize(authorize, can_await=False)
+            chosen["authorize"] = partial(_ask, app, authorize)
+        app.wsgi_app = MediaMiddleware(app.wsgi_app, stack, **chosen)  # type: ignore[method-assign]
+        app.extensions[KEY] = stack
+
+    @property
+    def stack(self) -> MediaStack:
+        """The stack of the app that runs now. Raises ``ConfigError`` if it is switched off or not set up."""
+        from flask import current_app
+
+        stack: MediaStack | None = current_app.extensions.get(KEY)
+        if stack is None:
+            off = KEY in current_app.extensions
+            reason = "enabled is false" if off else "init_app was not called"
+            raise ConfigError(f"MediaMW: the app {current_app.name!r} has no stack: {reason}")
+        return stack
+
+
+def _ask(app: Flask, authorize: Any, environ: Any, key: str) -> object:
+    with app.request_context(environ) as context:
+        return authorize(context.request, key)

@@ -1,0 +1,1 @@
+"""An app that stands outside the project: a page of images."""
