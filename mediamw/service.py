@@ -91,18 +91,20 @@ class MediaService:
         *,
         inline: bool = False,
         needs_length: bool = True,
+        is_judged: bool = False,
     ) -> Steps[Reply | Pass]:
         """Answer a request that ``takes`` took, as steps.
 
         ``name`` is the path behind the prefix, percent-decoded once; None if it is not UTF-8. ``headers``: see
         ``Request``. ``client`` is what ``authorize`` is given: the environ or the scope. ``inline``: on an event loop.
-        ``needs_length``: a body without one, if it broke off, would look whole. Whoever takes the reply closes it.
+        ``needs_length``: a body without one, if it broke off, would look whole. ``is_judged``: the caller has, so
+        ``authorize`` is not asked. Whoever takes the reply closes it.
         """
         request = Request(method, Key(name or ""), headers)  # not checked yet, but enough to speak of it
         is_traced = log.isEnabledFor(logging.DEBUG)
         trace = Trace() if is_traced or self.policy.debug else None
         try:
-            verdict = None if self._authorize is None else self._authorized(client, name, inline)
+            verdict = None if self._authorize is None or is_judged else self._authorized(client, name, inline)
             reply = yield from self._respond(request, name, verdict, _Way(inline, needs_length, trace))
         except Exception:  # the boundary: a mistake in here, or in what the user gave, must not take the site down
             log.exception("%s %r: answered with 503", method, name)

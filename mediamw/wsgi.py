@@ -66,9 +66,18 @@ def asking(
     method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
     if not service.takes(method, path):
         return None
-    headers = {name: environ[variable] for variable, name in _ENVIRON_HEADERS if variable in environ}
     name, needs_length = _decoded(path[len(service.prefix) :]), not _breaks_off(environ)
-    return service.respond(method, name, headers, client, inline=inline, needs_length=needs_length)
+    return service.respond(method, name, _conditional(environ), client, inline=inline, needs_length=needs_length)
+
+
+def answer(service: MediaService, environ: WSGIEnvironment, key: str) -> Reply | Pass:
+    """Answer a request of any path with ``key``, for a caller who has judged who may have it."""
+    method, needs_length = environ["REQUEST_METHOD"], not _breaks_off(environ)
+    return run(service.respond(method, key, _conditional(environ), environ, needs_length=needs_length, is_judged=True))
+
+
+def _conditional(environ: WSGIEnvironment) -> dict[str, str]:
+    return {name: environ[variable] for variable, name in _ENVIRON_HEADERS if variable in environ}
 
 
 class MediaApp(MediaMiddleware):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask, session
+from flask import Flask, abort, render_template_string, request, session
 
-from mediamw import ConfigError, MediaStack, MemoryBackend
+from mediamw import ConfigError, InvalidKey, LocalBackend, MediaStack, MemoryBackend
 from mediamw.core.keys import Key
 from mediamw.ext.flask import MediaMW
 from mediamw.testing import StrictS3
@@ -161,3 +163,96 @@ def test_mistakes_in_time() -> None:
     media.init_app(app, ["./media"])
     with pytest.raises(ConfigError, match="the app 'shop' has it already"):
         MediaMW(app, ["./media"])
+
+
+# -- saving, linking, sending ------------------------------------------------------------------------------------------
+
+
+def gallery(**options: Any) -> tuple[Flask, MediaMW]:
+    app = new_app()
+    media = MediaMW(app, [LocalBackend("media"), MemoryBackend({"far.jpg": b"0123456789"}, name="prod")], **options)
+
+    @app.post("/upload")
+    def upload() -> str:
+        sent = request.files["file"]
+        try:
+            return media.save(sent, request.form.get("key"), folder=request.form.get("folder", ""))
+        except InvalidKey as error:
+            abort(400, error.reason)
+
+    @app.get("/secret/<path:key>")
+    def secret(key: str) -> Any:
+        return media.send(key)
+
+    @app.get("/link/<path:key>")
+    def link(key: str) -> str:
+        return render_template_string("{{ url_for_media(key) }}", key=key)
+
+    return app, media
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "key"),
+    [
+        ({}, "a b.jpg", "a_b.jpg"),
+        ({}, "../../etc/passwd", "etc_passwd"),
+        ({"folder": "/uploads/"}, "a.jpg", "uploads/a.jpg"),
+        ({"key": "homes/ü.jpg"}, "a.jpg", "homes/ü.jpg"),
+    ],
+)
+def test_a_form_s_file_is_saved(form: dict[str, str], name: str, key: str) -> None:
+    app, media = gallery()
+    client = app.test_client()
+    sent = client.post("/upload", data={**form, "file": (io.BytesIO(b"new"), name)})
+    assert sent.text == key
+    assert client.get(client.get(f"/link/{key}").text).data == b"new"
+    with app.app_context():
+        assert media.stack.open(key).read() == b"new"
+
+
+def test_a_name_that_production_has_and_a_name_that_is_none() -> None:
+    client = gallery()[0].test_client()
+    assert re.fullmatch(r"far_\w{7}\.jpg", client.post("/upload", data={"file": (io.BytesIO(b"x"), "far.jpg")}).text)
+    refused = client.post("/upload", data={"file": (io.BytesIO(b"x"), "...")})
+    assert (refused.status_code, "nothing is left" in refused.text) == (400, True)
+
+
+def test_the_content_type_of_a_form_is_kept() -> None:
+    client = gallery()[0].test_client()
+    client.post("/upload", data={"file": (io.BytesIO(b"x"), "photo", "image/webp")})
+    assert client.get("/media/photo").mimetype == "image/webp"
+
+
+def test_links_know_the_prefix_and_where_the_app_is_mounted() -> None:
+    app, media = gallery(prefix="/m/")
+    assert app.test_client().get("/link/a b/ü~.jpg").text == "/m/a%20b/%C3%BC~.jpg"
+    assert app.test_client().get("/link/a.jpg", environ_overrides={"SCRIPT_NAME": "/site"}).text == "/site/m/a.jpg"
+    with app.app_context():  # no request: a mail, a task
+        assert media.url_for("a.jpg") == "/m/a.jpg"
+
+
+def test_sending_from_a_view() -> None:
+    app, _ = gallery(authorize=lambda *_: 403)
+    client = app.test_client()
+    assert client.get("/media/far.jpg").status_code == 403
+    whole = client.get("/secret/far.jpg")
+    assert (whole.status_code, whole.data, whole.mimetype) == (200, b"0123456789", "image/jpeg")
+    part = client.get("/secret/far.jpg", headers={"Range": "bytes=2-4"})
+    assert (part.status_code, part.data) == (206, b"234")
+    same = client.get("/secret/far.jpg", headers={"If-None-Match": whole.headers["ETag"]})
+    assert (same.status_code, same.data) == (304, b"")
+    head = client.head("/secret/far.jpg")
+    assert (head.data, head.headers["Content-Length"]) == (b"", "10")
+    assert client.get("/secret/nobody.jpg").status_code == client.get("/secret/.git/config").status_code == 404
+
+
+def test_a_large_file_is_sent_in_pieces_and_closed(media: Path) -> None:
+    (media / "large.bin").write_bytes(os.urandom(3_000_000))
+    client = gallery()[0].test_client()
+    client.get("/secret/a.txt")  # from now on the directory is held
+    before = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
+    with client.get("/secret/large.bin") as sent:
+        assert sent.data == (media / "large.bin").read_bytes()
+    with client.get("/secret/large.bin", buffered=False):
+        pass  # the client leaves
+    assert not before or len(os.listdir("/proc/self/fd")) == before

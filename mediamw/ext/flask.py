@@ -5,6 +5,7 @@
 3. ``authorize(request, key)`` is called in a request context of the app: ``session`` and ``current_user`` work in it.
    Functions of ``before_request`` have not run by then.
 4. An app has its stack in ``app.extensions["mediamw"]``; one ``MediaMW`` serves several apps, each with its own.
+5. Templates have ``url_for_media(key)``.
 """
 
 from __future__ import annotations
@@ -12,18 +13,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
+from urllib.parse import quote
 
 from ..config import Options, check_authorize
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, InvalidKey
+from ..core.names import NamePolicy
+from ..reply import Reply
+from ..service import MediaService
 from ..settings import read_settings
 from ..specs import Spec
 from ..stack.stack import MediaStack
-from ..wsgi import MediaMiddleware
+from ..wsgi import Body, MediaMiddleware, answer
 
 if TYPE_CHECKING:
-    from flask import Flask
+    from flask import Flask, Response
+    from werkzeug.datastructures import FileStorage
 
 KEY = "mediamw"
+_SERVICE = "mediamw.service"
 _PREFIX = "MEDIAMW_"
 
 
@@ -68,8 +75,10 @@ class MediaMW:
         if authorize is not None:
             check_authorize(authorize, can_await=False)
             chosen["authorize"] = partial(_ask, app, authorize)
-        app.wsgi_app = MediaMiddleware(app.wsgi_app, stack, **chosen)  # type: ignore[method-assign]
-        app.extensions[KEY] = stack
+        middleware = MediaMiddleware(app.wsgi_app, stack, **chosen)
+        app.wsgi_app = middleware  # type: ignore[method-assign]
+        app.extensions |= {KEY: stack, _SERVICE: middleware.service}
+        app.jinja_env.globals["url_for_media"] = self.url_for
 
     @property
     def stack(self) -> MediaStack:
@@ -82,6 +91,57 @@ class MediaMW:
             reason = "enabled is false" if off else "init_app was not called"
             raise ConfigError(f"MediaMW: the app {current_app.name!r} has no stack: {reason}")
         return stack
+
+    def save(
+        self, upload: FileStorage, key: str | None = None, *, folder: str = "", names: NamePolicy | None = None
+    ) -> str:
+        """Store a file of a form, and return the key that it got.
+
+        Without ``key`` it is the upload's own name, made safe by werkzeug's ``secure_filename``, in ``folder``. How
+        large it may be says Flask's ``MAX_CONTENT_LENGTH``. Raises as ``MediaStack.save``, and ``InvalidKey`` if
+        nothing is left of the upload's name.
+        """
+        from werkzeug.utils import secure_filename
+
+        if key is None:
+            name = secure_filename(upload.filename or "")
+            if not name:
+                raise InvalidKey(
+                    f"of the upload's name {upload.filename!r} nothing is left: give a key", operation="save"
+                )
+            key = f"{folder.strip('/')}/{name}".lstrip("/")
+        return self.stack.save(key, upload.stream, content_type=upload.mimetype or None, names=names)
+
+    def url_for(self, key: str) -> str:
+        """Return the path under which the app that runs now shows ``key``; nobody is asked whether it is there."""
+        from flask import request
+
+        root = request.script_root if request else ""
+        return root + self._service().prefix + quote(key, safe="/~")
+
+    def send(self, key: str) -> Response:
+        """Return a response with the file: ranges, conditions and redirects as at its own path; 404 if nobody has it.
+
+        For views that decide who may have it: ``authorize`` is not asked.
+        """
+        from flask import current_app, request
+        from werkzeug.datastructures import Headers
+        from werkzeug.exceptions import NotFound
+
+        reply = answer(self._service(), request.environ, key)
+        if not isinstance(reply, Reply):
+            raise NotFound
+        body = reply.data if reply.data is not None else Body(reply)
+        response = current_app.response_class(body, reply.plan.status, direct_passthrough=True)
+        response.headers = Headers(list(reply.plan.headers))  # these and no others
+        return response
+
+    def _service(self) -> MediaService:
+        from flask import current_app
+
+        self.stack  # noqa: B018 - raises if there is none
+        service: MediaService = current_app.extensions[_SERVICE]
+        return service
 
 
 def _ask(app: Flask, authorize: Any, environ: Any, key: str) -> object:
