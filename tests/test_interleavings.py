@@ -7,6 +7,7 @@ leaves, and a reader must have seen what some order shows. So a deleted file of 
 from __future__ import annotations
 
 import itertools
+import random
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,7 +31,8 @@ KEY = "a.jpg"
 class Turns:
     """Lets threads take steps one at a time, in the order that is asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, chance: random.Random | None = None) -> None:
+        self._chance = chance
         self._mine: dict[int, threading.Semaphore] = {}
         self._arrived = threading.Semaphore(0)
         self._finished: set[int] = set()
@@ -53,12 +55,12 @@ class Turns:
         futures: list[Future[Any]] = []
         for number, operation in enumerate(operations):
             futures.append(pool.submit(self._one, number, operation))
-            assert self._arrived.acquire(timeout=20)  # it stands before its first step
+            assert self._arrived.acquire(timeout=20)  # it stands before its first step, or has none
         widths = []
-        waiting = list(range(len(operations)))
+        waiting = [number for number in range(len(operations)) if number not in self._finished]
         while waiting:
             if len(widths) == len(choices):
-                choices.append(0)
+                choices.append(0 if self._chance is None else self._chance.randrange(len(waiting)))
             chosen = waiting[choices[len(widths)]]
             widths.append(len(waiting))
             self._mine[chosen].release()
@@ -71,7 +73,6 @@ class Turns:
     def _one(self, number: int, operation: Callable[[], Any]) -> Any:
         self.local.number = number
         try:
-            self.step()
             return operation()
         finally:
             self.local.number = None
@@ -149,22 +150,33 @@ def in_some_order(name: str, names: tuple[str, ...]) -> set[tuple[Any, ...]]:
     return outcomes
 
 
-def walk(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> Iterator[tuple[list[int], tuple[Any, ...]]]:
-    """Yield every order of steps, and its outcome."""
-    choices: list[int] = []
-    while True:
-        turns = Turns()
-        upper, make = scene(name, turns)
-        stacks = [make() for _ in names]
-        operations = [partial(OPERATIONS[one], stack) for one, stack in zip(names, stacks, strict=True)]
-        results = turns.run(operations, choices, pool)
-        yield choices, outcome(upper, make(), results, names)
-        del choices[len(turns.widths) :]
-        while choices and choices[-1] + 1 == turns.widths[len(choices) - 1]:
-            choices.pop()
-        if not choices:
-            return
-        choices[-1] += 1
+class Walk:
+    """The orders in which the steps of ``names`` can be taken on ``name``."""
+
+    def __init__(self, name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> None:
+        self._name, self._names, self._pool = name, names, pool
+        self.widths: list[int] = []
+
+    def take(self, choices: list[int], chance: random.Random | None = None) -> tuple[list[int], tuple[Any, ...]]:
+        """Take one order: ``choices``, then the first that can go on, or any. Return it, and its outcome."""
+        turns = Turns(chance)
+        upper, make = scene(self._name, turns)
+        operations = [partial(OPERATIONS[one], make()) for one in self._names]
+        results = turns.run(operations, choices, self._pool)
+        self.widths = turns.widths
+        return choices, outcome(upper, make(), results, self._names)
+
+    def __iter__(self) -> Iterator[tuple[list[int], tuple[Any, ...]]]:
+        """Take every order."""
+        choices: list[int] = []
+        while True:
+            yield self.take(choices)
+            del choices[len(self.widths) :]
+            while choices and choices[-1] + 1 == self.widths[len(choices) - 1]:
+                choices.pop()
+            if not choices:
+                return
+            choices[-1] += 1
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +192,7 @@ def check(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> int:
     ):  # to a save that looks again it looks like a delete: hidden is the safe side, and can be restored
         allowed |= {("Hidden", *seen) for _, *seen in allowed if names[0] in ("replace", "save")}
     walked = 0
-    for choices, got in walk(name, names, pool):
+    for choices, got in Walk(name, names, pool):
         assert got in allowed, f"{names} on {name!r}, in the order {choices}"
         walked += 1
     return walked
@@ -202,7 +214,13 @@ TRIPLES = [("replace", "delete", "delete"), ("replace", "delete", "find"), ("rep
 @pytest.mark.parametrize("name", SCENES)
 @pytest.mark.parametrize("names", TRIPLES, ids=" ".join)
 def test_three_at_once(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> None:
-    assert check(name, names, pool) > 100
+    """There are some hundred thousand orders of three: a thousand of them, by chance but the same each time."""
+    allowed, chance = in_some_order(name, names), random.Random(1)
+    if names[-1] == "find":  # amid a save and a delete of one key, before the one has repaired what the other did
+        allowed |= {(*outcome[:-1], "prod: production") for outcome in allowed}
+    for _ in range(1000):
+        choices, got = Walk(name, names, pool).take([], chance)
+        assert got in allowed, f"{names} on {name!r}, in the order {choices}"
 
 
 @pytest.mark.parametrize("lost", ["save", "delete"])
