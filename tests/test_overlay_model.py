@@ -219,4 +219,4 @@ def test_the_overlay_is_the_model(machine: Any) -> None:
 def test_the_overlay_is_the_model_for_long(machine: Any) -> None:
     from hypothesis.stateful import run_state_machine_as_test
 
-    run_state_machine_as_test(machine, settings=settings(QUICK, max_examples=100, stateful_step_count=40))
+    run_state_machine_as_test(machine, settings=settings(QUICK, max_examples=40, stateful_step_count=40))
