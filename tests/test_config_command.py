@@ -141,3 +141,19 @@ def test_backends_of_the_command_line_leave_the_settings_alone(
     monkeypatch.setenv("MEDIAMW_PREFIX", "wrong")
     assert main(["explain", "--backend", "./media", "a.txt"]) == 0
     assert "200" in capsys.readouterr().out
+
+
+def test_secrets_of_backends_of_the_command_line_count(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDIAMW_NONSENSE", "1")
+    monkeypatch.delenv("MEDIAMW_BACKEND_PROD_SECRET_ACCESS_KEY")
+    given = ["--backend", "./media", "--backend", "prod=s3://acme", "--backend", "ftp://x", "--prefix", "media"]
+    for words in (["explain", *given, "a.txt"], ["serve", "--port", "0", *given]):
+        assert main(words) == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert [line.split(":")[1].strip() for line in lines] == [
+            "mediamw.E006 prefix (--prefix)",
+            "mediamw.E007 backends.prod (--backend[1], environment variable MEDIAMW_BACKEND_PROD_ACCESS_KEY_ID)",
+            "mediamw.E007 backends.ftp (--backend[2])",
+        ]

@@ -6,7 +6,6 @@ in TOML ``[[backends]]``. A table takes the options of its backend beside the sp
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -15,11 +14,12 @@ from os import PathLike
 from typing import Any, Final, NamedTuple
 
 from ..backends.base import Backend, Closes
-from ..core.errors import ConfigError, ConfigErrors, Fault, unknown_option
+from ..core.errors import ConfigError, ConfigErrors, Fault
 from ..specs import SECRETS, MisplacedSecret, Scheme, Spec, build_backend, kind_of, named, options_in, split_name
-from .faults import BACKEND, MISPLACED, NO_BACKENDS, NOBODYS, SPLIT, STACK, UNKNOWN, UNREADABLE
+from .faults import BACKEND, MISPLACED, NO_BACKENDS, SPLIT, STACK
 from .options import read_words
-from .sources import OF_BACKENDS, Value, of_variable, variable
+from .secrets import Secrets
+from .sources import Value, of_variable, variable
 
 _NAME = re.compile("[A-Za-z][A-Za-z0-9_-]*")
 # A comma or semicolon with nothing or the next spec behind it.
@@ -145,7 +145,7 @@ def build_all(
         source = ", ".join(dict.fromkeys(item.source for item, own in zip(items, names, strict=True) if own == name))
         reason = f"{names.count(name)} backends are named {name!r}; give each a name of its own, such as other=./media"
         faults.append(Fault(STACK, "backends", source, reason))
-    secrets = _Secrets(environ, names, faults)
+    secrets = Secrets(environ, names, faults)
     made: list[Made] = []
     for item, name in zip(items, names, strict=True):
         spec = item.spec
@@ -173,7 +173,11 @@ def build_all(
                 source = _source_of(part.reason, item, variables)
                 faults.append(Fault(id_, f"backends.{name}", source, reason))
     if not before:  # else a backend that could not even be read would seem not to be there
-        secrets.tell_unused(dict(zip(names, items, strict=True)), others)
+        kinds = {
+            name: kind_of(item.spec) if isinstance(item.spec, (str, PathLike)) else ""
+            for name, item in zip(names, items, strict=True)
+        }
+        secrets.tell_unused(kinds, others)
     if len(faults) > before:
         close_all(one.backend for one in made)
         return []
@@ -189,6 +193,12 @@ def _source_of(reason: str, item: Item, variables: Mapping[str, str]) -> str:
     return ", ".join([item.source, *map(of_variable, names)])
 
 
+def names_of(listed: object) -> list[str]:
+    """Return the names of the backends in a list that code gave; what is wrong with it is told when they are made."""
+    items = items_of(Value(listed, ""), []) if isinstance(listed, list) else []
+    return [name for name, _ in named([_with_name(item) for item in items])]
+
+
 def close_all(backends: Iterable[Backend]) -> None:
     """Close those that can be."""
     for backend in backends:
@@ -201,84 +211,6 @@ def _with_name(item: Item) -> Spec:
     if not item.name:
         return item.spec
     return f"{item.name}=" if isinstance(item.spec, PathLike) else f"{item.name}={item.spec}"
-
-
-class _Secrets:
-    """The variables ``MEDIAMW_BACKEND_<NAME>_...``, of which each has to be somebody's."""
-
-    def __init__(self, environ: Mapping[str, str], names: Sequence[str], faults: list[Fault]) -> None:
-        self._texts = {name: text for name, text in environ.items() if name.startswith(OF_BACKENDS)}
-        self._unused = dict.fromkeys(self._texts)
-        self._names = names
-        self._faults = faults
-
-    def of(self, backend: str, kind: str, given: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
-        """Return the secrets of a backend that code did not give, each with its variable."""
-        found: dict[str, tuple[Any, str]] = {}
-        for option in SECRETS.get(kind, ()):
-            name = variable(backend, option)
-            if name not in self._texts:
-                continue
-            self._unused.pop(name, None)
-            twins = {other for other in self._names if variable(other, option) == name}
-            if len(twins) > 1:
-                reason = f"it is the variable of {' and '.join(sorted(twins))}: name one of them otherwise"
-                self._faults.append(Fault(NOBODYS, f"backends.{backend}.{option}", of_variable(name), reason))
-            elif option not in given:
-                try:
-                    found[option] = (_secret(option, self._texts[name]), name)
-                except ValueError as error:
-                    self._faults.append(
-                        Fault(UNREADABLE, f"backends.{backend}.{option}", of_variable(name), str(error))
-                    )
-        return found
-
-    def tell_unused(self, backends: Mapping[str, Item], others: Iterable[str]) -> None:
-        """Add a fault for each variable that no backend took."""
-        kinds = {
-            name: kind_of(item.spec) if isinstance(item.spec, (str, PathLike)) else ""
-            for name, item in backends.items()
-        }
-        expected = [variable(name, option) for name, kind in kinds.items() for option in SECRETS.get(kind, ())]
-        every = {option for options in SECRETS.values() for option in options}
-        replaced = {variable(name, option) for name in others for option in every}
-        for name in self._unused:
-            if name in replaced and name not in {variable(own, option) for own in kinds for option in every}:
-                continue
-            owner = next((own for own in kinds if any(variable(own, option) == name for option in every)), None)
-            if owner is not None:
-                takes = [own for own in expected if own.startswith(variable(owner, ""))]
-                if not kinds[owner]:
-                    reason = f"backend {owner!r} is made in code: give it there"
-                else:
-                    reason = f"backend {owner!r} takes no such secret: " + (
-                        f"there are {', '.join(takes)}" if takes else "remove the variable"
-                    )
-                self._faults.append(Fault(NOBODYS, f"backends.{owner}", of_variable(name), reason))
-            elif any(name.endswith(f"_{option.upper()}") for option in every):
-                reason = f"no backend has this name; there are {', '.join(kinds) or 'none'}: correct the variable"
-                self._faults.append(Fault(NOBODYS, name, of_variable(name), reason))
-            else:
-                known = expected or [variable("NAME", option) for option in SECRETS["s3"]]
-                reason = unknown_option(name, known, "variable", OF_BACKENDS)
-                self._faults.append(Fault(UNKNOWN, name, of_variable(name), reason))
-
-
-def _secret(option: str, text: str) -> Any:
-    """Read the text of a secret's variable. Raises ``ValueError`` that does not repeat it."""
-    if not text.strip():
-        raise ValueError("it is set and empty: give it a value, or do not set it")
-    if option == "cloudfront_key":
-        return text.replace("\\n", "\n")  # how a PEM is often put into one line; no PEM has a backslash
-    if option == "headers":
-        try:
-            found = json.loads(text)
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            raise ValueError('it is no JSON object: write {"Authorization": "Bearer ..."}')
-        return found
-    return text
 
 
 def _check_types(given: Mapping[str, Any]) -> None:
