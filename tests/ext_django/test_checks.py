@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.checks import run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
+from django.test.utils import setup_test_environment, teardown_test_environment
 
 from mediamw.ext.django.checks import IDS, check_settings
 from mediamw.settings.faults import IDS as FAULTS
@@ -27,6 +29,7 @@ FILES = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
 AUTH = "django.contrib.auth.middleware.AuthenticationMiddleware"
 COMMON = "django.middleware.common.CommonMiddleware"
 GZIP = "django.middleware.gzip.GZipMiddleware"
+LOCALE = "django.middleware.locale.LocaleMiddleware"
 CONDITIONAL = "django.middleware.http.ConditionalGetMiddleware"
 
 
@@ -117,7 +120,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"MIDDLEWARE": [], "WSGI_APPLICATION": "wrapped_shop.wsgi.application"},
     ),
     ("W008", {"MIDDLEWARE": ["no.such.Thing"]}, {"MIDDLEWARE": [], "ROOT_URLCONF": "wrapped_shop.urls"}),
-    *(("W010", {"MIDDLEWARE": [name, OURS]}, {"MIDDLEWARE": [OURS, name]}) for name in (COMMON, CONDITIONAL)),
+    *(("W010", {"MIDDLEWARE": [name, OURS]}, {"MIDDLEWARE": [OURS, name]}) for name in (COMMON, CONDITIONAL, LOCALE)),
     ("W010", {"MIDDLEWARE": [f"{__name__}.OwnCommon", OURS]}, {"MIDDLEWARE": ["no.such.Thing", GZIP, OURS]}),
 ]  # fmt: skip
 
@@ -171,6 +174,17 @@ def test_all_that_is_wrong_at_once(project: Any) -> None:
 def test_switched_off_nothing_is_checked(project: Any) -> None:
     project(MEDIAMW={"enabled": False, "on_mis": 1, "backends": ["ftp://x"]}, MIDDLEWARE=[], MEDIA_URL="")
     assert check_settings() == []
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_the_test_runner_takes_debug_back(debug: bool, project: Any) -> None:
+    project(DEBUG=debug)
+    setup_test_environment(debug=False)
+    try:
+        assert not settings.DEBUG
+        assert found() == ([] if debug else ["W007"])
+    finally:
+        teardown_test_environment()
 
 
 def test_manage_py_check_runs_them(project: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ The ids stay what they are, since projects silence them. Those of errors in the 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,6 +45,7 @@ _AUTHENTICATES: Final = "django.contrib.auth.middleware.AuthenticationMiddleware
 _CHANGING: Final = {
     "django.middleware.http.ConditionalGetMiddleware": "decides conditions anew",
     "django.middleware.common.CommonMiddleware": "redirects what is missing to names with a slash",
+    "django.middleware.locale.LocaleMiddleware": "redirects what is missing to names with a language",
 }
 
 
@@ -96,10 +98,16 @@ def _host_of(url: str | None) -> str:
 
 
 def _debug(found: conf.Configuration) -> Iterator[CheckMessage]:
-    if not settings.DEBUG and found.settings.source("enabled") == DEFAULT:
+    if not _is_debug() and found.settings.source("enabled") == DEFAULT:
         text = "DEBUG is off, which it mostly is in production, and mediamw is on by default."
         hint = "Set MEDIAMW['enabled'] or MEDIAMW_ENABLED: 1 where it is wanted, 0 in production."
         yield _warning("W007", text, hint)
+
+
+def _is_debug() -> bool:
+    """Say what DEBUG is in the settings: Django's test runner takes it back, and runs the checks then."""
+    state = getattr(sys.modules.get("django.test.utils"), "_TestState", None)
+    return bool(getattr(getattr(state, "saved_data", None), "debug", settings.DEBUG))
 
 
 def _order(found: conf.Configuration) -> Iterator[CheckMessage]:
