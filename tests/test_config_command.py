@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from mediamw.cli import main
+from mediamw.cli.config import _rows
+from mediamw.settings import read_settings
 from mediamw.settings.options import OPTIONS
 
 SECRET = "the-secret-of-it"
@@ -109,6 +111,17 @@ proxies = {https = "http://proxy.example.com:3128"}
         "backends.prod.access_key_id": ("****", "environment variable MEDIAMW_BACKEND_PROD_ACCESS_KEY_ID"),
         "backends.prod.secret_access_key": ("****", "environment variable MEDIAMW_BACKEND_PROD_SECRET_ACCESS_KEY"),
     }
+
+
+def test_what_code_gives_is_masked_too() -> None:
+    Path("mediamw.toml").unlink()
+    proxies = {"https": f"http://qa:{SECRET}@proxy.example.com"}
+    backend = {"spec": "s3://acme", "access_key_id": "AK", "secret_access_key": SECRET, "proxies": proxies}
+    rows = {row.setting: row.value for row in _rows(read_settings({"backends": ["memory:", backend]}, environ={}))}
+    assert [rows[f"backends.s3.{option}"] for option in ("access_key_id", "secret_access_key", "proxies")] == [
+        "****"
+    ] * 3
+    assert SECRET not in str(rows)
 
 
 def test_faults(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
