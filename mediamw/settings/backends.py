@@ -162,16 +162,8 @@ def build_all(
             options = {option: (value, item.source) for option, value in options_in(spec).items()}
             options |= {option: (value, item.sources.get(option, item.source)) for option, value in item.given.items()}
             made.append(Made(backend, item.source, variables, options))
-        except ConfigErrors as error:  # django-storages' settings, each of which knows where it stands
-            faults += error.faults
         except ConfigError as error:
-            for part in error.parts or (error,):
-                id_, reason = BACKEND, part.reason
-                if isinstance(part, MisplacedSecret):
-                    ways = ", ".join(variable(name, option) for option in SECRETS.get(kind, ())[:2])
-                    id_, reason = MISPLACED, f"{reason}, such as {ways}"
-                source = _source_of(part.reason, item, variables)
-                faults.append(Fault(id_, f"backends.{name}", source, reason))
+            faults += _faults_of(error, item, name, variables)
     if not before:  # else a backend that could not even be read would seem not to be there
         kinds = {
             name: kind_of(item.spec) if isinstance(item.spec, (str, PathLike)) else ""
@@ -182,6 +174,20 @@ def build_all(
         close_all(one.backend for one in made)
         return []
     return made
+
+
+def _faults_of(error: ConfigError, item: Item, name: str, variables: Mapping[str, str]) -> Iterable[Fault]:
+    """Return what is wrong with the backend ``name``, which could not be made."""
+    if isinstance(error, ConfigErrors):  # django-storages' settings, each of which knows where it stands
+        return error.faults
+    faults = []
+    for part in error.parts or (error,):
+        id_, reason = BACKEND, part.reason
+        if isinstance(part, MisplacedSecret) and isinstance(item.spec, (str, PathLike)):
+            ways = ", ".join(variable(name, option) for option in SECRETS.get(kind_of(item.spec), ())[:2])
+            id_, reason = MISPLACED, f"{reason}, such as {ways}"
+        faults.append(Fault(id_, f"backends.{name}", _source_of(part.reason, item, variables), reason))
+    return faults
 
 
 def _source_of(reason: str, item: Item, variables: Mapping[str, str]) -> str:
