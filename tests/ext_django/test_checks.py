@@ -121,6 +121,12 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ),
     ("W008", {"MIDDLEWARE": ["no.such.Thing"]}, {"MIDDLEWARE": [], "ROOT_URLCONF": "wrapped_shop.urls"}),
     *(("W010", {"MIDDLEWARE": [name, OURS]}, {"MIDDLEWARE": [OURS, name]}) for name in (COMMON, CONDITIONAL, LOCALE)),
+    ("W011", {"MIDDLEWARE": [OURS, COMMON, f"{__name__}.OwnMedia"]}, {"MIDDLEWARE": [OURS, COMMON]}),
+    (
+        "W011",
+        {"WSGI_APPLICATION": "wrapped_shop.wsgi.application"},
+        {"WSGI_APPLICATION": "wrapped_shop.wsgi.application", "MIDDLEWARE": [COMMON]},
+    ),
     ("W010", {"MIDDLEWARE": [f"{__name__}.OwnCommon", OURS]}, {"MIDDLEWARE": ["no.such.Thing", GZIP, OURS]}),
 ]  # fmt: skip
 

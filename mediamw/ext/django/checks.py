@@ -40,6 +40,7 @@ IDS: Final = {
     "mediamw.W008": "nothing answers: the middleware is not in MIDDLEWARE, and no wsgi.py or asgi.py wraps",
     "mediamw.W009": "the middleware is there, and the app is not in INSTALLED_APPS (logged at start, not a check)",
     "mediamw.W010": "a middleware that changes answers stands before MediaMiddleware",
+    "mediamw.W011": "media are answered twice: in MIDDLEWARE twice, or there and by wrap",
 }
 _AUTHENTICATES: Final = "django.contrib.auth.middleware.AuthenticationMiddleware"
 _CHANGING: Final = {
@@ -113,9 +114,9 @@ def _is_debug() -> bool:
 def _order(found: conf.Configuration) -> Iterator[CheckMessage]:
     names = list(settings.MIDDLEWARE)
     asks = found.settings.value("authorize") is not None
-    ours = _first(names, MIDDLEWARE)
+    ours, is_wrapped = _first(names, MIDDLEWARE), _is_wrapped()
     if ours is None:
-        if not _is_wrapped():
+        if not is_wrapped:
             text = "MediaMiddleware is not in MIDDLEWARE, and neither wsgi.py nor asgi.py speaks of mediamw."
             yield _warning("W008", text, f"Put {MIDDLEWARE!r} first in MIDDLEWARE, or wrap the application.")
         elif asks and _first(names, _AUTHENTICATES) is not None:
@@ -123,6 +124,12 @@ def _order(found: conf.Configuration) -> Iterator[CheckMessage]:
             hint = f"Put {MIDDLEWARE!r} behind AuthenticationMiddleware; if authorize needs no user, silence this."
             yield _warning("W005", text, hint)
         return
+    if is_wrapped or _first(names[ours + 1 :], MIDDLEWARE) is not None:
+        again = "wsgi.py or asgi.py, which speaks of mediamw, answers before it" if is_wrapped else "it is there again"
+        text = (
+            f"MediaMiddleware is in MIDDLEWARE, and {again}: what is missing is looked up, and authorize asked, twice."
+        )
+        yield _warning("W011", text, "Leave one of them out; where authorize needs request.user, the wrap.")
     for changing, does in _CHANGING.items():
         if _first(names[:ours], changing) is not None:
             text = f"{changing} stands before MediaMiddleware, so it changes its answers: it {does}."
