@@ -58,7 +58,7 @@ class MediaMiddleware:
         try:
             self.service = make_service(app, *settled(backends, options), can_await=True)
         except ConfigError as error:
-            if not _is_on_a_loop():
+            if app is None or not _is_on_a_loop():  # what is alone, or mounted, no framework makes later
                 raise
             log.critical("%s", error)
             self.service, self._fault = None, error

@@ -135,6 +135,16 @@ def test_a_mistake_fails_the_start(make: Any, outside: bool, caplog: pytest.LogC
         assert "did you mean region?" in said
 
 
+def test_what_is_mounted_is_told_when_it_is_made() -> None:
+    """On a loop too, as under uvicorn, which imports the app on one: no lifespan reaches what is mounted."""
+
+    async def make() -> None:
+        with pytest.raises(ConfigErrors):
+            MediaApp(["ftp://x"])
+
+    asyncio.run(make())
+
+
 def test_uvicorn_does_not_start_with_a_mistake(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(
         "from fastapi import FastAPI\nfrom mediamw.asgi import MediaMiddleware\n"
