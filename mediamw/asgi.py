@@ -124,7 +124,7 @@ async def _fail(fault: ConfigError, scope: Scope, receive: Receive, send: Send) 
     if scope["type"] == "lifespan":
         await receive()
         await send({"type": "lifespan.startup.failed", "message": str(fault)})
-    raise fault
+    raise fault.with_traceback(None)  # which would grow with each request
 
 
 def _path(scope: Scope) -> str:
