@@ -33,7 +33,7 @@ MAX_ANSWERS = 50_000
 MAX_BYTES = 16 * 1024 * 1024
 MAX_FLIGHTS = 1024
 # Of one answer beside its texts, measured: tuples, Meta, and what the cache keeps of evicted ones.
-_OVERHEAD_BYTES = 832
+_OVERHEAD_BYTES = 864
 
 
 class Unknown(Enum):

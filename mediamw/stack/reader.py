@@ -104,11 +104,11 @@ class RemoteReader(_Reader):
     """
 
     def __init__(self, key: Key, backend: ReadsRanges, meta: Meta, changed: Callable[[], None]) -> None:
+        self._pieces: Iterator[bytes] = iter(())  # of the request that is going on; close() needs it, whatever follows
         super().__init__(key, meta)
         self._key = key
         self._backend = backend
         self._changed = changed
-        self._pieces: Iterator[bytes] = iter(())  # of the request that is going on
         self._rest = b""  # of its last piece
         self._at = -1  # where the rest starts in the file
         self._stop = 0  # where the request ends

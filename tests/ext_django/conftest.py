@@ -37,11 +37,6 @@ if not settings.configured:
     django.setup()
 
 
-def pytest_report_header() -> str:
-    """Say which Django it was: CI's log has to show that 6 was run where it can be."""
-    return f"Django {django.get_version()}"
-
-
 @pytest.fixture(autouse=True)
 def folder_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is configured from outside, and relative paths lie where the test's files are."""

@@ -171,8 +171,18 @@ async def messages(
 
 
 @pytest.mark.usefixtures("order")
-def test_asgi_sends_pieces_and_closes(big: Path, closed: list[LocalHandle]) -> None:
-    sent = asyncio.run(messages(ASGIHandler(), lambda number: None, asyncio.Event()))
+def test_asgi_sends_pieces_closes_and_says_so(big: Path, closed: list[LocalHandle]) -> None:
+    finished: list[object] = []
+
+    def note(sender: object, **_: Any) -> None:
+        finished.append(sender)
+
+    request_finished.connect(note)
+    try:
+        sent = asyncio.run(messages(ASGIHandler(), lambda number: None, asyncio.Event()))
+    finally:
+        request_finished.disconnect(note)
+    assert finished == [ASGIHandler]
     assert b"".join(message.get("body", b"") for message in sent[1:]) == big.read_bytes()
     assert max(len(message.get("body", b"")) for message in sent[1:]) <= 1024 * 1024
     assert closed

@@ -46,6 +46,9 @@ def django_storages() -> Iterator[type]:
         location = "of the base class"
         access_key = property(lambda self: "a property")
 
+        def get_default_settings(self) -> dict[str, Any]:
+            return {"location": "", "querystring_expire": 3600, "file_overwrite": True}
+
     S3Storage.__module__, S3Storage.__qualname__ = "storages.backends.s3", "S3Storage"
     made["storages.backends.s3"].S3Storage = S3Storage  # type: ignore[attr-defined]
     made["storages.backends.s3boto3"].S3Boto3Storage = S3Storage  # type: ignore[attr-defined]
@@ -66,6 +69,17 @@ def __getattr__(name: str) -> Any:
 
         attributes = {"location": "uploads", "querystring_auth": False, "custom_domain": "cdn.example.com"}
         return type(name, (S3Storage,), attributes)
+    if name == "ByDefaults":
+        from storages.backends.s3 import S3Storage
+
+        def get_default_settings(self: Any) -> dict[str, Any]:
+            return {**S3Storage.get_default_settings(self), "location": "by default", "file_overwrite": False}
+
+        return type(name, (S3Storage,), {"get_default_settings": get_default_settings, "region_name": "eu-north-1"})
+    if name == "Raising":
+        from storages.backends.s3 import S3Storage
+
+        return type(name, (S3Storage,), {"get_default_settings": lambda self: self.nothing})
     raise AttributeError(name)
 
 
@@ -107,6 +121,17 @@ def test_a_project_s_own_class(project: Any) -> None:
     project(STORAGES=storages)
     assert lower().location == "uploads"
     assert lower().sign("a.jpg", "GET", 0).url == "https://cdn.example.com/uploads/a.jpg"  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("django_storages")
+def test_defaults_of_a_project_s_own_class(project: Any) -> None:
+    own = s3(f"{__name__}.ByDefaults")
+    del own["OPTIONS"]["region_name"]
+    project(STORAGES={"default": FILES, "production": own}, AWS_LOCATION="of the settings")
+    url = lower().sign("a.jpg", "GET", 0).url  # type: ignore[arg-type]
+    assert url.startswith("https://acme.s3.eu-north-1.amazonaws.com/by%20default/a.jpg?")
+    project(STORAGES={"default": FILES, "production": s3(f"{__name__}.Raising")})
+    assert "Raising.get_default_settings raised AttributeError" in reasons()
 
 
 def test_a_directory(project: Any, tmp_path: Path) -> None:

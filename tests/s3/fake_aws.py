@@ -29,7 +29,12 @@ def authority(folder: Path) -> tuple[Path, ssl.SSLContext]:
     """Make a CA and a server certificate of it; return the CA's file and the server's context."""
     now = datetime.now(UTC)
 
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+
     def certificate(name: str, key: ec.EllipticCurvePrivateKey, is_ca: bool, issuer: str) -> x509.CertificateBuilder:
+        usage = dict.fromkeys(
+            ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "crl_sign"), False
+        )
         return (
             x509.CertificateBuilder()
             .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
@@ -39,9 +44,17 @@ def authority(folder: Path) -> tuple[Path, ssl.SSLContext]:
             .not_valid_before(now - timedelta(days=1))
             .not_valid_after(now + timedelta(days=1))
             .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+            # Python 3.13 and later demand these three.
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
+            .add_extension(
+                x509.KeyUsage(
+                    digital_signature=not is_ca, key_cert_sign=is_ca, encipher_only=False, decipher_only=False, **usage
+                ),
+                critical=True,
+            )
         )
 
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca = certificate("test CA", ca_key, True, "test CA").sign(ca_key, hashes.SHA256())
     names = x509.SubjectAlternativeName([x509.DNSName(host) for host in HOSTS])
     leaf = certificate("aws", key, False, "test CA").add_extension(names, critical=False).sign(ca_key, hashes.SHA256())

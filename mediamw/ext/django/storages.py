@@ -25,7 +25,6 @@ PRODUCTION: Final = ("production", "default")
 """The aliases that are looked at where nobody names backends; any other may hold what is no medium: backups."""
 AWS_SETTINGS: Final = tuple(name for names in {**READ, **LEFT_ASIDE}.values() for name in names)
 _S3: Final = ("storages.backends.s3.S3Storage", "storages.backends.s3boto3.S3Boto3Storage")
-_MODULES: Final = ("storages.backends.s3", "storages.backends.s3boto3")
 _RULES: Final = ("check", "delivery", "delivery_by", "exclude", "only")
 
 
@@ -105,18 +104,36 @@ def _storage(alias: str, name: str) -> _Storage:
         if issubclass(made, FileSystemStorage):
             return _Storage("files", options)
         if any(f"{base.__module__}.{base.__qualname__}" == _S3[0] for base in made.__mro__):
-            return _Storage("s3", {**_class_options(made), **options})
+            return _Storage("s3", {**_class_options(made, name), **options})
     return _Storage("other", options)
 
 
-def _class_options(made: type) -> dict[str, Any]:
-    """Return the options that a project's own class has as attributes, as django-storages reads them."""
-    found: dict[str, Any] = {}
-    for base in reversed(made.__mro__):
-        if base.__module__ in _MODULES and base.__name__ == "S3Storage":
-            continue
-        found |= {option: value for option, value in vars(base).items() if option in READ and not callable(value)}
-    return {option: value for option, value in found.items() if not isinstance(value, property)}
+def _class_options(made: type, name: str) -> dict[str, Any]:
+    """Return the options that a project's own class has, as django-storages reads them: attributes before defaults."""
+    base = next(base for base in made.__mro__ if f"{base.__module__}.{base.__qualname__}" == _S3[0])
+    found = _own_defaults(made, base, name)
+    for kind in reversed(made.__mro__[: made.__mro__.index(base)]):
+        found |= {
+            option: value
+            for option, value in vars(kind).items()
+            if option in READ and not callable(value) and not isinstance(value, property)
+        }
+    return found
+
+
+def _own_defaults(made: Any, base: Any, name: str) -> dict[str, Any]:
+    """Return what a class of its own says by ``get_default_settings``, and the base class does not."""
+    if getattr(made, "get_default_settings", None) is getattr(base, "get_default_settings", None):
+        return {}
+    unmade = object.__new__(made)
+    try:
+        usual, own = base.get_default_settings(unmade), made.get_default_settings(unmade)
+        return {option: value for option, value in own.items() if option not in usual or usual[option] != value}
+    except Exception as error:  # the project's own, whatever it is
+        reason = (
+            f"{made.__qualname__}.get_default_settings raised {type(error).__name__}: name the bucket itself, s3://..."
+        )
+        raise ConfigError(reason, backend=name) from error
 
 
 def _aws_settings() -> dict[str, Any]:
