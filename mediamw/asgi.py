@@ -13,7 +13,8 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar, Unpack
 
-from .config import Options
+from .config import Options, check_app
+from .core.errors import ConfigError
 from .core.model import REQUEST_HEADERS, Pass
 from .reply import Reply
 from .service import MediaService, make_service, without_app
@@ -42,20 +43,34 @@ class MediaMiddleware:
     ``add_headers``, ``authorize``, ``debug``; ``docs/semantics.md`` has each of them. Raises ``ConfigError``.
     """
 
+    _fault: ConfigError | None = None
+
     def __init__(
         self, app: ASGIApp | None, backends: MediaStack | Sequence[Spec] | None = None, **options: Unpack[Options]
     ) -> None:
+        check_app(app, asgi=True)
         self.app = app
-        self.service = make_service(app, *settled(backends, options), can_await=True)
+        self.service: MediaService | None = None
+        try:
+            self.service = make_service(app, *settled(backends, options), can_await=True)
+        except ConfigError as error:
+            if not _in_loop():
+                raise
+            self._fault = error  # see ``_refuse``
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass on whatever else the server has: lifespan, websockets."""
-        if scope["type"] != "http":
+        if self._fault is not None:
+            await _refuse(self._fault, scope, receive, send)
+        elif scope["type"] != "http":
             if self.app is not None:
                 await self.app(scope, receive, send)
             elif scope["type"] == "lifespan":
                 await _lifespan(receive, send)
-            return
+        else:
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         service = self.service
         steps = None if service is None else asking(service, scope, scope, _path(scope))
         reply = None if steps is None else await drive(steps)
@@ -240,6 +255,24 @@ async def _disconnected(receive: Receive) -> None:
     """Return when the client has left; uvicorn tells nobody who only sends."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+async def _refuse(fault: ConfigError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Let the server not start. Starlette makes its middlewares when the lifespan begins, where servers take what is
+    raised for an app that has no lifespan, start, and answer each request with 500.
+    """
+    if scope["type"] != "lifespan":
+        raise fault
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": f"mediamw is not set up: {fault}"})
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

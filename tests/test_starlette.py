@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from starlette.routing import Mount, Route
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
-from mediamw import NoURL
+from mediamw import ConfigError, NoURL
 from mediamw.asgi import MediaApp, MediaMiddleware
 from mediamw.testing import StrictS3
 from mediamw.wsgi import MediaApp as WSGIMediaApp
@@ -97,6 +99,40 @@ def test_local_production_and_nobody(make: Any, specs: list[str], root_path: str
     assert "/prod/far.jpg?X-Amz-" in str(redirect.get("location"))
     assert ask("/media/nobody.jpg").status == 404
     assert ask("/media/a.txt", "POST").status == (405 if "mounted" in make.__name__ else 404)
+
+
+@pytest.mark.parametrize("make", [starlette_app, fastapi_app, fastapi_later], ids=lambda make: make.__name__)
+def test_what_is_wrong_is_told_before_the_first_request(make: Any) -> None:
+    """They make their middlewares when the lifespan begins: an exception there would say that there is none."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    app = make(["./media", "s3://acme?regoin=x"])
+    asyncio.run(app({"type": "lifespan", "app": app, "state": {}}, receive, send))
+    (failed,) = sent
+    assert failed["type"] == "lifespan.startup.failed"
+    assert "mediamw is not set up: " in failed["message"]
+    assert "did you mean region?" in failed["message"]
+    for _ in range(2):  # a server without a lifespan
+        with pytest.raises(ConfigError, match="did you mean region"):
+            asyncio.run(acall_asgi(app, "GET", "/", ()))
+
+
+def test_uvicorn_does_not_start_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "wrong_shop.py").write_text(
+        "from fastapi import FastAPI\nfrom mediamw.asgi import MediaMiddleware\n\n"
+        "app = FastAPI()\napp.add_middleware(MediaMiddleware, backends=['./media'], on_mis='404')\n"
+    )
+    command = [sys.executable, "-m", "uvicorn", "--port", "0", "wrong_shop:app"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 3
+    assert "mediamw is not set up: unknown option 'on_mis'; did you mean on_miss?" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_mounted_under_wsgi() -> None:
