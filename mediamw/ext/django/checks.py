@@ -109,7 +109,9 @@ def _order(found: conf.Configuration) -> Iterator[CheckMessage]:
     if ours is None:
         if not _is_wrapped():
             text = "MediaMiddleware is not in MIDDLEWARE, and neither wsgi.py nor asgi.py speaks of mediamw."
-            yield _warning("W008", text, f"Put {MIDDLEWARE!r} first in MIDDLEWARE, or wrap the application.")
+            hint = f"Put {MIDDLEWARE!r} first in MIDDLEWARE, or wrap the application."
+            other = next((name for name in names if name.startswith("mediamw.")), None)
+            yield _warning("W008", text, hint if other is None else f"Write {MIDDLEWARE!r} in the place of {other!r}.")
         elif asks and _first(names, _AUTHENTICATES) is not None:
             text = "authorize is asked in front of Django, by wrap: request.user is not there."
             hint = f"Put {MIDDLEWARE!r} behind AuthenticationMiddleware; if authorize needs no user, silence this."
