@@ -11,7 +11,12 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, ConfigErrors
+from ..settings.template import NOT_SET
+
+_IN_CODE = (
+    "what code gives, MEDIAMW in Django's settings too, no command sees: print(stack.explain(KEY)) in a shell there"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         for line in str(error).splitlines():  # one for each fault
             print(f"mediamw: {line}", file=sys.stderr)
+        if isinstance(error, ConfigErrors) and any(fault.source == NOT_SET for fault in error.faults):
+            print(f"mediamw: {_IN_CODE}", file=sys.stderr)
         return 2
     return status
 
