@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -141,3 +143,12 @@ def test_backends_of_the_command_line_leave_the_settings_alone(
     monkeypatch.setenv("MEDIAMW_PREFIX", "wrong")
     assert main(["explain", "--backend", "./media", "a.txt"]) == 0
     assert "200" in capsys.readouterr().out
+
+
+def test_a_reader_who_stops_early_is_no_traceback() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        command = [sys.executable, "-m", "mediamw", "config"]
+        ended = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (1, "")

@@ -7,6 +7,7 @@ way out); ``explain`` has more.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -24,12 +25,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     try:
         status: int = args.run(args)
+        sys.stdout.flush()
     except ConfigError as error:
         for line in str(error).splitlines():  # one for each fault
             print(f"mediamw: {line}", file=sys.stderr)
         if isinstance(error, ConfigErrors) and any(fault.source == NOT_SET for fault in error.faults):
             print(f"mediamw: {_IN_CODE}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `mediamw config | head`: what is left in the buffer is nobody's either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return status
 
 

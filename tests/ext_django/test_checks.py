@@ -182,6 +182,16 @@ def test_no_media_root_says_how_it_is_set(project: Any) -> None:
     assert "set MEDIA_ROOT = BASE_DIR / 'media'" in message.msg
 
 
+def test_what_is_not_set_comes_from_nowhere(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in (("STORAGES_MODE", "do"), ("STORAGE_BUCKET_NAME", "acme")):
+        monkeypatch.setenv(name, text)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    project()
+    hints = {message.hint for message in check_settings() if message.id == "mediamw.E012"}
+    assert hints == {"It is not set; docs/configuration.md has every setting."}
+
+
 def test_switched_off_nothing_is_checked(project: Any) -> None:
     project(MEDIAMW={"enabled": False, "on_mis": 1, "backends": ["ftp://x"]}, MIDDLEWARE=[], MEDIA_URL="")
     assert check_settings() == []

@@ -23,6 +23,7 @@ from ...backends.local import LocalBackend
 from ...backends.s3 import S3Backend
 from ...core.errors import ConfigErrors, Fault
 from ...settings.reading import DEFAULT
+from ...settings.template import NOT_SET
 from . import conf
 from .storages import writes_to
 
@@ -64,7 +65,8 @@ def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]
 
 def _of_fault(fault: Fault) -> CheckMessage:
     reason = fault.reason.replace("\n", "; ")
-    hint = f"It comes from {fault.source}; docs/configuration.md has every setting."
+    source = "It is not set" if fault.source == NOT_SET else f"It comes from {fault.source}"
+    hint = f"{source}; docs/configuration.md has every setting."
     return Error(f"{fault.setting}: {reason}", hint=hint, id=fault.id)
 
 
