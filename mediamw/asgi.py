@@ -12,9 +12,9 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, NoReturn, TypeVar, Unpack
+from typing import Any, TypeVar, Unpack
 
-from .config import Options
+from .config import Options, check_app
 from .core.errors import ConfigError
 from .core.model import REQUEST_HEADERS, Pass
 from .reply import Reply
@@ -54,6 +54,7 @@ class MediaMiddleware:
     def __init__(
         self, app: ASGIApp | None, backends: MediaStack | Sequence[Spec] | None = None, **options: Unpack[Options]
     ) -> None:
+        check_app(app, asgi=True)
         self.app = app
         try:
             self.service = make_service(app, *settled(backends, options), can_await=True)
@@ -67,12 +68,15 @@ class MediaMiddleware:
         """Answer one request, or pass on whatever else the server has: lifespan, websockets."""
         if self._fault is not None:
             await _fail(self._fault, scope, receive, send)
-        if scope["type"] != "http":
+        elif scope["type"] != "http":
             if self.app is not None:
                 await self.app(scope, receive, send)
             elif scope["type"] == "lifespan":
                 await _lifespan(receive, send)
-            return
+        else:
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         service = self.service
         steps = None if service is None else asking(service, scope, scope, _path(scope))
         reply = None if steps is None else await drive(steps)
@@ -119,12 +123,12 @@ def _is_on_a_loop() -> bool:
     return True
 
 
-async def _fail(fault: ConfigError, scope: Scope, receive: Receive, send: Send) -> NoReturn:
+async def _fail(fault: ConfigError, scope: Scope, receive: Receive, send: Send) -> None:
     """Say that the app cannot start; without a lifespan each request is answered with the fault."""
-    if scope["type"] == "lifespan":
-        await receive()
-        await send({"type": "lifespan.startup.failed", "message": str(fault)})
-    raise fault.with_traceback(None)  # which would grow with each request
+    if scope["type"] != "lifespan":
+        raise fault.with_traceback(None)  # which would grow with each request
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": f"mediamw is not set up: {fault}"})
 
 
 def _path(scope: Scope) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -170,3 +172,12 @@ def test_secrets_of_backends_of_the_command_line_count(
             "mediamw.E007 backends.prod (--backend[1], environment variable MEDIAMW_BACKEND_PROD_ACCESS_KEY_ID)",
             "mediamw.E007 backends.ftp (--backend[2])",
         ]
+
+
+def test_a_reader_who_stops_early_is_no_traceback() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        command = [sys.executable, "-m", "mediamw", "config"]
+        ended = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (1, "")

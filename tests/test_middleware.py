@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
@@ -482,15 +483,40 @@ def test_a_placeholder_stands_for_what_cannot_be_told_too() -> None:
     ],
 )
 def test_mistakes_are_named(arguments: Any, options: Any, said: str) -> None:
-    for middleware in (wsgi_side.MediaMiddleware, asgi_side.MediaMiddleware):
+    app: Any
+    middleware: Any
+    for middleware, app in ((wsgi_side, Recorder().wsgi), (asgi_side, Recorder().asgi)):
         with pytest.raises(ConfigError, match=re.escape(said)):
-            middleware(Recorder().wsgi, *arguments, **options)
+            middleware.MediaMiddleware(app, *arguments, **options)
+
+
+class Callable3:
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
+        return Recorder().asgi(scope, receive, send)
+
+
+def test_apps_that_cannot_be_wrapped() -> None:
+    wrap_wsgi: Any = wsgi_side.MediaMiddleware
+    wrap_asgi: Any = asgi_side.MediaMiddleware
+    for app in (Recorder().asgi, Starlette(), wrap_asgi(None, ["memory:"])):
+        with pytest.raises(ConfigError, match=r"it speaks ASGI, .*: from mediamw.asgi import MediaMiddleware"):
+            wrap_wsgi(app, ["memory:"])
+    for app in (Recorder().wsgi, Flask("x"), wrap_wsgi(None, ["memory:"])):
+        with pytest.raises(ConfigError, match=r"it speaks WSGI, .*: from mediamw.wsgi import MediaMiddleware"):
+            wrap_asgi(app, ["memory:"])
+    for wrap in (wrap_wsgi, wrap_asgi):
+        for missing in (["memory:"], MediaStack([MemoryBackend()])):
+            with pytest.raises(ConfigError, match="the app comes first"):
+                wrap(missing)
+    for app in (Callable3(), Callable3().__call__, lambda *_: None, min):  # which may be ASGI
+        wrap_asgi(app, ["memory:"])
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    for middleware in (wsgi_side.MediaMiddleware, asgi_side.MediaMiddleware):
+    sides: Any = ((wsgi_side.MediaMiddleware, Recorder().wsgi), (asgi_side.MediaMiddleware, Recorder().asgi))
+    for middleware, app in sides:
         with pytest.raises(ConfigErrors) as caught:
-            middleware(Recorder().wsgi, ["./media", "ftp://x", "s3://acme?regoin=eu"], prefix="/media", max_aeg=1)  # type: ignore[call-arg]
+            middleware(app, ["./media", "ftp://x", "s3://acme?regoin=eu"], prefix="/media", max_aeg=1)
         found = [(fault.id[-4:], fault.setting, fault.source) for fault in caught.value.faults]
         assert sorted(found) == [
             ("E001", "max_aeg", "keyword max_aeg"),

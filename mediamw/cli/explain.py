@@ -47,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _hints(key: str, prefix: str, stack: MediaStack) -> Iterator[str]:
     """Yield what may be meant otherwise, or not set up yet, if nobody has ``key``."""
-    behind = f"/{key.lstrip('/')}".partition(prefix)
+    path = unquote(key.partition("://")[2].partition("/")[2].partition("?")[0]) if "://" in key else key
+    behind = f"/{path.lstrip('/')}".partition(prefix)
     if not behind[0] and behind[1]:
         yield f"the key is what stands behind {prefix}: {behind[2]}"
     elif unquote(key) != key:

@@ -16,8 +16,8 @@ from typing import Any, Final, NamedTuple
 from ..backends.base import Backend, Closes
 from ..core.errors import ConfigError, ConfigErrors, Fault
 from ..specs import SECRETS, MisplacedSecret, Scheme, Spec, build_backend, kind_of, named, options_in, split_name
-from .faults import BACKEND, MISPLACED, NO_BACKENDS, SPLIT, STACK
-from .options import read_words
+from .faults import BACKEND, MISPLACED, NO_BACKENDS, SPLIT, STACK, UNKNOWN
+from .options import OPTIONS, read_words
 from .secrets import Secrets
 from .sources import Value, of_variable, variable
 
@@ -73,7 +73,7 @@ def items_of(value: Value, faults: list[Fault]) -> list[Item]:
         source = f"{value.source}[{number}]"
         if isinstance(entry, Mapping):
             try:
-                items.append(_of_table(entry, source))
+                items.append(_of_table(_without_options(entry, source, faults), source))
             except ConfigError as error:
                 faults.append(Fault(BACKEND, "backends", source, error.reason))
         elif isinstance(entry, (str, PathLike)) or callable(getattr(entry, "open", None)):
@@ -84,6 +84,15 @@ def items_of(value: Value, faults: list[Fault]) -> list[Item]:
     if not listed:
         faults.append(Fault(NO_BACKENDS, "backends", value.source, "the list is empty: name at least one, ./media"))
     return items
+
+
+def _without_options(table: Mapping[str, Any], source: str, faults: list[Fault]) -> dict[str, Any]:
+    """Return the table without options of the middleware: below ``[[backends]]`` TOML takes them for the table's."""
+    for option in table:
+        if option in OPTIONS:
+            reason = "it is no option of a backend: write it beside backends, in TOML above the first [[backends]]"
+            faults.append(Fault(UNKNOWN, option, source, reason))
+    return {option: value for option, value in table.items() if option not in OPTIONS}
 
 
 def _words(value: Value, faults: list[Fault]) -> list[str]:

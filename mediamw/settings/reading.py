@@ -16,7 +16,7 @@ from ..core.errors import ConfigError, ConfigErrors, Fault
 from ..specs import Scheme, Spec, split_name
 from ..stack.stack import MediaStack, StackOptions
 from .backends import Item, Made, build_all, close_all, items_of, names_of
-from .faults import LOADING, OPTION, STACK, UNREADABLE
+from .faults import FILE, LOADING, NO_BACKENDS, OPTION, STACK, UNREADABLE
 from .options import OPTIONS, load
 from .secrets import secrets_for
 from .sources import Source, Value, from_environment, from_file, from_mapping
@@ -144,7 +144,9 @@ class Settings:
         if options["base_url"] is None:
             options["base_url"] = base_url_of(self.value("prefix"))
         items = template_items(self._environ, faults) if given is None else items_of(given, faults)
-        if faults and not items:
+        if given is None and any(fault.id == FILE for fault in self._read_faults):
+            faults = [fault for fault in faults if fault.id != NO_BACKENDS]  # they may well stand in that file
+        if not items:
             return [], None, faults
         made = build_all(items, self._environ, faults, others=self._replaced(), schemes=self._schemes)
         if faults or not made:

@@ -58,6 +58,8 @@ RIGHT: dict[str, Any] = {}
 # id, settings with which it fires, settings that are near and right
 CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("E001", {"MEDIAMW": {"on_mis": "404"}}, {"MEDIAMW": {"on_miss": "404"}}),
+    ("E001", {"MEDIAMW_PREFIX": "/media/"}, {"MEDIAMW_PREFIX": "/media/", "MEDIAMW": {"prefix": "/media/"}}),
+    ("E001", {"MEDIAMW_BACKENDS": ["media", bucket()]}, {"MEDIAMW": {"backends": ["media"]}}),
     ("E004", {"MEDIA_ROOT": ""}, {"MEDIA_ROOT": "media"}),
     ("E006", {"MEDIAMW": {"prefix": "media"}}, {"MEDIAMW": {"prefix": "/media/"}}),
     ("E006", {"MEDIA_URL": ""}, {"MEDIA_URL": "media/"}),
@@ -175,6 +177,28 @@ def test_check(number: str, wrong: dict[str, Any], right: dict[str, Any], projec
 def test_all_that_is_wrong_at_once(project: Any) -> None:
     project(MEDIAMW={"on_mis": "404", "prefix": "/files/", "max_age": -1}, MIDDLEWARE=[], DEBUG=False)
     assert set(found()) == {"E001", "E006", "W001", "W007", "W008"}
+
+
+def test_the_middleware_of_others_in_middlewares_place(project: Any) -> None:
+    project(MIDDLEWARE=["mediamw.wsgi.MediaMiddleware"], ROOT_URLCONF="nowhere.urls")
+    (message,) = check_settings()
+    assert message.hint == f"Write '{OURS}' in the place of 'mediamw.wsgi.MediaMiddleware'."
+
+
+def test_no_media_root_says_how_it_is_set(project: Any) -> None:
+    project(MEDIA_ROOT="")
+    (message,) = check_settings()
+    assert "set MEDIA_ROOT = BASE_DIR / 'media'" in message.msg
+
+
+def test_what_is_not_set_comes_from_nowhere(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in (("STORAGES_MODE", "do"), ("STORAGE_BUCKET_NAME", "acme")):
+        monkeypatch.setenv(name, text)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    project()
+    hints = {message.hint for message in check_settings() if message.id == "mediamw.E012"}
+    assert hints == {"It is not set; docs/configuration.md has every setting."}
 
 
 def test_switched_off_nothing_is_checked(project: Any) -> None:

@@ -24,6 +24,7 @@ from ...backends.local import LocalBackend
 from ...backends.s3 import S3Backend
 from ...core.errors import ConfigErrors, Fault
 from ...settings.reading import DEFAULT
+from ...settings.template import NOT_SET
 from . import conf
 from .storages import writes_to
 
@@ -67,7 +68,8 @@ def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]
 
 def _of_fault(fault: Fault) -> CheckMessage:
     reason = fault.reason.replace("\n", "; ")
-    hint = f"It comes from {fault.source}; docs/configuration.md has every setting."
+    source = "It is not set" if fault.source == NOT_SET else f"It comes from {fault.source}"
+    hint = f"{source}; docs/configuration.md has every setting."
     return Error(f"{fault.setting}: {reason}", hint=hint, id=fault.id)
 
 
@@ -118,7 +120,9 @@ def _order(found: conf.Configuration) -> Iterator[CheckMessage]:
     if ours is None:
         if not is_wrapped:
             text = "MediaMiddleware is not in MIDDLEWARE, and neither wsgi.py nor asgi.py speaks of mediamw."
-            yield _warning("W008", text, f"Put {MIDDLEWARE!r} first in MIDDLEWARE, or wrap the application.")
+            hint = f"Put {MIDDLEWARE!r} first in MIDDLEWARE, or wrap the application."
+            other = next((name for name in names if name.startswith("mediamw.")), None)
+            yield _warning("W008", text, hint if other is None else f"Write {MIDDLEWARE!r} in the place of {other!r}.")
         elif asks and _first(names, _AUTHENTICATES) is not None:
             text = "authorize is asked in front of Django, by wrap: request.user is not there."
             hint = f"Put {MIDDLEWARE!r} behind AuthenticationMiddleware; if authorize needs no user, silence this."
