@@ -8,6 +8,7 @@ import unittest
 from pathlib import Path
 from typing import Any
 
+import django.conf
 import pytest
 from django.test import Client, override_settings
 
@@ -19,6 +20,10 @@ __all__ = ["folder_of_the_project", "media", "project"]
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "django.md").read_text("utf-8")
+OF_STARTPROJECT = re.findall(
+    r"['\"](django[a-zA-Z.]+Middleware)['\"]",
+    (Path(django.conf.__file__).parent / "project_template/project_name/settings.py-tpl").read_text("utf-8"),
+)
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 SETTINGS = ("MEDIA_URL", "MEDIA_ROOT", "INSTALLED_APPS", "MIDDLEWARE", "MEDIAMW", "STORAGES")
 
@@ -69,6 +74,9 @@ def test_settings(start: str, names: dict[str, Any], project: Any) -> None:
         values |= settings_of(block(start), names)
     project(**values)
     assert found_by_checks() == []
+    if start == "def may_see":
+        assert OF_STARTPROJECT
+        assert set(OF_STARTPROJECT) <= set(values["MIDDLEWARE"]), "the admin asks for some of them"
     assert Client().get("/media/homes/42/kitchen.jpg").content == b"kitchen"
     if start == "INSTALLED_APPS +=":
         run(block("media_stack().open("), names)

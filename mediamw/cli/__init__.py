@@ -7,11 +7,17 @@ way out); ``explain`` has more.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, ConfigErrors
+from ..settings.template import NOT_SET
+
+_IN_CODE = (
+    "what code gives, MEDIAMW in Django's settings too, no command sees: print(stack.explain(KEY)) in a shell there"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,10 +25,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     try:
         status: int = args.run(args)
+        sys.stdout.flush()
     except ConfigError as error:
         for line in str(error).splitlines():  # one for each fault
             print(f"mediamw: {line}", file=sys.stderr)
+        if isinstance(error, ConfigErrors) and any(fault.source == NOT_SET for fault in error.faults):
+            print(f"mediamw: {_IN_CODE}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `mediamw config | head`: what is left in the buffer is nobody's either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return status
 
 

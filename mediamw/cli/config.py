@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from ..core.errors import ConfigErrors
 from ..settings import Settings, read_settings
 from ..settings.options import OPTIONS
 from ..settings.sources import is_secret, of_variable
@@ -40,9 +40,7 @@ def run(args: argparse.Namespace) -> int:
     if faults:
         if args.json:
             print(json.dumps({"faults": [fault._asdict() for fault in faults]}, indent=2))
-        for fault in faults:
-            print(f"mediamw: {fault}", file=sys.stderr)
-        return 2
+        raise ConfigErrors(faults)
     rows = list(_rows(settings))
     settings.stack().close()
     if args.json:

@@ -20,7 +20,8 @@ from ...config import Options
 from ...core.errors import ConfigError, ConfigErrors, Fault
 from ...service import MediaService, make_service
 from ...settings import Settings, read_settings
-from ...settings.faults import NO_BACKENDS, OPTION
+from ...settings.faults import NO_BACKENDS, OPTION, UNKNOWN
+from ...settings.options import OPTIONS
 from ...settings.reading import DEFAULT
 from ...settings.template import template_items
 from ...stack.stack import MediaStack
@@ -43,6 +44,7 @@ class Configuration:
 
     def __init__(self) -> None:
         given, self._faults = _mapping()
+        self._faults += _strays(given)
         self._origins: dict[str, str] = {}
         environ: dict[str, str] = dict(os.environ)
         self.settings = self._read(given, environ)
@@ -65,7 +67,8 @@ class Configuration:
     @property
     def faults(self) -> tuple[Fault, ...]:
         """All that is wrong."""
-        found = [*self._faults, *self.settings.faults]
+        told = {fault.id for fault in self._faults} & {NO_BACKENDS}  # in the project's own words
+        found = [*self._faults, *(fault for fault in self.settings.faults if fault.id not in told)]
         if self.settings.value("prefix") == "/":
             source = self.settings.source("prefix")
             way_out = "'/' leaves nothing to the project: set MEDIA_URL = '/media/', or prefix in MEDIAMW"
@@ -124,6 +127,9 @@ class Configuration:
             if root:  # uploads go where the project puts them
                 environ.setdefault("MEDIAMW_LOCAL_DIR", str(root))
             return
+        if not root and bucket is None:
+            reason = "there are none: set MEDIA_ROOT = BASE_DIR / 'media', or name them in MEDIAMW"
+            self._faults.append(Fault(NO_BACKENDS, "backends", "settings.MEDIA_ROOT", reason))
         local = [{"spec": Path(root), "name": "local"}] if root else []
         source = "settings.MEDIA_ROOT" if bucket is None else "settings.MEDIA_ROOT and settings.STORAGES"
         given["backends"] = self._origin("backends", source, [*local, *([bucket] if bucket is not None else [])])
@@ -156,6 +162,17 @@ def _mapping() -> tuple[dict[str, Any], list[Fault]]:
         )
         return {}, [Fault(OPTION, "MEDIAMW", _SETTING, reason)]
     return dict(value), []
+
+
+def _strays(given: Mapping[str, Any]) -> list[Fault]:
+    """Return a fault for each setting that is written as a variable is, while MEDIAMW does not say the same."""
+    faults = []
+    for option in ("backends", *OPTIONS):
+        name = f"MEDIAMW_{option.upper()}"
+        if option not in given and hasattr(settings, name):
+            reason = f"nobody reads it: the options stand in one mapping, MEDIAMW = {{{option!r}: ...}}"
+            faults.append(Fault(UNKNOWN, name, f"settings.{name}", reason))
+    return faults
 
 
 _lock = threading.RLock()  # modules that settings name may ask for the configuration while they are imported
