@@ -176,7 +176,8 @@ class Asker:
         return answer
 
     def has_below(self, key: Key) -> Steps[bool]:
-        """Say whether a lower has the key. Raises ``BackendUnavailable`` if none is known to and one cannot tell.
+        """Say whether a lower has the key, or a copy. Raises ``BackendUnavailable`` if none is known to and one cannot
+        tell.
 
         Of a backend that is not checked nobody knows.
         """
@@ -187,7 +188,7 @@ class Asker:
             try:
                 if not self.rules[backend.name].check:
                     raise BackendUnavailable("it is not asked (check=False)", backend=backend.name)
-                answer, _ = yield from self._ask(backend, key, False, "")
+                answer, _ = yield from self._ask_or_copy(backend, key, False, "")
             except NotServable:  # whatever it is, it has the name
                 return True
             except BackendUnavailable as error:

@@ -34,14 +34,16 @@ log = logging.getLogger("mediamw")
 
 
 class Download:
-    """One version that is being fetched. Any number of readers follow it, each at its own pace."""
+    """One version that is being fetched. Any number of readers follow it, each at its own pace.
+
+    ``is_bounded``: there has to be room for it within the budget.
+    """
 
     def __init__(
-        self, version: Version, pulled: Pulled, reads: OriginReads, changed: Callable[[], None], *, keeps: bool
+        self, version: Version, pulled: Pulled, reads: OriginReads, changed: Callable[[], None], *, is_bounded: bool
     ) -> None:
         self.version = version
-        self.keeps = keeps  # it becomes a file of the upper, whatever the budget is
-        self.kept: bool | None = None  # whether it did, None if that has not been tried or failed
+        self.is_bounded = is_bounded
         self._pulled = pulled
         self._reads = reads
         self._changed = changed
@@ -92,7 +94,7 @@ class Download:
         """Fetch it, or watch it being fetched, to its end. Raises why not."""
         grown, standing_still = time.monotonic(), -1
         while not self._stop.is_set():
-            file = self._file or self._pulled.take(self.version, within_budget=not self.keeps)
+            file = self._file or self._pulled.take(self.version, within_budget=self.is_bounded)
             self._file = file
             if file.is_whole:
                 self._progress(self.version.size)

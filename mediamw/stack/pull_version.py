@@ -22,6 +22,10 @@ class NotKept(Exception):
     """Here no copy can be made, which says nothing of the origin: whoever reads goes on without one."""
 
 
+class Vanished(NotKept):
+    """The copy was evicted, or kept by another, since it was made."""
+
+
 class Version(NamedTuple):
     """One version of a key of one source; ``meta`` is the source's and has a strong ETag and a size."""
 

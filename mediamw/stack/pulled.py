@@ -29,7 +29,7 @@ from ..core.errors import BackendUnavailable, MediaError
 from ..core.media_types import guess
 from .pull_files import NEW, File, flock, open_file, read_file, remove, rename, stat_of
 from .pull_room import check_size, make_room
-from .pull_version import NotKept, Version, read_record
+from .pull_version import NotKept, Vanished, Version, read_record
 
 PULL_BUDGET_BYTES: Final = 2 * 1024 * 1024 * 1024
 USED_SECONDS: Final = 60.0
@@ -55,7 +55,7 @@ class Pulled:
             whole = open_file(folder, version.bytes)
             if whole is not None:
                 if os.fstat(whole).st_size == version.size:
-                    self._write_record(folder, version)  # who renamed them may have been killed before it was written
+                    self._count(folder, version)  # who renamed them may have been killed before he came to it
                     return File(whole, is_whole=True)
                 os.close(whole)
                 remove(folder, version.bytes)
@@ -81,14 +81,11 @@ class Pulled:
         if os.fstat(file.fd).st_size != version.size:
             raise NotKept("the file of the copy has another size than what was written into it")
         with self._locked() as folder:
-            before = self._read_record(folder, version)
             try:
                 rename(folder, version.part, version.bytes)
             except FileNotFoundError:  # the state may be removed at any time
                 raise NotKept("the file of the copy was removed while it was written") from None
-            self._write_record(folder, version)
-            if before is not None and before.bytes != version.bytes:
-                remove(folder, before.bytes)
+            self._count(folder, version)
 
     def discard(self, version: Version) -> None:
         """Remove the part of a version that is gone, or for which the disk has no room."""
@@ -118,11 +115,20 @@ class Pulled:
     def keep(self, version: Version, is_hidden: Callable[[], bool]) -> bool:
         """Have the copy of ``version`` become a file of the upper, of its own key; False if that is hidden.
 
-        What has the name already stays. Raises as ``publish_copy`` does, and ``NotKept``.
+        What has the name already stays. Raises as ``publish_copy`` does; ``Vanished`` if there is no copy any more.
         """
         content_type = version.meta.content_type
         told = None if content_type == guess(version.key)[0] else content_type
-        if not self.publish(lambda: self._upper.publish_copy(version.bytes, version.key, content_type=told), is_hidden):
+
+        def publish() -> None:
+            try:
+                self._upper.publish_copy(version.bytes, version.key, content_type=told)
+            except BackendUnavailable as error:
+                if isinstance(error.__cause__, FileNotFoundError):
+                    raise Vanished("the copy is not there any more") from error
+                raise
+
+        if not self.publish(publish, is_hidden):
             return False
         with self._locked() as folder:
             if self._read_record(folder, version) == version:
@@ -166,6 +172,13 @@ class Pulled:
             return read_record(read_file(folder, version.record), version.source, version.key)
         except OSError:
             return None
+
+    def _count(self, folder: Folder, version: Version) -> None:
+        """Have the bytes of ``version`` be the copy, in the place of an older one's."""
+        before = self._read_record(folder, version)
+        self._write_record(folder, version)
+        if before is not None and before.bytes != version.bytes:
+            remove(folder, before.bytes)
 
     def _write_record(self, folder: Folder, version: Version) -> None:
         text = json.dumps({"key": version.key, "source": version.source, "meta": asdict(version.meta)})

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -28,13 +28,15 @@ from .asking import Asker
 from .download import Download
 from .origin_reads import OriginReads
 from .pull_handle import PullHandle
-from .pull_version import NotKept, Version, source_of
+from .pull_version import NotKept, Vanished, Version, source_of
 from .pulled import Pulled
 from .remote_handle import RemoteHandle, strong
 from .whiteouts import Upper, Whiteouts, has
 
 PULL_THREADS: Final = 16
 """How many files each stack fetches at once, in each process; readers of others go without a copy."""
+MAX_TRIES: Final = 3
+"""How often a file is fetched that is to be kept, if its copy is evicted at once."""
 
 log = logging.getLogger("mediamw")
 
@@ -65,7 +67,7 @@ class Puller:
         reads, keeps = self._asker.reads(backend, via), self._asker.rules[backend.name].keeps
 
         def start() -> Download:
-            return self._start(_version(backend, key, meta), reads, changed, keeps=keeps)
+            return self._start(_version(backend, key, meta), reads, changed, is_bounded=not keeps, keeps=keeps)
 
         return PullHandle(key, reads, meta, changed, start=start, without=partial(self._without, key))
 
@@ -73,35 +75,50 @@ class Puller:
         self, backend: Backend, key: Key, answer: Handle | Remote, changed: Callable[[], None], *, keep: bool
     ) -> bool:
         """See ``MediaStack.pull``; ``answer`` is what ``backend`` has."""
+        keep = keep or self._asker.rules[backend.name].keeps
+        meta = answer.meta
         try:
-            if isinstance(answer, Remote):
-                version = _version(backend, key, answer.meta)
-                kept = self._fetch(version, self._asker.reads(backend), changed, keep=keep)
-                return True if not keep else self._keep(version) if kept is None else kept
-            with closing(answer):
-                if backend is self._upper or not keep:
-                    return False
-                if self._asker.is_remote(backend):
-                    return self._keep(_version(backend, key, answer.meta))
-                return self._keep_file(key, answer)
+            if not isinstance(answer, Remote):
+                with closing(answer):
+                    if backend is self._upper or not keep:
+                        return False
+                    if not self._asker.is_remote(backend):
+                        return self._keep_file(key, answer)
+            version, reads = _version(backend, key, meta), self._asker.reads(backend)
+            for _ in range(MAX_TRIES):
+                self._fetch(version, reads, changed, is_bounded=not keep)
+                if not keep:
+                    return True
+                with suppress(Vanished):
+                    return self._keep(version)
+            raise NotKept(f"{MAX_TRIES} copies of it were evicted, one after the other, before they were kept")
         except NotKept as error:
             raise BackendUnavailable(str(error), backend=backend.name, key=key, operation="pull") from error
 
-    def _fetch(self, version: Version, reads: OriginReads, changed: Callable[[], None], *, keep: bool) -> bool | None:
-        """Wait until there is a copy; return whether it was kept as it came, None if nobody has tried that."""
-        download = self._start(version, reads, changed, keeps=keep)
+    def _fetch(self, version: Version, reads: OriginReads, changed: Callable[[], None], *, is_bounded: bool) -> None:
+        """Wait until there is a copy. Raises why there is none."""
+        download = self._start(version, reads, changed, is_bounded=is_bounded)
         try:
             download.wait()
         except NotKept:
-            if download.keeps == keep:
+            if download.is_bounded == is_bounded:
                 raise
-            download = self._start(version, reads, changed, keeps=keep)  # the first was held to the budget
-            download.wait()
-        return download.kept
+            self._start(version, reads, changed, is_bounded=is_bounded).wait()  # for the first there was no room
 
-    def _start(self, version: Version, reads: OriginReads, changed: Callable[[], None], *, keeps: bool) -> Download:
-        """Return the download of a version, begun if need be. Raises ``NotKept`` if it is not to begin."""
-        if not keeps:
+    def _start(
+        self,
+        version: Version,
+        reads: OriginReads,
+        changed: Callable[[], None],
+        *,
+        is_bounded: bool,
+        keeps: bool = False,
+    ) -> Download:
+        """Return the download of a version, begun if need be. Raises ``NotKept`` if it is not to begin.
+
+        ``keeps``: it becomes a file of the upper when it is whole.
+        """
+        if is_bounded:
             self._pulled.check_size(version.size)
         state = self._state.get()
         with state.lock:
@@ -110,11 +127,11 @@ class Puller:
                 return download
             if len(state.downloads) >= PULL_THREADS:
                 raise NotKept(f"{PULL_THREADS} files are being fetched already")
-            download = Download(version, self._pulled, reads, changed, keeps=keeps)
+            download = Download(version, self._pulled, reads, changed, is_bounded=is_bounded)
             name = f"mediamw-pull-{version.record[:8]}"
             state.downloads[version.bytes] = download
             try:
-                threading.Thread(target=self._run, args=(state, download), name=name, daemon=True).start()
+                threading.Thread(target=self._run, args=(state, download, keeps), name=name, daemon=True).start()
             except RuntimeError as error:  # the system has no thread for it
                 del state.downloads[version.bytes]
                 raise NotKept(str(error)) from error
@@ -131,12 +148,12 @@ class Puller:
         for download in downloads:
             download.stop()
 
-    def _run(self, state: _State, download: Download) -> None:
+    def _run(self, state: _State, download: Download, keeps: bool) -> None:
         failure: BaseException | None = None
         try:
             download.run()
-            if download.keeps:
-                download.kept = self._keep_or_say(download.version)
+            if keeps:
+                self._keep_or_say(download.version)
         except (NotKept, ContentChanged, BackendUnavailable) as error:
             failure = error
         except OSError as error:  # of the disk: what it has no room for, or cannot write, is not kept
@@ -149,12 +166,11 @@ class Puller:
             del state.downloads[download.version.bytes]
         download.end(failure)
 
-    def _keep_or_say(self, version: Version) -> bool | None:
+    def _keep_or_say(self, version: Version) -> None:
         try:
-            return self._keep(version)
+            self._keep(version)
         except (MediaError, NotKept, OSError) as error:  # a folder has the name, or the disk failed: it is still a copy
             self._say("keep", f"{version.key!r} stays a copy: {error}", str(error))
-            return None
 
     def _keep(self, version: Version) -> bool:
         """Have a copy become a file of the upper. False if that has one meanwhile, or it was deleted here."""
@@ -172,7 +188,7 @@ class Puller:
     def _kept(self, key: Key, keep: Callable[[], bool]) -> bool:
         try:
             return keep()
-        except MediaError:
+        except (MediaError, Vanished):
             if has(self._upper, key):  # an upload, or another process has kept it: either stays
                 return False
             raise
