@@ -249,13 +249,14 @@ WITH_PULLS = [("keep", name) for name in PULLS] + [("pull", name) for name in ("
 
 
 class DiskScene:
-    """Makes stacks on a directory whose bucket has the key; the copy is there already, so that keeping is all steps."""
+    """Makes stacks on a directory over a lower that has the key: at hand, or in a bucket of which there is a copy."""
 
     turns: Turns
 
-    def __init__(self, name: str, turns: Turns, folder: Path) -> None:
+    def __init__(self, name: str, turns: Turns, folder: Path, *, is_bucket: bool) -> None:
         DiskScene.turns = turns
         self.upper = SteppedDisk(turns, folder)
+        self.is_bucket = is_bucket
         self.stacks: list[MediaStack] = []
         self.make().pull(KEY)
         if name in ("upload", "both"):
@@ -264,8 +265,9 @@ class DiskScene:
             self.upper.put(marker_of(Key(KEY)), KEY.encode())
 
     def make(self) -> MediaStack:
-        bucket = Bucket("prod", {KEY: b"production"}, rules=Rules(delivery="proxy"))
-        self.stacks.append(MediaStack([self.upper, bucket]))
+        files: Any = {KEY: b"production"}
+        lower = Bucket("prod", files, rules=Rules(delivery="proxy")) if self.is_bucket else Local("prod", files)
+        self.stacks.append(MediaStack([self.upper, lower]))
         return self.stacks[-1]
 
     def outcome(self, results: list[Any], names: tuple[str, ...]) -> tuple[Any, ...]:
@@ -291,11 +293,11 @@ def folders() -> Iterator[Path]:
             yield Path(folder)
 
 
-def walk_pulls(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> int:
+def walk_pulls(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor, *, is_bucket: bool = False) -> int:
     places = folders()
     allowed = set()
     for order in itertools.permutations(range(len(names))):
-        scene = DiskScene(name, Turns(), next(places))
+        scene = DiskScene(name, Turns(), next(places), is_bucket=is_bucket)
         results: list[Any] = [None] * len(names)
         for number in order:
             results[number] = PULLS[names[number]](scene.make())
@@ -304,7 +306,7 @@ def walk_pulls(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> i
     walked = 0
     while True:
         turns = Turns()
-        scene = DiskScene(name, turns, next(places))
+        scene = DiskScene(name, turns, next(places), is_bucket=is_bucket)
         results = turns.run([partial(PULLS[one], scene.make()) for one in names], choices, pool)
         got = scene.outcome(results, names)
         assert got in allowed, f"{names} on {name!r}, in the order {choices}: {got}, not of {allowed}"
@@ -331,9 +333,17 @@ def locks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("locks")
 @pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("names", [("keep", "delete"), ("keep", "replace"), ("keep", "save")], ids=" ".join)
+def test_keeping_and_another(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> None:
+    assert walk_pulls(name, names, pool) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("locks")
+@pytest.mark.parametrize("name", SCENES)
 @pytest.mark.parametrize("names", WITH_PULLS, ids=" ".join)
 def test_a_pull_and_another(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> None:
-    assert walk_pulls(name, names, pool) > 1
+    assert walk_pulls(name, names, pool, is_bucket=True) > 1
 
 
 @pytest.mark.slow
@@ -354,8 +364,7 @@ def test_without_the_lock_of_keeping_production_comes_back(
     else:
         monkeypatch.setattr(Turns, "lock", lambda *_: nullcontext())
     with pytest.raises(AssertionError, match="prod: production"):
-        for name in SCENES:
-            walk_pulls(name, ("keep", "delete"), pool)
+        walk_pulls("nothing", ("keep", "delete"), pool)
 
 
 @pytest.fixture(scope="module")
