@@ -241,6 +241,8 @@ class Pieces:
 
     async def __anext__(self) -> bytes:
         try:
+            if (arrival := self._reply.arrival()) is not None:
+                await _result(arrival, None)
             self._reading = self._reply.pool.submit(next, self._pieces, b"")
             if piece := await _result(self._reading, None):
                 return piece

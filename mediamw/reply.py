@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from concurrent.futures import Future
 from typing import Any, Final, cast
 
 from .core.errors import ContentChanged
@@ -81,6 +82,14 @@ class Reply:
                 return None
             pieces.append(data)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def arrival(self) -> Future[None] | None:
+        """Return what has to be waited for before reading on waits for nobody; None if there is nothing of the kind.
+
+        A file that is being pulled grows as slowly as its origin is: no thread is held meanwhile.
+        """
+        arrival = getattr(self.handle, "arrival", None)
+        return None if arrival is None else arrival()
 
     def begin(self) -> None:
         """Fetch the first bytes of a remote file. May wait."""

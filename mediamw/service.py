@@ -181,7 +181,7 @@ class MediaService:
             trace.found(found)
         if not isinstance(found, Held):
             return self._decided(request, found, trace)
-        handle, pool = found.handle, self.stack.pool_of(found.backend)
+        handle, pool = found.handle, self.stack.pool_for(found)
         keep = False
         try:
             plan = self._plan(request, found, trace)

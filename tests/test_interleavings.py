@@ -7,23 +7,28 @@ leaves, and a reader must have seen what some order shows. So a deleted file of 
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
-from mediamw import MediaStack, MemoryBackend
+from mediamw import LocalBackend, MediaStack, MemoryBackend
+from mediamw.backends.rules import Rules
 from mediamw.core.keys import Key
 from mediamw.core.model import Held, Hidden, Missing, Redirect
-from mediamw.stack import writing
+from mediamw.stack import pulled as pulled_module
+from mediamw.stack import pulling, writing
 from mediamw.stack.whiteouts import marker_of
 
-from .fakes import Local
+from .fakes import Bucket, Local
 
 KEY = "a.jpg"
 
@@ -38,6 +43,8 @@ class Turns:
         self._finished: set[int] = set()
         self.local = threading.local()
         self.widths: list[int] = []
+        self._owners: dict[str, int] = {}
+        self._blocked: dict[int, str] = {}
 
     def step(self) -> None:
         """Called by the upper: wait for the turn of this thread; nothing waits while the scene is set."""
@@ -45,6 +52,24 @@ class Turns:
         if number is not None:
             self._arrived.release()
             assert self._mine[number].acquire(timeout=20)
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """A lock in the place of a file's: whoever waits for it is not among those who may take a step."""
+        number = getattr(self.local, "number", None)
+        if number is None:
+            yield
+            return
+        self.step()
+        while name in self._owners:
+            self._blocked[number] = name
+            self.step()
+        self._blocked.pop(number, None)
+        self._owners[name] = number
+        try:
+            yield
+        finally:
+            del self._owners[name]
 
     def run(self, operations: list[Callable[[], Any]], choices: list[int], pool: ThreadPoolExecutor) -> list[Any]:
         """Run the operations; ``choices`` says who of those that are not done goes on, and is made longer as needed.
@@ -59,10 +84,11 @@ class Turns:
         widths = []
         waiting = [number for number in range(len(operations)) if number not in self._finished]
         while waiting:
+            ready = [number for number in waiting if self._blocked.get(number) not in self._owners]
             if len(widths) == len(choices):
-                choices.append(0 if self._chance is None else self._chance.randrange(len(waiting)))
-            chosen = waiting[choices[len(widths)]]
-            widths.append(len(waiting))
+                choices.append(0 if self._chance is None else self._chance.randrange(len(ready)))
+            chosen = ready[choices[len(widths)]]
+            widths.append(len(ready))
             self._mine[chosen].release()
             assert self._arrived.acquire(timeout=20)
             if chosen in self._finished:
@@ -94,6 +120,42 @@ class Stepped(MemoryBackend):
     def keep(self, *arguments: Any) -> None:
         self.turns.step()
         super().keep(*arguments)
+
+    def delete(self, key: Key) -> bool:
+        self.turns.step()
+        return super().delete(key)
+
+
+class SteppedDisk(LocalBackend):
+    """The same on a disk, for copies. Making and finding these is no step, but making them files of the upper is."""
+
+    def __init__(self, turns: Turns, folder: Path) -> None:
+        self.turns = turns
+        super().__init__(folder)
+
+    def open(self, key: Key) -> Any:
+        if not key.startswith(".mediamw/pulled/"):
+            self.turns.step()
+        return super().open(key)
+
+    def draft(self, data: Any, *, content_type: str | None = None) -> Any:
+        draft, turns = super().draft(data, content_type=content_type), self.turns
+        publish = draft.publish
+
+        def stepped(key: Key, *, replace: bool = False) -> None:
+            turns.step()
+            publish(key, replace=replace)
+
+        draft.publish = stepped  # type: ignore[method-assign]
+        return draft
+
+    def put(self, key: Key, data: Any, *, replace: bool = False, content_type: str | None = None) -> None:
+        self.turns.step()
+        super().put(key, data, replace=replace, content_type=content_type)
+
+    def publish_copy(self, name: str, key: Key, *, content_type: str | None = None) -> None:
+        self.turns.step()
+        super().publish_copy(name, key, content_type=content_type)
 
     def delete(self, key: Key) -> bool:
         self.turns.step()
@@ -177,6 +239,144 @@ class Walk:
             if not choices:
                 return
             choices[-1] += 1
+
+
+# -- a copy that becomes a file of the upper ---------------------------------------------------------------------------
+
+
+def pulled(stack: MediaStack, *, keep: bool) -> str:
+    try:
+        stack.pull(KEY, keep=keep)
+    except FileNotFoundError:
+        return "not there"
+    return "done"
+
+
+PULLS: dict[str, Callable[[MediaStack], Any]] = {
+    **OPERATIONS,
+    "keep": lambda stack: pulled(stack, keep=True),
+    "pull": lambda stack: pulled(stack, keep=False),
+}
+WITH_PULLS = [("keep", name) for name in PULLS] + [("pull", name) for name in ("delete", "save", "restore", "reset")]
+
+
+class DiskScene:
+    """Makes stacks on a directory over a lower that has the key: at hand, or in a bucket of which there is a copy."""
+
+    turns: Turns
+
+    def __init__(self, name: str, turns: Turns, folder: Path, *, is_bucket: bool) -> None:
+        DiskScene.turns = turns
+        self.upper = SteppedDisk(turns, folder)
+        self.is_bucket = is_bucket
+        self.stacks: list[MediaStack] = []
+        self.make().pull(KEY)
+        if name in ("upload", "both"):
+            self.upper.put(Key(KEY), b"old")
+        if name in ("hidden", "both"):
+            self.upper.put(marker_of(Key(KEY)), KEY.encode())
+
+    def make(self) -> MediaStack:
+        files: Any = {KEY: b"production"}
+        lower = Bucket("prod", files, rules=Rules(delivery="proxy")) if self.is_bucket else Local("prod", files)
+        self.stacks.append(MediaStack([self.upper, lower]))
+        return self.stacks[-1]
+
+    def outcome(self, results: list[Any], names: tuple[str, ...]) -> tuple[Any, ...]:
+        try:
+            shown = seen(self.make())
+        finally:
+            for stack in self.stacks:
+                stack.close()
+        # A kept file and a copy have the same bytes: whose they are makes no difference to anybody.
+        told = [
+            "elsewhere" if name == "save" and result != KEY else "" if name in ("keep", "pull") else result
+            for name, result in zip(names, results, strict=True)
+        ]
+        same = {"local: production": "prod: production"}
+        return tuple(same.get(str(one), one) for one in (shown, *told))
+
+
+def folders() -> Iterator[Path]:
+    """Folders in memory: thousands are made."""
+    where = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    while True:
+        with TemporaryDirectory(dir=where) as folder:
+            yield Path(folder)
+
+
+def walk_pulls(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor, *, is_bucket: bool = False) -> int:
+    places = folders()
+    allowed = set()
+    for order in itertools.permutations(range(len(names))):
+        scene = DiskScene(name, Turns(), next(places), is_bucket=is_bucket)
+        results: list[Any] = [None] * len(names)
+        for number in order:
+            results[number] = PULLS[names[number]](scene.make())
+        allowed.add(scene.outcome(results, names))
+    choices: list[int] = []
+    walked = 0
+    while True:
+        turns = Turns()
+        scene = DiskScene(name, turns, next(places), is_bucket=is_bucket)
+        results = turns.run([partial(PULLS[one], scene.make()) for one in names], choices, pool)
+        got = scene.outcome(results, names)
+        assert got in allowed, f"{names} on {name!r}, in the order {choices}: {got}, not of {allowed}"
+        walked += 1
+        del choices[len(turns.widths) :]
+        while choices and choices[-1] + 1 == turns.widths[len(choices) - 1]:
+            choices.pop()
+        if not choices:
+            places.close()  # type: ignore[attr-defined]
+            return walked
+        choices[-1] += 1
+
+
+@pytest.fixture
+def locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for the lock of keeping waits for his turn."""
+    real = pulled_module.flock
+
+    def flock(folder: Any, name: str) -> Any:
+        return DiskScene.turns.lock(name) if name == "keep.lock" else real(folder, name)
+
+    monkeypatch.setattr(pulled_module, "flock", flock)
+
+
+@pytest.mark.usefixtures("locks")
+@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("names", [("keep", "delete"), ("keep", "replace"), ("keep", "save")], ids=" ".join)
+def test_keeping_and_another(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> None:
+    assert walk_pulls(name, names, pool) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("locks")
+@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("names", WITH_PULLS, ids=" ".join)
+def test_a_pull_and_another(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> None:
+    assert walk_pulls(name, names, pool, is_bucket=True) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("locks")
+@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("names", [("keep", "delete", "restore"), ("keep", "keep", "delete")], ids=" ".join)
+def test_a_pull_and_two_others(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> None:
+    assert walk_pulls(name, names, pool) > 100
+
+
+@pytest.mark.usefixtures("locks")
+@pytest.mark.parametrize("lost", ["the look", "the lock"])
+def test_without_the_lock_of_keeping_production_comes_back(
+    lost: str, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if lost == "the look":
+        monkeypatch.setattr(pulling.Whiteouts, "is_set", lambda *_: False)
+    else:
+        monkeypatch.setattr(Turns, "lock", lambda *_: nullcontext())
+    with pytest.raises(AssertionError, match="prod: production"):
+        walk_pulls("nothing", ("keep", "delete"), pool)
 
 
 @pytest.fixture(scope="module")

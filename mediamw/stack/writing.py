@@ -5,6 +5,7 @@
 2. ``save`` publishes the file, then clears the whiteout. ``delete`` sets the whiteout, then removes the file. Each then
    looks again and repairs what another did in between: after clearing, ``save`` sets the marker again if the upper lost
    the file; after removing, ``delete`` sets it again if it is gone. ``tests/test_interleavings.py`` walks all orders.
+   Between the two ``delete`` lets whoever has not seen the whiteout finish making a copy a file of the upper.
 3. A whiteout is set only if some lower has the key, or cannot tell.
 4. What the upper raises goes through. Nothing is ever tried elsewhere.
 """
@@ -30,14 +31,25 @@ MAX_NAMES: Final = 100
 
 
 class Writer:
-    """Writes into ``upper``; ``asker`` knows what the backends have, ``say`` logs a line about a subject."""
+    """Writes into ``upper``; ``asker`` knows what the backends have, ``say`` logs a line about a subject.
 
-    def __init__(self, upper: Upper, asker: Asker, names: NamePolicy, say: Callable[[str, str], None]) -> None:
+    ``settle`` waits until no copy is just being made a file of the upper.
+    """
+
+    def __init__(
+        self,
+        upper: Upper,
+        asker: Asker,
+        names: NamePolicy,
+        say: Callable[[str, str], None],
+        settle: Callable[[], None] | None = None,
+    ) -> None:
         self._upper = upper
         self._asker = asker
         self._whiteouts = Whiteouts(upper)
         self._names = check_names(names)
         self._say = say
+        self._settle = settle
 
     def save(
         self, key: str, data: Content, content_type: str | None, max_bytes: int | None, names: NamePolicy | None
@@ -62,6 +74,8 @@ class Writer:
         is_below = is_hidden or self._is_below(checked) is not False
         if is_below:
             self._whiteouts.set(checked)
+            if self._settle is not None:
+                self._settle()
         was_above = self._upper.delete(checked)
         if is_below and not self._whiteouts.is_set(checked):
             self._whiteouts.set(checked)

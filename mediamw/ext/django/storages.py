@@ -16,6 +16,7 @@ from django.utils.module_loading import import_string
 
 from ...backends.base import Backend
 from ...backends.local import LocalBackend
+from ...backends.rules import RuleOptions
 from ...backends.s3 import S3Backend
 from ...core.errors import ConfigError, unknown_option
 from ...settings.django_storages import LEFT_ASIDE, READ, s3_of_django_storages
@@ -25,7 +26,7 @@ PRODUCTION: Final = ("production", "default")
 """The aliases that are looked at where nobody names backends; any other may hold what is no medium: backups."""
 AWS_SETTINGS: Final = tuple(name for names in {**READ, **LEFT_ASIDE}.values() for name in names)
 _S3: Final = ("storages.backends.s3.S3Storage", "storages.backends.s3boto3.S3Boto3Storage")
-_RULES: Final = ("check", "delivery", "delivery_by", "exclude", "only")
+_RULES: Final = tuple(RuleOptions.__annotations__)
 
 
 class _Storage(NamedTuple):
