@@ -214,6 +214,8 @@ class Pulling(OverLocal):
     @initialize()
     def start_copies(self) -> None:
         self.copies: dict[str, bytes] = {}
+        self.below[1] = {key: key.encode() for key in KEYS}
+        self.tell()
 
     def lower(self, key: str) -> bytes | str:
         return self.with_copies(key, self.copies)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mediamw import BackendUnavailable, ConfigError, InvalidKey, LocalBackend, MediaStack, MemoryBackend, NameTaken
+from mediamw.backends.base import Remote
 from mediamw.backends.http_origin import HTTPOriginBackend
 from mediamw.backends.rules import Rules
 from mediamw.core.errors import NotWritable
@@ -182,6 +184,16 @@ def test_a_whiteout_hides_the_copy(tmp_path: Path) -> None:
         stack.pull(A)
     stack.restore(A)
     assert read(stack) == SMALL
+
+
+def test_a_copy_of_what_the_lower_lost_can_be_deleted(tmp_path: Path) -> None:
+    origin = Origin(SMALL)
+    stack = stack_on(tmp_path, origin, **FORGETFUL)
+    stack.pull(A)
+    del origin.files[A]
+    assert stack.exists(A)
+    assert stack.delete(A)
+    assert isinstance(stack.find(A), Hidden)
 
 
 def test_an_upload_is_before_the_copy_and_lives_on_its_own(tmp_path: Path) -> None:
@@ -403,6 +415,19 @@ def test_keep_not_what_was_deleted_meanwhile(tmp_path: Path) -> None:
     assert not stack.pull(A, keep=True)
     assert isinstance(stack.find(A), Hidden)
     assert not (tmp_path / A).exists()
+
+
+def test_keep_not_what_a_file_cannot_say(tmp_path: Path) -> None:
+    class Encoded(Origin):
+        def open(self, key: Key) -> Any:
+            found = super().open(key)
+            return None if found is None else Remote(replace(found.meta, content_encoding="gzip"))
+
+    stack = stack_on(tmp_path, Encoded({A: SMALL, Key("a.svgz"): SMALL}))
+    with pytest.raises(BackendUnavailable, match="encoded"):
+        stack.pull(A, keep=True)
+    assert (stack.stat(A).content_encoding, names(tmp_path)) == ("gzip", ["bytes", "record"])
+    assert stack.pull("a.svgz", keep=True)  # of which the name tells
 
 
 def test_pull_keep_as_a_rule(tmp_path: Path, caplog: Any) -> None:

@@ -117,8 +117,11 @@ class Pulled:
 
         What has the name already stays. Raises as ``publish_copy`` does; ``Vanished`` if there is no copy any more.
         """
-        content_type = version.meta.content_type
-        told = None if content_type == guess(version.key)[0] else content_type
+        content_type, coding = version.meta.content_type, version.meta.content_encoding
+        guessed, guessed_coding = guess(version.key)
+        if coding is not None and coding != guessed_coding:  # as a file it would be sent without saying so
+            raise NotKept(f"its bytes are encoded ({coding}), which a file of a directory cannot tell")
+        told = None if content_type == guessed else content_type
 
         def publish() -> None:
             try:
