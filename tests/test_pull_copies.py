@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -262,6 +263,38 @@ def test_it_is_no_key(tmp_path: Path) -> None:
     (copy,) = files(tmp_path, "bytes")
     with pytest.raises(InvalidKey):
         stack.open(f".mediamw/pulled/{copy.name}")
+
+
+def test_a_lock_that_may_only_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Containers of two users share a volume."""
+    stack = stack_on(tmp_path, Origin(SMALL))
+    stack.pull(A, keep=True)
+    stack.reset(A)
+    opened = os.open
+
+    def another_user(path: Any, flags: int, *rest: Any, **more: Any) -> int:
+        if str(path).endswith("lock") and flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return opened(path, flags, *rest, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", another_user)
+        assert stack.pull(A)
+        assert stack.delete(A)
+
+
+def test_a_disk_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = stack_on(tmp_path, Origin(SMALL))
+    stack.pull(A)
+
+    def no_locks(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    assert read(stack) == SMALL
+    with pytest.raises(BackendUnavailable, match="No locks"):
+        stack.pull(A, keep=True)
+    assert stack.delete(A)
 
 
 # -- room --------------------------------------------------------------------------------------------------------------

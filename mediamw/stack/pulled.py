@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import time
@@ -34,6 +35,7 @@ from .pull_version import NotKept, Vanished, Version, read_record
 PULL_BUDGET_BYTES: Final = 2 * 1024 * 1024 * 1024
 USED_SECONDS: Final = 60.0
 """A copy's use is noted at most this often."""
+_NO_LOCKS = frozenset((errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS))
 _LOCK, _KEEP_LOCK = "lock", "keep.lock"
 
 
@@ -156,8 +158,10 @@ class Pulled:
         try:
             with self._upper.copies() as folder, flock(folder, _KEEP_LOCK):
                 pass
-        except NotKept as error:
-            raise BackendUnavailable(str(error), operation="delete") from error
+        except (NotKept, OSError) as error:
+            if isinstance(error, OSError) and error.errno in _NO_LOCKS:  # then nobody can have it
+                return
+            raise BackendUnavailable(f"{error} (.mediamw/pulled)", operation="delete") from error
 
     # -- under the lock ------------------------------------------------------------------------------------------------
 
