@@ -92,6 +92,8 @@ class Puller:
                 with suppress(Vanished):
                     return self._keep(version)
             raise NotKept(f"{MAX_TRIES} copies of it were evicted, one after the other, before they were kept")
+        except MediaError:  # NameTaken is an OSError too
+            raise
         except (NotKept, OSError) as error:
             raise BackendUnavailable(str(error), backend=backend.name, key=key, operation="pull") from error
 
