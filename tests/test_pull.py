@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -440,3 +441,14 @@ def test_dead_is_no_version(tmp_path: Path) -> None:
     origin = Origin(dead("prod"))  # type: ignore[arg-type]
     origin.files = {A: dead("prod")}
     assert wsgi(stack_on(tmp_path, origin)).status == 503
+
+
+@BOTH
+def test_the_state_may_be_removed_amid_a_download(tmp_path: Path, call: Any, caplog: Any) -> None:
+    origin = Origin()
+    origin.hooks[131_072] = lambda: shutil.rmtree(tmp_path / ".mediamw")
+    stack = stack_on(tmp_path, origin)
+    assert call(stack).body == BIG
+    settled(stack)
+    assert names(tmp_path) == []
+    assert (call(stack).body, settled(stack), names(tmp_path)) == (BIG, None, ["bytes", "record"])
