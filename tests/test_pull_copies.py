@@ -135,7 +135,9 @@ def test_what_is_only_remembered_is_no_news(tmp_path: Path) -> None:
     age(tmp_path, "bytes", 110)
     before = files(tmp_path, "bytes")[0].stat().st_mtime
     assert (read(stack), origin.asked) == (SMALL, [A])  # for the pull, and remembered since
-    stack.disk.close()
+    executor = stack.disk._executor.pop()
+    if executor is not None:
+        executor.shutdown(wait=True)  # whatever was to be noted later has been
     assert files(tmp_path, "bytes")[0].stat().st_mtime == before
 
 
