@@ -91,6 +91,13 @@ class Reply:
         arrival = getattr(self.handle, "arrival", None)
         return None if arrival is None else arrival()
 
+    def joined(self) -> Future[None] | None:
+        """Have a file that is to be pulled be pulled. Return what is done when ``begin``, or ``read`` of a small body,
+        will wait for nothing but the disk; None if there is nothing of the kind."""
+        join = getattr(self.handle, "join", None)
+        part = self.plan.body[0]
+        return join(part, to_end=self.is_small) if join is not None and isinstance(part, Slice) else None
+
     def begin(self) -> None:
         """Fetch the first bytes of a remote file. May wait."""
         part = next(part for part in self.plan.body if not isinstance(part, bytes))

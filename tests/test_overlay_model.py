@@ -6,9 +6,10 @@ The model is three dicts and a set. It says of each key what is seen; every read
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ class Overlay(RuleBasedStateMachine):
     """``make`` makes the upper in a folder of its own."""
 
     make: Callable[[Path], Any]
+    far_has: Mapping[str, bytes] = MappingProxyType({})
 
     @initialize()
     def start(self) -> None:
@@ -44,8 +46,9 @@ class Overlay(RuleBasedStateMachine):
         self.stacks = [MediaStack([upper, self.near, self.far], **options) for _ in range(2)]
         self.above: dict[str, bytes] = {}
         self.hides: set[str] = set()
-        self.below: list[dict[str, bytes]] = [{}, {}]
+        self.below: list[dict[str, bytes]] = [{}, dict(self.far_has)]
         self.dead = [False, False]
+        self.tell()
 
     def teardown(self) -> None:
         for stack in getattr(self, "stacks", ()):
@@ -210,6 +213,8 @@ class OverLocal(Overlay):
 
 class Pulling(OverLocal):
     """The same, with copies of what the bucket has: they stand in its place, whatever becomes of it."""
+
+    far_has = MappingProxyType({key: key.encode() for key in KEYS})
 
     @initialize()
     def start_copies(self) -> None:

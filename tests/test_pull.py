@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import threading
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -196,21 +196,22 @@ def test_the_download_outlives_its_client(tmp_path: Path) -> None:
     assert files(tmp_path, "bytes")[0].read_bytes() == BIG
 
 
-def test_an_event_loop_waits_on_no_thread(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at", [0, 65_536])
+def test_an_event_loop_waits_on_no_thread(tmp_path: Path, at: int) -> None:
     """While nothing comes no thread is held: a hundred clients of a slow origin leave its threads to others."""
     opened, wait = gate()
     origin = Origin({A: BIG, "b.jpg": SMALL})
-    origin.hooks[65_536] = wait
+    origin.hooks[at] = wait
     stack = stack_on(tmp_path, origin)
     app = ASGIMiddleware(None, stack)
+    assert stack._puller is not None
+    downloads = stack._puller._state.get().downloads
 
     async def play() -> tuple[list[Response], Response]:
         clients = [asyncio.ensure_future(acall_asgi(app, "GET", PATH)) for _ in range(100)]
-        bodies = stack._asker.bodies_of("prod")
-        while len([thread for thread in threading.enumerate() if "mediamw-bodies-prod" in thread.name]) < 1:
-            await asyncio.sleep(0.001)
-        while bodies._executor.get()._work_queue.qsize():
-            await asyncio.sleep(0.001)
+        async with asyncio.timeout(10):
+            while not any(len(each._arrivals) == 100 for each in downloads.values()):
+                await asyncio.sleep(0.001)
         other = await asyncio.wait_for(acall_asgi(app, "GET", "/media/b.jpg", [("Range", "bytes=1-9")]), 5)
         opened.set()
         return await asyncio.gather(*clients), other
@@ -218,6 +219,20 @@ def test_an_event_loop_waits_on_no_thread(tmp_path: Path) -> None:
     answers, other = asyncio.run(play())
     assert ({answer.body for answer in answers}, other.body) == ({BIG}, SMALL[1:10])
     assert len(origin.ranges) == 2
+
+
+@BOTH
+@pytest.mark.parametrize("data", [SMALL, BIG], ids=len)
+def test_what_does_not_come_in_time_is_a_503(tmp_path: Path, call: Any, data: bytes) -> None:
+    opened, wait = gate()
+    origin = Origin(data, piece_bytes=500)
+    origin.hooks[0 if data is BIG else 500] = wait
+    stack = stack_on(tmp_path, origin, deadline=0.1)
+    assert call(stack).status == 503
+    opened.set()
+    settled(stack)  # it goes on: whoever asks next has it
+    assert call(stack).body == data
+    assert len(origin.ranges) == 1
 
 
 # -- what goes wrong at the origin -------------------------------------------------------------------------------------
@@ -426,3 +441,14 @@ def test_dead_is_no_version(tmp_path: Path) -> None:
     origin = Origin(dead("prod"))  # type: ignore[arg-type]
     origin.files = {A: dead("prod")}
     assert wsgi(stack_on(tmp_path, origin)).status == 503
+
+
+@BOTH
+def test_the_state_may_be_removed_amid_a_download(tmp_path: Path, call: Any, caplog: Any) -> None:
+    origin = Origin()
+    origin.hooks[131_072] = lambda: shutil.rmtree(tmp_path / ".mediamw")
+    stack = stack_on(tmp_path, origin)
+    assert call(stack).body == BIG
+    settled(stack)
+    assert names(tmp_path) == []
+    assert (call(stack).body, settled(stack), names(tmp_path)) == (BIG, None, ["bytes", "record"])

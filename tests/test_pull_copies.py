@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mediamw import BackendUnavailable, ConfigError, InvalidKey, LocalBackend, MediaStack, MemoryBackend, NameTaken
+from mediamw.backends.base import Remote
 from mediamw.backends.http_origin import HTTPOriginBackend
 from mediamw.backends.rules import Rules
 from mediamw.core.errors import NotWritable
@@ -132,7 +135,9 @@ def test_what_is_only_remembered_is_no_news(tmp_path: Path) -> None:
     age(tmp_path, "bytes", 110)
     before = files(tmp_path, "bytes")[0].stat().st_mtime
     assert (read(stack), origin.asked) == (SMALL, [A])  # for the pull, and remembered since
-    stack.disk.close()
+    executor = stack.disk._executor.pop()
+    if executor is not None:
+        executor.shutdown(wait=True)  # whatever was to be noted later has been
     assert files(tmp_path, "bytes")[0].stat().st_mtime == before
 
 
@@ -182,6 +187,16 @@ def test_a_whiteout_hides_the_copy(tmp_path: Path) -> None:
         stack.pull(A)
     stack.restore(A)
     assert read(stack) == SMALL
+
+
+def test_a_copy_of_what_the_lower_lost_can_be_deleted(tmp_path: Path) -> None:
+    origin = Origin(SMALL)
+    stack = stack_on(tmp_path, origin, **FORGETFUL)
+    stack.pull(A)
+    del origin.files[A]
+    assert stack.exists(A)
+    assert stack.delete(A)
+    assert isinstance(stack.find(A), Hidden)
 
 
 def test_an_upload_is_before_the_copy_and_lives_on_its_own(tmp_path: Path) -> None:
@@ -250,6 +265,38 @@ def test_it_is_no_key(tmp_path: Path) -> None:
     (copy,) = files(tmp_path, "bytes")
     with pytest.raises(InvalidKey):
         stack.open(f".mediamw/pulled/{copy.name}")
+
+
+def test_a_lock_that_may_only_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Containers of two users share a volume."""
+    stack = stack_on(tmp_path, Origin(SMALL))
+    stack.pull(A, keep=True)
+    stack.reset(A)
+    opened = os.open
+
+    def another_user(path: Any, flags: int, *rest: Any, **more: Any) -> int:
+        if str(path).endswith("lock") and flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return opened(path, flags, *rest, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", another_user)
+        assert stack.pull(A)
+        assert stack.delete(A)
+
+
+def test_a_disk_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = stack_on(tmp_path, Origin(SMALL))
+    stack.pull(A)
+
+    def no_locks(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    assert read(stack) == SMALL
+    with pytest.raises(BackendUnavailable, match="No locks"):
+        stack.pull(A, keep=True)
+    assert stack.delete(A)
 
 
 # -- room --------------------------------------------------------------------------------------------------------------
@@ -403,6 +450,19 @@ def test_keep_not_what_was_deleted_meanwhile(tmp_path: Path) -> None:
     assert not stack.pull(A, keep=True)
     assert isinstance(stack.find(A), Hidden)
     assert not (tmp_path / A).exists()
+
+
+def test_keep_not_what_a_file_cannot_say(tmp_path: Path) -> None:
+    class Encoded(Origin):
+        def open(self, key: Key) -> Any:
+            found = super().open(key)
+            return None if found is None else Remote(replace(found.meta, content_encoding="gzip"))
+
+    stack = stack_on(tmp_path, Encoded({A: SMALL, Key("a.svgz"): SMALL}))
+    with pytest.raises(BackendUnavailable, match="encoded"):
+        stack.pull(A, keep=True)
+    assert (stack.stat(A).content_encoding, names(tmp_path)) == ("gzip", ["bytes", "record"])
+    assert stack.pull("a.svgz", keep=True)  # of which the name tells
 
 
 def test_pull_keep_as_a_rule(tmp_path: Path, caplog: Any) -> None:

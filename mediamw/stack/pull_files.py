@@ -45,7 +45,7 @@ class File:
 @contextlib.contextmanager
 def flock(folder: Folder, name: str) -> Iterator[None]:
     """Hold the lock of ``name``, which is made if there is none. Raises ``NotKept`` if another does not let go."""
-    fd = os.open(folder.at(name), NEW, 0o666, dir_fd=folder.fd)
+    fd = _open_lock(folder, name)
     try:
         end = time.monotonic() + LOCK_SECONDS
         while not _try_lock(fd):
@@ -55,6 +55,13 @@ def flock(folder: Folder, name: str) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+def _open_lock(folder: Folder, name: str) -> int:
+    try:
+        return os.open(folder.at(name), NEW, 0o666, dir_fd=folder.fd)
+    except PermissionError:  # another user's: reading is enough for a lock, but on some network disks
+        return os.open(folder.at(name), NEW & ~os.O_RDWR, 0o666, dir_fd=folder.fd)
 
 
 def open_file(folder: Folder, name: str) -> int | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
-from ..core.errors import BackendUnavailable
 from ..core.keys import Key
 from ..core.model import Meta, Slice
 from .download import Download
@@ -37,36 +36,48 @@ class PullHandle(RemoteHandle):
         self._start_download = start
         self._without = without
         self._download: Download | None = None
+        self._is_without = False
         self._position = 0  # what is read next
+
+    def join(self, part: Slice, *, to_end: bool) -> Future[None] | None:
+        """Start or join the download, if ``part`` is the whole file. Waits for nothing.
+
+        Return what is done once its first bytes are there, or all of them if ``to_end``; None if there is nothing to
+        wait for.
+        """
+        if self._download is None and not self._is_without and self._is_whole(part.start, part.stop):
+            try:
+                self._download = self._start_download()
+            except NotKept as reason:
+                self._goes_without(reason)
+        return None if self._download is None else self._download.arrival(part.stop - 1 if to_end else part.start)
 
     def begin(self, part: Slice | None) -> None:
         """Have the first bytes of ``part`` at hand. May wait. Raises as ``RemoteHandle.begin``."""
-        if part is not None and self._is_whole(part.start, part.stop):
-            try:
-                self._download = self._start_download()
-                self._download.read(0, 1)
-                return
-            except NotKept as reason:
-                self._goes_without(reason)
+        if part is not None:
+            self.join(part, to_end=False)
+            if self._download is not None:
+                try:
+                    self._download.read(part.start, part.start + 1)
+                    return
+                except NotKept as reason:
+                    self._goes_without(reason)
         super().begin(part)
 
     def chunks(self, start: int, stop: int) -> Iterator[bytes]:
         """Yield these bytes as they come. Raises ``ContentChanged``, ``BackendUnavailable``."""
-        if self._begun is None and self._is_whole(start, stop):
+        self.join(Slice(start, stop), to_end=False)
+        download = self._download
+        if download is not None:
             try:
-                download = self._download = self._download or self._start_download()
                 while start < stop:
                     self._position = start
                     piece = download.read(start, stop)
                     start += len(piece)
-                    self._has_started = True
-                    self._position = start
+                    self._position, self._has_started = start, True
                     yield piece
             except NotKept as reason:
                 self._goes_without(reason)
-            except BackendUnavailable:
-                self._download = None
-                raise
         if start < stop:
             yield from super().chunks(start, stop)
 
@@ -75,8 +86,8 @@ class PullHandle(RemoteHandle):
         return None if self._download is None else self._download.arrival(self._position)
 
     def _is_whole(self, start: int, stop: int) -> bool:
-        return start == 0 and stop == self.meta.size
+        return start == 0 and 0 < stop == self.meta.size
 
     def _goes_without(self, reason: NotKept) -> None:
-        self._download = None
+        self._download, self._is_without = None, True
         self._without(reason)

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import time
@@ -34,6 +35,7 @@ from .pull_version import NotKept, Vanished, Version, read_record
 PULL_BUDGET_BYTES: Final = 2 * 1024 * 1024 * 1024
 USED_SECONDS: Final = 60.0
 """A copy's use is noted at most this often."""
+_NO_LOCKS = frozenset((errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS))
 _LOCK, _KEEP_LOCK = "lock", "keep.lock"
 
 
@@ -117,8 +119,11 @@ class Pulled:
 
         What has the name already stays. Raises as ``publish_copy`` does; ``Vanished`` if there is no copy any more.
         """
-        content_type = version.meta.content_type
-        told = None if content_type == guess(version.key)[0] else content_type
+        content_type, coding = version.meta.content_type, version.meta.content_encoding
+        guessed, guessed_coding = guess(version.key)
+        if coding is not None and coding != guessed_coding:  # as a file it would be sent without saying so
+            raise NotKept(f"its bytes are encoded ({coding}), which a file of a directory cannot tell")
+        told = None if content_type == guessed else content_type
 
         def publish() -> None:
             try:
@@ -153,8 +158,10 @@ class Pulled:
         try:
             with self._upper.copies() as folder, flock(folder, _KEEP_LOCK):
                 pass
-        except NotKept as error:
-            raise BackendUnavailable(str(error), operation="delete") from error
+        except (NotKept, OSError) as error:
+            if isinstance(error, OSError) and error.errno in _NO_LOCKS:  # then nobody can have it
+                return
+            raise BackendUnavailable(f"{error} (.mediamw/pulled)", operation="delete") from error
 
     # -- under the lock ------------------------------------------------------------------------------------------------
 

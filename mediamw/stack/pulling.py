@@ -92,7 +92,9 @@ class Puller:
                 with suppress(Vanished):
                     return self._keep(version)
             raise NotKept(f"{MAX_TRIES} copies of it were evicted, one after the other, before they were kept")
-        except NotKept as error:
+        except MediaError:  # NameTaken is an OSError too
+            raise
+        except (NotKept, OSError) as error:
             raise BackendUnavailable(str(error), backend=backend.name, key=key, operation="pull") from error
 
     def _fetch(self, version: Version, reads: OriginReads, changed: Callable[[], None], *, is_bounded: bool) -> None:

@@ -17,6 +17,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, BinaryIO, Final, TypedDict, cast
 from urllib.parse import quote
@@ -218,6 +219,10 @@ class MediaStack:
     def reading(self, backend: str, work: Callable[[], Any]) -> Steps[Any]:
         """Have a thread read from ``backend``, within the bounds of a look-up, as steps."""
         return self._asker.call(backend, work, "read")
+
+    def arriving(self, backend: str, arrival: Future[None]) -> Steps[None]:
+        """Wait for bytes that another thread fetches from ``backend``, as long as a look-up may take, as steps."""
+        yield from self._asker.within_deadline(backend, arrival, "read")
 
     def copying(self, backend: str, work: Callable[[], Handle]) -> Steps[Any]:
         """Have a thread copy a file of ``backend``, for as long as that may take, as steps."""
