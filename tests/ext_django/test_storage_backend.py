@@ -34,6 +34,18 @@ def _made(storage: Any, name: str) -> Any:
     return path.open("wb")
 
 
+def test_two_who_read_one_file_in_memory() -> None:
+    """Django's files in memory are one object, with one position, for all who open them."""
+    backend = StorageBackend(filled(InMemoryStorage()))
+    one, other = backend.open(Key("big.bin")), backend.open(Key("big.bin"))
+    assert one is not None
+    assert other is not None
+    pieces = one.chunks(0, 1_054_200)
+    first = next(pieces)
+    assert next(other.chunks(7, 9)) == SAMPLE_FILES["big.bin"][7:9]
+    assert first + b"".join(pieces) == SAMPLE_FILES["big.bin"]
+
+
 @pytest.mark.parametrize("timezones", [True, False])
 def test_in_memory_passes(timezones: bool, project: Any) -> None:
     project(USE_TZ=timezones)
