@@ -16,19 +16,23 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.signals import setting_changed
 
+from ...backends.local import LocalBackend
 from ...config import Options
 from ...core.errors import ConfigError, ConfigErrors, Fault
 from ...service import MediaService, make_service
 from ...settings import Settings, read_settings
 from ...settings.faults import NO_BACKENDS, OPTION
 from ...settings.reading import DEFAULT
+from ...settings.sources import from_mapping
 from ...settings.template import template_items
 from ...stack.stack import MediaStack
 from .authorizing import adapted
 from .storages import AWS_SETTINGS, of_storage, production
 
 _SETTING: Final = "settings.MEDIAMW"
-_READ: Final = ("MEDIAMW", "MEDIA_URL", "MEDIA_ROOT", "STORAGES", "FORCE_SCRIPT_NAME", *AWS_SETTINGS)
+_MODES: Final = ("FILE_UPLOAD_PERMISSIONS", "FILE_UPLOAD_DIRECTORY_PERMISSIONS")
+READ: Final = ("MEDIAMW", "MEDIA_URL", "MEDIA_ROOT", "STORAGES", "FORCE_SCRIPT_NAME", *_MODES, *AWS_SETTINGS)
+"""The settings of Django that count here."""
 
 
 class Entrance(NamedTuple):
@@ -55,6 +59,7 @@ class Configuration:
             self.settings = self._read(given, environ)
         self._is_theirs = isinstance(given.get("backends"), MediaStack)
         self._stack: MediaStack | None = None
+        self._off: MediaStack | None = None
         self.services: dict[Entrance, MediaService] = {}
 
     @property
@@ -78,7 +83,22 @@ class Configuration:
         if self._stack is None:
             self._check()
             self._stack = self.settings.stack()
+            _use_modes(self._stack)
         return self._stack
+
+    @property
+    def stored_in(self) -> MediaStack:
+        """What ``MediaStorage`` reads and writes: the stack; MEDIA_ROOT alone if mediamw is switched off."""
+        if self.enabled:
+            return self.stack
+        if self._off is None:
+            if not settings.MEDIA_ROOT:
+                raise ConfigError(
+                    "MEDIA_ROOT: it is empty, and mediamw is switched off: MediaStorage needs a directory"
+                )
+            self._off = MediaStack([LocalBackend(settings.MEDIA_ROOT)])
+            _use_modes(self._off)
+        return self._off
 
     def service(self, entrance: Entrance) -> MediaService | None:
         """Return what a middleware asks, None if it is switched off. Raises ``ConfigErrors``."""
@@ -99,6 +119,8 @@ class Configuration:
         """Close what was made here; a stack that the project made is the project's."""
         if self._stack is not None and not self._is_theirs:
             self._stack.close()
+        if self._off is not None:
+            self._off.close()
 
     def _check(self) -> None:
         if self.faults:
@@ -127,6 +149,15 @@ class Configuration:
         local = [{"spec": Path(root), "name": "local"}] if root else []
         source = "settings.MEDIA_ROOT" if bucket is None else "settings.MEDIA_ROOT and settings.STORAGES"
         given["backends"] = self._origin("backends", source, [*local, *([bucket] if bucket is not None else [])])
+
+
+def _use_modes(stack: MediaStack, *, files: int | None = None, directories: int | None = None) -> None:
+    """Have a local upper give its files the modes of the settings, where it has none of its own."""
+    if isinstance(stack.upper, LocalBackend):
+        given = (files, directories)
+        stack.upper.use_modes(
+            *(getattr(settings, name) if mode is None else mode for name, mode in zip(_MODES, given, strict=True))
+        )
 
 
 def path_of(setting: str) -> str:
@@ -191,9 +222,28 @@ def media_stack() -> MediaStack:
         return found.stack
 
 
+def storage_stack() -> MediaStack:
+    """Return what a ``MediaStorage`` without backends of its own reads and writes. Raises ``ConfigErrors``."""
+    with _lock:
+        return configuration().stored_in
+
+
+def own_stack(given: Mapping[str, Any], *, files: int | None, directories: int | None) -> MediaStack:
+    """Make the stack of a storage that has backends of its own; nothing but it says what they are.
+
+    ``files`` and ``directories``: the modes of what it makes, if not those of the settings. Raises ``ConfigErrors``.
+    """
+    faults: list[Fault] = []
+    environ = dict(os.environ)  # secrets may stand there, and nothing else counts
+    made = Settings([from_mapping(given, "OPTIONS[{!r}]".format, faults)], faults, environ, {"django": of_storage})
+    stack = made.stack()
+    _use_modes(stack, files=files, directories=directories)
+    return stack
+
+
 def _dropped(*, setting: str, **_: Any) -> None:
     global _current
-    if setting in _READ:
+    if setting in READ:
         with _lock:
             old, _current = _current, None
         if old is not None:
