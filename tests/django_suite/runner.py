@@ -42,6 +42,7 @@ def main(tests: str, below: str, answers: str) -> None:
             MEDIA_ROOT=folder,
             MEDIA_URL="media/",
             STATIC_URL="static/",
+            ROOT_URLCONF="file_storage.urls",
             SITE_ID=1,
             USE_TZ=False,
             MIGRATION_MODULES={"auth": None, "contenttypes": None, "sessions": None, "sites": None},
@@ -56,21 +57,26 @@ def replace_file_system_storage(with_lower: bool) -> None:
     from django.conf import settings
     from django.core.files import storage
     from django.core.files.storage import filesystem
+
     from mediamw import LocalBackend, MemoryBackend
     from mediamw.ext.django import MediaStorage
 
     class FileSystemStorage(MediaStorage):  # type: ignore[misc]
-        """The arguments and the attribute ``location`` of Django's; all that it does is MediaStorage's."""
+        """The arguments and the attributes for the location of Django's; all that it does is MediaStorage's."""
 
-        OS_OPEN_FLAGS = filesystem.FileSystemStorage.__dict__.get("OS_OPEN_FLAGS", 0)  # 5.2's tests cannot be imported without
+        OS_OPEN_FLAGS = os.O_EXCL  # without it 5.2's tests cannot be imported
 
         def __init__(self, location: Any = None, base_url: Any = None, **options: Any) -> None:
             self._location = location
             super().__init__(backends=[], base_url=base_url, **options)
 
         @property
+        def base_location(self) -> str:
+            return settings.MEDIA_ROOT if self._location is None else self._location
+
+        @property
         def location(self) -> str:
-            return os.path.abspath(settings.MEDIA_ROOT if self._location is None else self._location)
+            return os.path.abspath(self.base_location)
 
         @property
         def _backends(self) -> list[Any]:

@@ -30,8 +30,10 @@ from .authorizing import adapted
 from .storages import AWS_SETTINGS, of_storage, production
 
 _SETTING: Final = "settings.MEDIAMW"
-_MODES: Final = ("FILE_UPLOAD_PERMISSIONS", "FILE_UPLOAD_DIRECTORY_PERMISSIONS")
-READ: Final = ("MEDIAMW", "MEDIA_URL", "MEDIA_ROOT", "STORAGES", "FORCE_SCRIPT_NAME", *_MODES, *AWS_SETTINGS)
+READ: Final = (
+    *("MEDIAMW", "MEDIA_URL", "MEDIA_ROOT", "STORAGES", "FORCE_SCRIPT_NAME"),
+    *("FILE_UPLOAD_PERMISSIONS", "FILE_UPLOAD_DIRECTORY_PERMISSIONS", *AWS_SETTINGS),
+)
 """The settings of Django that count here."""
 
 
@@ -151,13 +153,21 @@ class Configuration:
         given["backends"] = self._origin("backends", source, [*local, *([bucket] if bucket is not None else [])])
 
 
-def _use_modes(stack: MediaStack, *, files: int | None = None, directories: int | None = None) -> None:
+Modes = tuple[int | None, int | None]
+"""Those of new files and folders; None: as the settings say."""
+
+
+def modes(own: Modes = (None, None)) -> Modes:
+    """Return the modes of new files and folders, None if the umask says it."""
+    of_settings = settings.FILE_UPLOAD_PERMISSIONS, settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS
+    files, directories = (theirs if mode is None else mode for mode, theirs in zip(own, of_settings, strict=True))
+    return files, directories
+
+
+def _use_modes(stack: MediaStack, own: Modes = (None, None)) -> None:
     """Have a local upper give its files the modes of the settings, where it has none of its own."""
     if isinstance(stack.upper, LocalBackend):
-        given = (files, directories)
-        stack.upper.use_modes(
-            *(getattr(settings, name) if mode is None else mode for name, mode in zip(_MODES, given, strict=True))
-        )
+        stack.upper.use_modes(*modes(own))
 
 
 def path_of(setting: str) -> str:
@@ -228,16 +238,16 @@ def storage_stack() -> MediaStack:
         return configuration().stored_in
 
 
-def own_stack(given: Mapping[str, Any], *, files: int | None, directories: int | None) -> MediaStack:
+def own_stack(given: Mapping[str, Any], modes: Modes) -> MediaStack:
     """Make the stack of a storage that has backends of its own; nothing but it says what they are.
 
-    ``files`` and ``directories``: the modes of what it makes, if not those of the settings. Raises ``ConfigErrors``.
+    Raises ``ConfigErrors``.
     """
     faults: list[Fault] = []
     environ = dict(os.environ)  # secrets may stand there, and nothing else counts
     made = Settings([from_mapping(given, "OPTIONS[{!r}]".format, faults)], faults, environ, {"django": of_storage})
     stack = made.stack()
-    _use_modes(stack, files=files, directories=directories)
+    _use_modes(stack, modes)
     return stack
 
 

@@ -14,6 +14,7 @@ import os
 import posixpath
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -73,8 +74,7 @@ class MediaStorage(FindsNames):
         self._names: NamePolicy | None = "replace" if allow_overwrite else None if names is None else check_names(names)
         self._base_url: Any = _OF_SETTINGS if base_url is None else base_url
         self._direct_urls = direct_urls
-        self._file_mode = file_permissions_mode
-        self._directory_mode = directory_permissions_mode
+        self._modes = (file_permissions_mode, directory_permissions_mode)
         self._lock = threading.Lock()
         self._own: MediaStack | None = None
         setting_changed.connect(self._setting_changed)
@@ -89,7 +89,7 @@ class MediaStorage(FindsNames):
         with self._lock:
             if self._own is None:
                 given: Mapping[str, Any] = {"backends": self._backends}
-                self._own = conf.own_stack(given, files=self._file_mode, directories=self._directory_mode)
+                self._own = conf.own_stack(given, self._modes)
             return self._own
 
     @property
@@ -106,6 +106,16 @@ class MediaStorage(FindsNames):
     @base_url.setter
     def base_url(self, url: str | None) -> None:
         self._base_url = url
+
+    @property
+    def file_permissions_mode(self) -> int | None:
+        """The mode of new files, None if the umask says it."""
+        return conf.modes(self._modes)[0]
+
+    @property
+    def directory_permissions_mode(self) -> int | None:
+        """The mode of new folders, None if the umask says it."""
+        return conf.modes(self._modes)[1]
 
     def _setting_changed(self, *, setting: str, **_: Any) -> None:
         if setting in conf.READ:
@@ -139,11 +149,15 @@ class MediaStorage(FindsNames):
         key = self.key_of(name)
         with as_django_has_them():
             try:
-                return self.stack.save(key, in_bytes(content.chunks()), names=policy)
+                saved = self.stack.save(key, in_bytes(content.chunks()), names=policy)
             except NameTaken as error:
                 if error.is_final:
                     raise self._not_a_directory(key) from error
                 raise
+        if hasattr(content, "temporary_file_path"):  # Django's storages take it over, so nobody else removes it
+            with suppress(FileNotFoundError):
+                os.remove(content.temporary_file_path())
+        return saved
 
     def _not_a_directory(self, key: str) -> FileExistsError:
         folder = key.rpartition("/")[0]
@@ -239,7 +253,8 @@ class MediaStorage(FindsNames):
         mtime_ns = self.stat(self.key_of(name)).mtime_ns
         if mtime_ns is None:
             raise NotImplementedError(f"{name}: the backend that has it does not say when it was changed.")
-        return _time(mtime_ns / 1e9)
+        seconds, nanoseconds = divmod(mtime_ns, 10**9)
+        return _time(seconds + 1e-9 * nanoseconds)  # as os.stat rounds it
 
     def get_created_time(self, name: Any) -> datetime:
         """Return when the file was made; of one that is not in a local upper, when it was changed last."""
