@@ -28,7 +28,7 @@ from django.utils.encoding import filepath_to_uri
 
 from ...backends.base import Lists, ReadsRanges, Signs
 from ...backends.local import LocalBackend
-from ...core.errors import ConfigError, MediaError, NameTaken
+from ...core.errors import BackendUnavailable, ConfigError, InvalidKey, NameTaken, NotServable
 from ...core.model import Held
 from ...core.names import NamePolicy
 from ...stack.checks import check_names
@@ -36,13 +36,13 @@ from ...stack.stack import MediaStack
 from . import conf
 from .storage_errors import as_django_has_them, reader
 from .storage_files import MediaFile, check_mode, in_bytes, length_of
-from .storage_names import FindsNames
+from .storage_names import StackStorage
 
 _OF_SETTINGS: Final = object()
 
 
 @deconstructible(path="mediamw.ext.django.MediaStorage")
-class MediaStorage(FindsNames):
+class MediaStorage(StackStorage):
     """A Django storage over a stack: in STORAGES, or as the ``storage`` of a field.
 
     ``backends``: those of a stack of its own, as in MEDIAMW. ``names``: what is done with a name that is taken, if not
@@ -91,6 +91,11 @@ class MediaStorage(FindsNames):
                 given: Mapping[str, Any] = {"backends": self._backends}
                 self._own = conf.own_stack(given, self._modes)
             return self._own
+
+    @property
+    def shares_stack(self) -> bool:
+        """True if it reads and writes the stack of MEDIAMW."""
+        return self._backends is None
 
     @property
     def names(self) -> NamePolicy:
@@ -221,7 +226,7 @@ class MediaStorage(FindsNames):
         """Return the link to the bucket that has the file; None if none does, or one cannot tell."""
         try:
             found = self.stack.find(self.key_of(name))
-        except (MediaError, SuspiciousFileOperation):
+        except (BackendUnavailable, InvalidKey, NotServable, SuspiciousFileOperation):
             return None
         if isinstance(found, Held):
             found.handle.close()

@@ -24,8 +24,8 @@ _unsure: ContextVar[list[BackendUnavailable] | None] = ContextVar("mediamw_unsur
 """While a name is looked for: why one could not tell of those tried so far."""
 
 
-class FindsNames(Storage):  # type: ignore[misc]  # Django has no types
-    """What of a storage has to do with free names."""
+class StackStorage(Storage):  # type: ignore[misc]  # Django has no types
+    """A storage over a stack: what of it has to do with free names."""
 
     @property
     def stack(self) -> MediaStack:

@@ -20,6 +20,7 @@ from ...core.errors import ConfigError, unknown_option
 from ...settings.django_storages import LEFT_ASIDE, READ, s3_of_django_storages
 from ...specs import GIVEN
 from .storage_backend import StorageBackend
+from .storage_names import StackStorage
 
 PRODUCTION: Final = ("production", "default")
 """The aliases that are looked at where nobody names backends; any other may hold what is no medium: backups."""
@@ -64,11 +65,12 @@ def of_storage(where: str, name: str, **beside: Any) -> Backend:
         raise ConfigError(
             f"STORAGES[{alias!r}]: making it raised {type(error).__name__}: {error}", backend=name
         ) from error
-    return (
-        LocalBackend(made.location, name=name, **beside)
-        if storage.kind == "files"
-        else StorageBackend(made, name=name, **beside)
-    )
+    if isinstance(made, StackStorage):
+        reason = f"STORAGES[{alias!r}] is a MediaStorage, a stack itself: name its backends here"
+        raise ConfigError(reason, backend=name)
+    if storage.kind == "files":
+        return LocalBackend(made.location, name=name, **beside)
+    return StorageBackend(made, name=name, **beside)
 
 
 def production() -> str | None:
@@ -93,6 +95,17 @@ def writes_to(alias: str) -> S3Backend | None:
     except ConfigError:
         return None
     return made if isinstance(made, S3Backend) else None
+
+
+def stack_storage(alias: str) -> Any:
+    """Return the ``MediaStorage`` that an entry of STORAGES is, None if it is another."""
+    if alias not in settings.STORAGES:
+        return None
+    try:
+        made = storages[alias]
+    except Exception:  # noqa: BLE001 - its own, whatever it is: Django tells of it when it is used
+        return None
+    return made if isinstance(made, StackStorage) else None
 
 
 def _storage(alias: str, name: str) -> _Storage:
