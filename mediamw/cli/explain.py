@@ -61,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the explanation of one key and return the exit status."""
     logging.getLogger("mediamw").addHandler(logging.NullHandler())  # what it would warn of is in the explanation
     stack, options = told_by(args)
-    rest: dict[str, Any] = {name: value for name, value in options.items() if name != "enabled"}
+    # authorize is not asked: nobody is there to be judged.
+    rest: dict[str, Any] = {name: value for name, value in options.items() if name not in ("enabled", "authorize")}
     service = MediaService(stack, **rest)
     try:
         explanation = service.explain(args.key)

@@ -46,6 +46,9 @@ def told_by(args: argparse.Namespace) -> tuple[MediaStack, Options]:
     given = given_by(args)
     if args.backend:
         return build_stack(args.backend), given
+    if args.of_project is not None:
+        of_project = args.of_project()
+        return of_project.stack(), {**of_project.options(), **given}
     find_modules_here()
     settings = read_settings(cast("dict[str, Any]", given), named=FLAG_OF)
     return settings.stack(), settings.options()

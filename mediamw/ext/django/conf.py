@@ -80,6 +80,12 @@ class Configuration:
         return tuple(found)
 
     @property
+    def checked(self) -> Settings:
+        """The settings, for the command line. Raises ``ConfigErrors``."""
+        self._check()
+        return self.settings
+
+    @property
     def stack(self) -> MediaStack:
         """The stack. Raises ``ConfigErrors``."""
         if self._stack is None:
