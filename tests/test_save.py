@@ -485,7 +485,7 @@ def test_an_upload_that_comes_between_the_two_looks_is_seen(root: Path) -> None:
 
 def test_is_free_says_what_save_would_do(upper: Any) -> None:
     bucket = Bucket("prod", {A: b"far"})
-    stack = stack_on(upper, bucket)
+    stack = MediaStack([upper, bucket])
     stack.save("mine.jpg", b"mine")
     policies: Any = ("suffix", "shadow", "error", "replace")
     assert [stack.is_free("mine.jpg", names=names) for names in policies] == [False, False, False, True]
