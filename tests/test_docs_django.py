@@ -67,8 +67,12 @@ def found_by_checks() -> list[str]:
     return [str(message) for message in check_settings()]
 
 
-@pytest.mark.parametrize("start", ["INSTALLED_APPS +=", "STORAGES = {", "def may_see"])
-def test_settings(start: str, names: dict[str, Any], project: Any) -> None:
+def production_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mediamw.backends.s3.S3Backend.open", lambda *_: None)
+
+
+@pytest.mark.parametrize("start", ["INSTALLED_APPS +=", '"production": {', "def may_see"])
+def test_settings(start: str, names: dict[str, Any], project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     values = settings_of(block("INSTALLED_APPS +="), names)
     if start != "INSTALLED_APPS +=":
         values |= settings_of(block(start), names)
@@ -80,6 +84,9 @@ def test_settings(start: str, names: dict[str, Any], project: Any) -> None:
     assert Client().get("/media/homes/42/kitchen.jpg").content == b"kitchen"
     if start == "INSTALLED_APPS +=":
         run(block("media_stack().open("), names)
+        production_has_nothing(monkeypatch)
+        run(block("default_storage.save("), names)
+        assert re.fullmatch(r"homes/42/kitchen_\w{7}\.jpg", names["name"])
     from mediamw.ext.django import media_stack
 
     assert [backend.name for backend in media_stack().backends] == ["local", "prod"]
@@ -142,7 +149,8 @@ def asks_the_live_server(case: Any) -> None:
 
 def test_every_block_is_run() -> None:
     source = Path(__file__).read_text("utf-8")
-    starts = ["INSTALLED_APPS +=", "media_stack().open(", "STORAGES = {", "def may_see", "get_wsgi_application()"]
+    starts = ["INSTALLED_APPS +=", "media_stack().open(", "default_storage.save(", '"production": {', "def may_see"]
+    starts += ["get_wsgi_application()"]
     starts += ["get_asgi_application()", '{"enabled": DEBUG}', "class NoMedia", "class LiveMedia"]
     assert all(start in source for start in starts)
     assert [block(start) for start in starts] == BLOCKS

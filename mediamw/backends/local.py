@@ -108,9 +108,7 @@ class LocalBackend:
         file_mode: int | None = None,
         directory_mode: int | None = None,
     ) -> None:
-        for option, mode in (("file_mode", file_mode), ("directory_mode", directory_mode)):
-            if mode is not None and (not isinstance(mode, int) or isinstance(mode, bool) or not 0 < mode <= 0o7777):
-                raise ConfigError(f"{option}: {mode!r} is no mode, such as 0o644", backend=name)
+        _check_modes(name, file_mode=file_mode, directory_mode=directory_mode)
         if isinstance(follow_links_to, (str, os.PathLike)):
             raise ConfigError("follow_links_to takes a list of directories", backend=name)
         path = os.fspath(root)
@@ -123,6 +121,7 @@ class LocalBackend:
             raise ConfigError(f"{self.root} is not a directory: name the directory of the media", backend=name)
         follow = tuple(os.path.abspath(os.path.expanduser(os.fspath(folder))) for folder in follow_links_to)
         self._beneath = Root(self.root, follow)
+        self._modes = (file_mode, directory_mode)
         self._place = Place(self._beneath, name, file_mode, directory_mode)
         self._types = Types(self._beneath)
 
@@ -217,6 +216,15 @@ class LocalBackend:
 
         return named
 
+    def use_modes(self, file_mode: int | None, directory_mode: int | None) -> None:
+        """Give these modes to what is made from now on, where none was given before. Raises ``ConfigError``."""
+        _check_modes(self.name, file_mode=file_mode, directory_mode=directory_mode)
+        own_file, own_directory = self._modes
+        self._place = self._place._replace(
+            file_mode=file_mode if own_file is None else own_file,
+            directory_mode=directory_mode if own_directory is None else own_directory,
+        )
+
     def _check_name(self, key: Key) -> None:
         if os.name == "nt" and (reason := windows_refusal(key)) is not None:
             raise NotServable(f"Windows has no such name: {reason}", backend=self.name, key=key, operation="put")
@@ -298,6 +306,12 @@ class LocalBackend:
             return None
         handle.close()
         return handle.meta
+
+
+def _check_modes(backend: str, **modes: int | None) -> None:
+    for option, mode in modes.items():
+        if mode is not None and (not isinstance(mode, int) or isinstance(mode, bool) or not 0 < mode <= 0o7777):
+            raise ConfigError(f"{option}: {mode!r} is no mode, such as 0o644", backend=backend)
 
 
 def _meta(found: os.stat_result) -> Meta:

@@ -34,8 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the settings, or all that is wrong with them; return the exit status."""
-    find_modules_here()
-    settings = read_settings()
+    if args.of_project is not None:
+        settings: Settings = args.of_project()
+    else:
+        find_modules_here()
+        settings = read_settings()
     faults = settings.faults
     if faults:
         if args.json:

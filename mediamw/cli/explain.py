@@ -61,8 +61,9 @@ def _hints(key: str, prefix: str, stack: MediaStack) -> Iterator[str]:
 def run(args: argparse.Namespace) -> int:
     """Print the explanation of one key and return the exit status."""
     logging.getLogger("mediamw").addHandler(logging.NullHandler())  # what it would warn of is in the explanation
-    stack, options = told_by(given_by(args))
-    rest: dict[str, Any] = {name: value for name, value in options.items() if name != "enabled"}
+    stack, options = told_by(given_by(args), args.of_project)
+    # authorize is not asked: nobody is there to be judged.
+    rest: dict[str, Any] = {name: value for name, value in options.items() if name not in ("enabled", "authorize")}
     service = MediaService(stack, **rest)
     try:
         explanation = service.explain(args.key)

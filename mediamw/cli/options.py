@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from ..config import Options
-from ..settings import read_settings, settings_beside
+from ..settings import Settings, read_settings, settings_beside
 from ..settings.reading import FLAG_OF
 from ..stack.stack import MediaStack
 
@@ -38,13 +38,17 @@ def given_by(args: argparse.Namespace) -> dict[str, Any]:
     return {"backends": args.backend, **given} if args.backend else given
 
 
-def told_by(given: Mapping[str, Any]) -> tuple[MediaStack, Options]:
+def told_by(given: Mapping[str, Any], of_project: Callable[[], Settings] | None = None) -> tuple[MediaStack, Options]:
     """Return the stack and all options: of the command line, which has ``given``, over the other settings.
 
-    With ``--backend`` those do not count, as with backends in code. Raises ``ConfigErrors``.
+    With ``--backend`` those do not count, as with backends in code. ``of_project``: see ``main``. Raises
+    ``ConfigErrors``.
     """
     if "backends" in given:
         settings = settings_beside(given["backends"], given, named=_flag)
+    elif of_project is not None:
+        settings = of_project()
+        return settings.stack(), cast("Options", {**settings.options(), **given})
     else:
         find_modules_here()
         settings = read_settings(given, named=_flag)

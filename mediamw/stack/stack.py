@@ -155,6 +155,11 @@ class MediaStack:
         """Return the threads that read what is held: copies of an origin's files are on the disk."""
         return self.disk if isinstance(held.handle, LocalHandle) else self.pool_of(held.backend)
 
+    @property
+    def names(self) -> NamePolicy:
+        """What ``save`` does with a name that is taken, if it is not told."""
+        return self._writing("save").names
+
     def say(self, subject: str, text: str, cause: str = "") -> None:
         """Log a warning: at most once a minute for each ``subject``, or for each of its first few causes."""
         now = time.monotonic()
@@ -306,6 +311,13 @@ class MediaStack:
         ``max_bytes``, ``NotWritable``, ``BackendUnavailable`` if the upper does not take it; then nothing is kept.
         """
         return self._writing("save").save(key, data, content_type, max_bytes, names)
+
+    def is_free(self, key: str, *, names: NamePolicy | None = None) -> bool:
+        """Say whether ``save`` would store a file under this very name.
+
+        Raises ``NotWritable``, and ``BackendUnavailable`` if one cannot tell: ``save`` then takes another.
+        """
+        return self._writing("save").is_free(key, names)
 
     def delete(self, key: str) -> bool:
         """Remove the upper's file, and hide what the lowers have; False if nothing was visible.

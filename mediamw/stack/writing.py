@@ -47,7 +47,7 @@ class Writer:
         self._upper = upper
         self._asker = asker
         self._whiteouts = Whiteouts(upper)
-        self._names = check_names(names)
+        self.names = check_names(names)
         self._say = say
         self._settle = settle
 
@@ -55,7 +55,7 @@ class Writer:
         self, key: str, data: Content, content_type: str | None, max_bytes: int | None, names: NamePolicy | None
     ) -> Key:
         """See ``MediaStack.save``."""
-        wanted, policy = parse_key(key), self._names if names is None else check_names(names)
+        wanted, policy = parse_key(key), self.names if names is None else check_names(names)
         name = self._first_name(wanted, policy)
         told = type_of_origin(content_type)
         if told == guess(name)[0]:
@@ -65,6 +65,15 @@ class Writer:
             return self._publish(draft, wanted, name, policy)
         finally:
             draft.close()
+
+    def is_free(self, key: str, names: NamePolicy | None) -> bool:
+        """See ``MediaStack.is_free``."""
+        wanted, policy = parse_key(key), self.names if names is None else check_names(names)
+        self._asker.lookups.forget(wanted)
+        taken = self._is_taken(wanted, policy)
+        if isinstance(taken, BackendUnavailable):
+            raise taken
+        return not taken
 
     def delete(self, key: str) -> bool:
         """See ``MediaStack.delete``."""

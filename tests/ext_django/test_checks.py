@@ -53,6 +53,12 @@ def bucket(**more: Any) -> Any:
     return {"spec": "s3://acme", "name": "prod", "access_key_id": "AK", "secret_access_key": "the-secret-of-it", **more}
 
 
+def own_stack(*backends: Any) -> Any:
+    return {"default": {**OURS_FIRST["default"], "OPTIONS": {"backends": list(backends)}}}
+
+
+OURS_FIRST: dict[str, Any] = {"default": {"BACKEND": "mediamw.ext.django.MediaStorage"}}
+OTHER = {"backends": ["./other"]}
 ASKS = {"authorize": may_see}
 RIGHT: dict[str, Any] = {}
 # id, settings with which it fires, settings that are near and right
@@ -85,6 +91,12 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("W003", {"MEDIAMW": {"backends": [bucket()]}, "MEDIA_ROOT": ""}, {"MEDIAMW": {"backends": ["memory:"]}}),
     ("W004", {"MEDIAMW": {"backends": ["./other", "media"]}}, {"MEDIAMW": {"backends": ["./media/../media"]}}),
     ("W004", {"MEDIAMW": {"backends": ["./other"]}}, {"MEDIAMW": {"backends": ["./other"]}, "MEDIA_ROOT": ""}),
+    ("W003", {"STORAGES": OURS_FIRST, "MEDIAMW": {"backends": [bucket()]}}, {"STORAGES": OURS_FIRST, "MEDIAMW": OTHER}),
+    ("W003", {"STORAGES": own_stack(bucket())}, {"STORAGES": own_stack("media", bucket())}),
+    ("W004", {"MEDIAMW": OTHER}, {"STORAGES": OURS_FIRST, "MEDIAMW": OTHER}),
+    ("W004", {"STORAGES": own_stack("./other")}, {"STORAGES": own_stack("./media")}),
+    ("E007", {"STORAGES": own_stack("django:default")}, {"STORAGES": OURS_FIRST}),
+    ("E007", {"STORAGES": OURS_FIRST, "MEDIAMW": {"backends": ["media", "django:default"]}}, {"STORAGES": OURS_FIRST}),
     ("W005", {"MEDIAMW": ASKS, "MIDDLEWARE": [OURS, AUTH]}, {"MEDIAMW": ASKS, "MIDDLEWARE": [AUTH, OURS]}),
     ("W005", {"MEDIAMW": ASKS, "MIDDLEWARE": [OURS, AUTH]}, {"MIDDLEWARE": [OURS, AUTH]}),
     ("W005", {"MEDIAMW": ASKS, "MIDDLEWARE": [OURS, f"{__name__}.OwnAuth"]}, {"MEDIAMW": ASKS, "MIDDLEWARE": [OURS]}),

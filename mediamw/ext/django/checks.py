@@ -19,22 +19,22 @@ from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 from django.utils.module_loading import import_string
 
-from ...backends.base import Puts
+from ...backends.base import Backend, Puts
 from ...backends.local import LocalBackend
 from ...backends.s3 import S3Backend
 from ...core.errors import ConfigErrors, Fault
 from ...settings.reading import DEFAULT
 from ...settings.template import NOT_SET
 from . import conf
-from .storages import writes_to
+from .storages import stack_storage, writes_to
 
 MIDDLEWARE: Final = "mediamw.ext.django.MediaMiddleware"
 IDS: Final = {
     "mediamw.E101": "STATIC_URL and the prefix lie one in the other",
     "mediamw.W001": "MEDIA_URL leads elsewhere than to the prefix",
     "mediamw.W002": "MEDIA_URL is on another host, which this project does not answer for",
-    "mediamw.W003": "the first backend cannot be written to: uploads are shown by nobody",
-    "mediamw.W004": "the first backend is not MEDIA_ROOT: uploads are shown by nobody",
+    "mediamw.W003": "the first backend cannot be written to: uploads fail, or are shown by nobody",
+    "mediamw.W004": "uploads go elsewhere than to the first backend: they are shown by nobody",
     "mediamw.W005": "`authorize` is asked before there is a `request.user`",
     "mediamw.W006": "STORAGES['default'] writes to a bucket that media are read from",
     "mediamw.W007": "DEBUG is off, and nobody asked for mediamw",
@@ -181,14 +181,36 @@ def _is_wrapped() -> bool:
 
 
 def _upper(found: conf.Configuration) -> Iterator[CheckMessage]:
-    upper = found.stack.backends[0]
+    upper, storage = found.stack.backends[0], stack_storage("default")
+    if storage is not None and not storage.shares_stack:
+        yield from _own_stack(storage, upper)
+        return
     way_out = "Put MEDIA_ROOT first in MEDIAMW['backends']."
     if not isinstance(upper, Puts):
-        text = f"The first backend, {upper.name!r}, cannot be written to: what is uploaded is shown by nobody."
+        happens = "is shown by nobody" if storage is None else "is refused"
+        text = f"The first backend, {upper.name!r}, cannot be written to: what is uploaded {happens}."
         yield _warning("W003", text, way_out)
+    elif storage is not None:  # uploads go to the first backend, whichever that is
+        return
     elif isinstance(upper, LocalBackend) and settings.MEDIA_ROOT and not _same(upper.root, settings.MEDIA_ROOT):
         text = f"The first backend is {upper.root}, uploads go to MEDIA_ROOT, {settings.MEDIA_ROOT}: nobody shows them."
-        yield _warning("W004", text, way_out)
+        yield _warning("W004", text, f"{way_out[:-1]}, or let STORAGES['default'] be mediamw.ext.django.MediaStorage.")
+
+
+def _own_stack(storage: Any, upper: Backend) -> Iterator[CheckMessage]:
+    """Check a ``MediaStorage`` that has backends of its own, which the middleware does not read."""
+    try:
+        takes = storage.stack.upper
+    except ConfigErrors as error:
+        yield from map(_of_fault, error.faults)
+        return
+    if not isinstance(takes, Puts):
+        text = f"The first backend of STORAGES['default'], {takes.name!r}, cannot be written to: uploads are refused."
+        yield _warning("W003", text, "Put a directory first in its OPTIONS['backends'].")
+    ours, theirs = (getattr(backend, "whereabouts", None) for backend in (upper, takes))
+    if takes is not upper and (ours is None or ours != theirs):
+        text = f"Uploads go to {takes!r}, of STORAGES['default']'s own backends; the middleware's first is {upper!r}."
+        yield _warning("W004", text, "Leave OPTIONS['backends'] out: then STORAGES['default'] has those of MEDIAMW.")
 
 
 def _written(found: conf.Configuration) -> Iterator[CheckMessage]:
@@ -202,8 +224,8 @@ def _written(found: conf.Configuration) -> Iterator[CheckMessage]:
                 "deletes change it."
             )
             hint = (
-                "Where mediamw answers, give STORAGES['default'] FileSystemStorage, and call the bucket's entry "
-                "'production'."
+                "Where mediamw answers, let STORAGES['default'] be mediamw.ext.django.MediaStorage, and call the "
+                "bucket's entry 'production'."
             )
             yield _warning("W006", text, hint)
 
