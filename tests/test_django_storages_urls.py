@@ -71,6 +71,8 @@ ROWS: dict[str, Row] = {
                 {**BASE, "endpoint_url": f"{SPACES}/"},
                 {**BASE, "endpoint_url": SPACES, "addressing_style": "virtual"},
                 {**BASE, "endpoint_url": "https://acme.fra1.digitaloceanspaces.com"},
+                {**PUBLIC, "endpoint_url": "https://acme.fra1.digitaloceanspaces.com", "location": "up"},
+                {**BASE, "endpoint_url": "https://0123.r2.cloudflarestorage.com/acme/", "location": "up"},
                 {**PUBLIC, "endpoint_url": SPACES, "location": "up"},
                 {**BASE, "endpoint_url": "http://minio:9000/s3", "location": "x/y/"},
                 {**PUBLIC, "endpoint_url": "http://localhost:9000"},

@@ -39,7 +39,7 @@ _SERVER = "give scheme, host, port and path alone, such as https://s3.example.co
 _PROVIDERS = (".amazonaws.com", ".amazonaws.com.cn", ".digitaloceanspaces.com", ".r2.cloudflarestorage.com")
 
 
-def _holds(url: str, bucket: str) -> bool:
+def holds_bucket(url: str, bucket: str) -> bool:
     """Say whether an endpoint is the bucket's own URL, as the consoles of Spaces and R2 show it."""
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -125,7 +125,7 @@ class Options:
         host = endpoint_host(self.bucket, url, self.addressing_style)
         if host is None:  # not repeated: keys may stand in it
             raise self._wrong(f"{option}: {_SERVER}")
-        if _holds(url, self.bucket):
+        if holds_bucket(url, self.bucket):
             raise self._wrong(
                 f"{option}: the bucket stands in it, and again before each key: give it without the bucket"
             )

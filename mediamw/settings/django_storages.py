@@ -18,7 +18,7 @@ from typing import Any, Final
 from ..backends.aws import AWSAccount
 from ..backends.s3 import URL_WINDOW_SECONDS, S3Backend
 from ..backends.s3_hosts import endpoint_host, plain_host
-from ..backends.s3_options import LEAST_REST_SECONDS
+from ..backends.s3_options import LEAST_REST_SECONDS, holds_bucket
 from ..backends.sigv4 import MAX_LIFE_SECONDS, Credentials
 from ..core.errors import BackendUnavailable, ConfigError, ConfigErrors, Fault, unknown_option
 from .faults import STORAGES, STORAGES_UNKNOWN
@@ -148,6 +148,8 @@ class _Reader:
             **self._lives(),
         }
         self._read_client_config(keywords)
+        if keywords["endpoint_url"] is not None and keywords["addressing_style"] != "virtual":
+            keywords |= _without_bucket(bucket, keywords["endpoint_url"], location)
         keywords |= self._credentials(keywords)
         keywords |= self._shown(bucket, keywords)
         return bucket, {option: value for option, value in keywords.items() if value is not None}
@@ -281,3 +283,22 @@ class _Reader:
             return account.place(bucket, style)[:2]
         except BackendUnavailable:
             return None
+
+
+def _without_bucket(bucket: str, endpoint: str, location: str) -> dict[str, Any]:
+    """Take the bucket out of an endpoint that is its own URL, as the consoles of Spaces and R2 show it.
+
+    django-storages puts the bucket before each key once more, so that with these settings the files of a project lie in
+    a folder of the bucket's name: that folder is where they are looked for.
+    """
+    if not bucket or not holds_bucket(endpoint, bucket):
+        return {}
+    scheme, _, rest = endpoint.partition("://")
+    below = f"{bucket}/{location}"
+    if rest.lower().startswith(f"{bucket.lower()}."):
+        return {
+            "endpoint_url": f"{scheme}://{rest[len(bucket) + 1 :]}",
+            "addressing_style": "virtual",
+            "location": below,
+        }
+    return {"endpoint_url": endpoint.rstrip("/").removesuffix(f"/{bucket}"), "location": below}

@@ -84,8 +84,8 @@ def sound(method: str, got: Response) -> list[str]:
     elif length != str(len(got.body)):
         found.append(f"Content-Length {length}, body of {len(got.body)} bytes")
     date, modified = got.get("date"), got.get("last-modified")
-    # A second of grace: servers make Date once a second.
-    if date and modified and (parsedate_to_datetime(modified) - parsedate_to_datetime(date)).total_seconds() > 1:
+    # Servers make Date once a second, and on a busy machine later: what a clock that runs on would be tells as much.
+    if date and modified and (parsedate_to_datetime(modified) - parsedate_to_datetime(date)).total_seconds() > 10:
         found.append("Last-Modified is later than Date (RFC 9110 8.8.2.1)")
     if SECRET.strip() in got.body:
         found.append("it shows what lies outside of the root")
