@@ -30,6 +30,7 @@ _AWS_REGION = re.compile(
     r"[a-z]{2,4}(-[a-z]{2,4})?-(central|north|south|(north|south)?(east|west))-[1-9][0-9]?|aws(-[a-z-]+)?-global"
 )
 _AWS_HOST = re.compile(r"(?:[a-z0-9.-]+\.)?s3[.-](?:dualstack\.)?([a-z-]+-[0-9]+)\.amazonaws\.com(?:\.cn)?")
+_AWS_ANY_HOST = re.compile(r"https?://(?:[a-z0-9.-]+\.)?amazonaws\.com(?:\.cn)?(?::[0-9]+)?")
 _SPACES_REGION = r"[a-z]{3}[0-9]"
 _SPACES_HOST = re.compile(rf"(?:[a-z0-9-]+\.)*({_SPACES_REGION})(?:\.cdn)?\.digitaloceanspaces\.com")
 _SERVER = "give scheme, host, port and path alone, such as https://s3.example.com:9000"
@@ -60,13 +61,14 @@ class Options:
     missing_on_403: bool
     proxies: Mapping[str, str] | None = field(repr=False)
     verify: bool | str | None
+    takes_writes: bool = False
 
     def check(self) -> None:
         """Raise ``ConfigError`` for what can be told without asking anybody."""
         wrong: list[ConfigError] = []
         checks: tuple[Callable[[], object], ...] = (
             *(self._check_bucket, self._check_region, self._check_switches, self._check_lives, self._check_network),
-            *(self._check_hosts, self._check_domain, self.credentials),
+            *(self._check_hosts, self._check_domain, self.credentials, self._check_writing),
         )
         for check in checks:
             try:
@@ -112,6 +114,15 @@ class Options:
         if host is None:  # not repeated: keys may stand in it
             raise self._wrong(f"{option}: {_SERVER}")
         return host
+
+    def server(self) -> str:
+        """Return whose bucket it is, in one spelling: AWS's, whichever of its hosts is given, or an endpoint."""
+        endpoint = self.endpoint("endpoint_url")
+        if endpoint is None or _AWS_ANY_HOST.fullmatch(endpoint[0]):
+            return "s3:"
+        origin, path = endpoint
+        virtual = f"//{self.bucket}."
+        return origin.replace(virtual, "//", 1) + path.removesuffix(f"/{self.bucket}/").rstrip("/")
 
     def domain(self) -> Domain | None:
         """Return the domain that browsers see, with its signer if there is one."""
@@ -184,6 +195,17 @@ class Options:
         for option in ("dualstack", "anonymous", "missing_on_403"):
             if not isinstance(value := getattr(self, option), bool):
                 raise self._wrong(f"{option}: {value!r} is neither True nor False")
+
+    def _check_writing(self) -> None:
+        if not self.takes_writes:
+            return
+        if self.anonymous is True:
+            raise self._wrong("anonymous: nobody writes into a bucket without credentials, give some")
+        if self.missing_on_403 is True:
+            raise self._wrong(
+                "missing_on_403: of a bucket that takes uploads it must be known what it has, else an upload that it "
+                "does not show would be covered by an older file: allow s3:ListBucket instead"
+            )
 
     def _check_hosts(self) -> None:
         for option in ("endpoint_url", "public_endpoint_url"):
