@@ -48,13 +48,18 @@ class WritableS3Backend(S3Reader):
         if not self.rules.check:
             raise ConfigError("check: a bucket that takes uploads is asked each time, leave it out", backend=self.name)
         self._writer = BucketWriter(
-            cast("WritingAccount", self._account), self.bucket, self._style, self._credentials, self.name
+            cast("WritingAccount", self._account),
+            self.bucket,
+            self._object_key(""),
+            style=self._style,
+            where=self._credentials,
+            name=self.name,
         )
         self._locks = PerProcess(_locks)
 
     def is_exclusive(self) -> bool:
         """Say whether the server honours ``If-None-Match: *``: tried once in each process, with our own object."""
-        return self._writer.honours_conditions("put", self._object_key(""))
+        return self._writer.honours_conditions("put")
 
     def draft(self, data: Content, *, content_type: str | None = None) -> S3Draft:
         """Take the bytes of a file that gets its name later; ``s3_draft.py`` has the bounds."""

@@ -83,12 +83,24 @@ class _State:
 
 
 class BucketWriter:
-    """Writes objects into one bucket. Threads may share it. ``where`` gives the credentials and the origin of now."""
+    """Writes objects into one bucket. Threads may share it.
+
+    ``folder`` is what the names of all its objects begin with, our own ones too; ``where`` gives the credentials and
+    the origin of now.
+    """
 
     def __init__(
-        self, account: WritingAccount, bucket: str, style: str, where: Callable[[], tuple[Credentials, str]], name: str
+        self,
+        account: WritingAccount,
+        bucket: str,
+        folder: str,
+        *,
+        style: str,
+        where: Callable[[], tuple[Credentials, str]],
+        name: str,
     ) -> None:
         self._account, self._bucket, self._style = account, bucket, style
+        self._folder = folder
         self._where = where
         self._name = name
         self._mine = PerProcess(_State)
@@ -125,16 +137,16 @@ class BucketWriter:
 
         return self._again(ask, key, "put")
 
-    def honours_conditions(self, kind: Kind, object_folder: str) -> bool:
+    def honours_conditions(self, kind: Kind) -> bool:
         """Say whether the server refuses an exclusive write of a name that is taken: tried once in each process.
 
-        Some silently overwrite, some do not know the header. It is tried with an object of our own, in
-        ``object_folder``, which is removed again.
+        Some silently overwrite, some do not know the header. It is tried with an object of our own, which is removed
+        again. Raises ``BackendUnavailable`` if that cannot be told now.
         """
         mine = self._mine.get()
         with mine.probing:
             if kind not in mine.honours:
-                mine.honours[kind] = self._probe(kind, f"{object_folder}{STATE_FOLDER}/probe/{secrets.token_hex(12)}")
+                mine.honours[kind] = self._probe(kind, f"{self._folder}{STATE_FOLDER}/probe/{secrets.token_hex(12)}")
                 if not mine.honours[kind]:
                     log.warning(
                         "backend %r: its server does not honour If-None-Match (%s), so new files get names by chance",
@@ -156,7 +168,7 @@ class BucketWriter:
     def _goes_in_parts(self, draft: S3Draft, exclusive: bool) -> bool:
         if draft.size <= MAX_SINGLE_BYTES:
             return False
-        return draft.size > MAX_PUT_BYTES or not exclusive or self.honours_conditions("parts", "")
+        return draft.size > MAX_PUT_BYTES or not exclusive or self.honours_conditions("parts")
 
     def _put_whole(self, object_key: str, draft: S3Draft, exclusive: bool, headers: dict[str, str]) -> None:
         self._send(
@@ -208,8 +220,10 @@ class BucketWriter:
             except ClientError as error:
                 if status_of(error) in _NO_CONDITIONS and code_of(error) in ("NotImplemented", "InvalidArgument"):
                     return False
-                if status_of(error) != 412:  # what an attempt before this one has put there is as good
+                if status_of(error) != 412:
                     raise
+                if not self._is_mine(object_key, draft):  # there by an attempt before this one, or refused whatever is
+                    return False
             try:
                 send(object_key, draft, True, {})
             except ClientError as error:

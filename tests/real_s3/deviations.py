@@ -52,9 +52,9 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "swift", "status of an unsigned GET", 400, "without a signature it is no S3 request: /BUCKET is no account"
     ),
     Deviation("swift", _EXCLUSIVE, False, "501 NotImplemented"),
-    Deviation("swift", _EXCLUSIVE_PARTS, False, "501 NotImplemented"),
     Deviation("rclone", _EXCLUSIVE, False, "it is ignored: the object is overwritten"),
     Deviation("rclone", _EXCLUSIVE_PARTS, False, "it is ignored: the object is overwritten"),
+    Deviation("rclone", "x-amz-meta of an upload is kept", False, "an upload whose answer was lost is not known again"),
     Deviation("rclone", "the region is heeded", False, "any region will do"),
     Deviation("rclone", "a fast clock is heeded", False, "only the end of a URL's life is looked at"),
     Deviation("rclone", "If-None-Match: *, the status", 200, "the asterisk is taken for an ETag"),

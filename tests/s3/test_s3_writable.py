@@ -280,10 +280,11 @@ def test_fifty_pairs_of_uploads_of_one_name(s3: Faulty) -> None:
 # -- servers that do not know conditions -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["overwrites", "does not know it", "does not take it"])
+@pytest.mark.parametrize("how", ["overwrites", "does not know it", "does not take it", "refuses it always"])
 def test_a_server_that_cannot_keep_uploads_apart(s3: Faulty, how: str, caplog: pytest.LogCaptureFixture) -> None:
     s3.heeds = False
     refusals = {"does not know it": says(501, "NotImplemented"), "does not take it": says(400, "InvalidArgument")}
+    refusals["refuses it always"] = says(412, "PreconditionFailed")
     if how in refusals:
         s3.faults = [refusals[how]]
     stack = stack_of(s3)
@@ -477,11 +478,30 @@ def test_parts_that_go_wrong(s3: Faulty, faults: list[Fault | None], kept: bool)
 
 
 @pytest.mark.usefixtures("small_parts")
+def test_nothing_lies_beside_the_location(s3: Faulty) -> None:
+    """Nor is tried there: the key may have rights to it alone."""
+    s3.put(LOWER, A, b"production")
+    stack = stack_of(s3, upper(s3, location="branch-7"))
+    stack.save("big", bytes(7 * MIB))
+    stack.delete(A)
+    stack.delete("big")
+    assert list(stack.hidden()) == [A]
+    assert [call.key for call in s3.writes if not call.key.startswith("branch-7/")] == []
+    assert [
+        call for call in s3.calls if call.bucket == UPPER and not call.key.startswith("branch-7/") and call.key
+    ] == []
+    listed = [call.query["prefix"] for call in s3.calls if call.bucket == UPPER and not call.key]
+    assert listed
+    assert all(prefix.startswith("branch-7/") for prefix in listed)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_parts")
 def test_where_parts_are_not_exclusive_a_file_goes_whole(s3: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
     backend, data = upper(s3), os.urandom(7 * MIB)
     assert backend.is_exclusive()
     s3.heeds = False
-    assert not backend._writer.honours_conditions("parts", "")
+    assert not backend._writer.honours_conditions("parts")
     s3.heeds = True
     s3.clear_calls()
     backend.put(Key("big"), data)
