@@ -120,7 +120,7 @@ def test_the_bounds_in_the_design_are_the_code_s() -> None:
     from mediamw.backends import base, origin_http, s3, s3_draft, s3_writer
     from mediamw.core import conditions, keys, ranges
     from mediamw.settings import sources
-    from mediamw.stack import asking, lookups, origin_health, reader, remote_upper, stack
+    from mediamw.stack import asking, lookups, origin_health, reader, stack
 
     assert (keys.MAX_KEY_BYTES, keys.MAX_SEGMENT_BYTES) == (1024, 255)
     assert (ranges.MAX_HEADER_BYTES, ranges.MAX_RANGES, conditions.MAX_HEADER_BYTES) == (8192, 16, 8192)
@@ -135,7 +135,6 @@ def test_the_bounds_in_the_design_are_the_code_s() -> None:
     assert reader.BUFFER_BYTES == 64 << 10
     assert (s3_draft.MEMORY_BYTES, s3_writer.MAX_SINGLE_BYTES, s3_writer.PART_BYTES) == (4 << 20, 64 << 20, 16 << 20)
     assert (s3_writer.ATTEMPTS, s3_writer.READ_SECONDS, s3_writer.MAX_PUT_BYTES) == (4, 60, 5 << 30)
-    assert remote_upper.MAX_ROUNDS == 8
 
 
 def test_options_in_the_semantics_are_the_code_s() -> None:

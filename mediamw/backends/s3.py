@@ -132,7 +132,7 @@ class S3Reader:
         self._http: OriginHTTP | None = None
         self.whereabouts: Final = (given.server(), bucket, *filter(None, self.location.split("/")))
         static = given.credentials()
-        self._place = _known_place(given, static is not None)
+        self._place = given.place(is_static=static is not None)
         self._account = self._account_type(
             name,
             profile=profile,
@@ -310,14 +310,3 @@ class S3Backend(S3Reader):
 
 def _own_url(signer: Signer, place: Place, object_key: str, method: str) -> str:
     return signer.presign(method, place.origin, place.path + object_key, at=int(time.time()), life=OWN_URL_LIFE_SECONDS)
-
-
-def _known_place(given: Options, is_static: bool) -> Place | None:
-    """Return where the bucket is if nobody has to be asked for it."""
-    endpoint = given.endpoint("endpoint_url")
-    region = given.region or ("us-east-1" if is_static else "")
-    if endpoint is not None:
-        return Place(*endpoint, region)
-    # Without a region the profile or the environment may name one.
-    host = plain_host(given.bucket, region, given.addressing_style, dualstack=given.dualstack)
-    return None if host is None else Place(*host, region)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ..core.errors import ConfigError
 from ..core.keys import refusal
 from .network import proxies_fault
-from .s3_hosts import Domain, domain_host, endpoint_host
+from .s3_hosts import Domain, Place, domain_host, endpoint_host, plain_host
 from .sigv4 import MAX_LIFE_SECONDS, Credentials
 
 LEAST_REST_SECONDS = 300
@@ -114,6 +114,16 @@ class Options:
         if host is None:  # not repeated: keys may stand in it
             raise self._wrong(f"{option}: {_SERVER}")
         return host
+
+    def place(self, *, is_static: bool) -> Place | None:
+        """Return where the bucket is if nobody has to be asked for it."""
+        endpoint = self.endpoint("endpoint_url")
+        region = self.region or ("us-east-1" if is_static else "")
+        if endpoint is not None:
+            return Place(*endpoint, region)
+        # Without a region the profile or the environment may name one.
+        host = plain_host(self.bucket, region, self.addressing_style, dualstack=self.dualstack)
+        return None if host is None else Place(*host, region)
 
     def server(self) -> str:
         """Return whose bucket it is, in one spelling: AWS's, whichever of its hosts is given, or an endpoint."""

@@ -17,18 +17,15 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from ..backends.base import Backend, Remote
-from ..core.errors import BackendUnavailable, Unreachable
+from ..core.errors import Unreachable
 from ..core.keys import Key
 from ..core.model import Hidden
 from .origin_health import OriginHealth, Probe
 from .steps import Pool, Steps, Wait, question_of
 from .whiteouts import marker_of
-
-MAX_ROUNDS: Final = 8
-"""After so many, which take as many writes of one key in the meantime, it counts as changing all the time."""
 
 
 def remote_answer(backend: Backend, key: Key) -> Remote | None:
@@ -70,7 +67,7 @@ class RemoteUpper:
             file, _ = yield from self._round(key, until)
             return file
         was_hidden: bool | None = None  # in the round before; None: there was none
-        for _ in range(MAX_ROUNDS):
+        while True:  # a third time only if there was a whiteout in the first round and none in the second
             file, is_hidden = yield from self._round(key, until)
             if file is not None:
                 return file
@@ -79,9 +76,6 @@ class RemoteUpper:
             if was_hidden is False:
                 return None
             was_hidden = is_hidden
-        raise BackendUnavailable(
-            "others write and delete the file all the time", backend=self.upper.name, key=key, answered=False
-        )
 
     def _round(self, key: Key, until: float) -> Steps[tuple[Remote | None, bool]]:
         """Return the file, and if there is none whether it has a whiteout."""
