@@ -5,7 +5,6 @@ The model is three dicts and a set. It says of each key what is seen; every read
 
 from __future__ import annotations
 
-import itertools
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from mediamw import BackendUnavailable, LocalBackend, MediaStack, MemoryBackend, NameTaken, WritableS3Backend
 from mediamw.core.model import Held, Hidden, Missing, Redirect
 
-from .fakes import Bucket, FarMemory, Local, down
+from .fakes import Bucket, Local, down
 
 KEYS = ("a.jpg", "b", "homes/1/a.jpg", "homes/1/b.txt", "homes/2/ü b.tar.gz")
 FOLDERS = ("", "homes/", "homes/1/", "homes/2/")
@@ -209,31 +208,10 @@ class OverMemory(Overlay):
     make = staticmethod(lambda _folder: MemoryBackend(name="local"))
 
 
-class OverFarMemory(Overlay):
-    make = staticmethod(lambda _folder: FarMemory(name="local"))
-
-
-class OverBucket(Overlay):
-    """The upper is a bucket. What clients are sent to is fetched."""
-
-    @staticmethod
-    def make(_folder: Path) -> Any:
-        upper = SERVERS[-1]
-        bucket = f"upper-{next(NUMBERS)}"
-        upper.create_bucket(bucket)
-        return WritableS3Backend(
-            bucket, endpoint_url=upper.endpoint, access_key_id="AK", secret_access_key="secret", name="local"
-        )
-
-
-SERVERS: list[Any] = []
-NUMBERS = itertools.count()
-
-
 QUICK = settings(max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-@pytest.mark.parametrize("machine", [OverLocal, OverMemory, OverFarMemory])
+@pytest.mark.parametrize("machine", [OverLocal, OverMemory])
 def test_the_overlay_is_the_model(machine: Any) -> None:
     from hypothesis.stateful import run_state_machine_as_test
 
@@ -241,20 +219,8 @@ def test_the_overlay_is_the_model(machine: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("machine", [OverLocal, OverMemory, OverFarMemory])
+@pytest.mark.parametrize("machine", [OverLocal, OverMemory])
 def test_the_overlay_is_the_model_for_long(machine: Any) -> None:
     from hypothesis.stateful import run_state_machine_as_test
 
     run_state_machine_as_test(machine, settings=settings(QUICK, max_examples=300, stateful_step_count=50))
-
-
-@pytest.mark.slow
-def test_the_overlay_over_a_bucket_is_the_model() -> None:
-    from hypothesis.stateful import run_state_machine_as_test
-
-    from mediamw.testing import StrictS3
-
-    with StrictS3(keys={"AK": "secret"}) as server:
-        SERVERS.append(server)
-        run_state_machine_as_test(OverBucket, settings=settings(QUICK, max_examples=4, stateful_step_count=15))
-        SERVERS.pop()
