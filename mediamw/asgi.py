@@ -8,12 +8,14 @@ daphne), not trio.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar, Unpack
 
-from .config import Options
+from .config import Options, check_app
+from .core.errors import ConfigError
 from .core.model import REQUEST_HEADERS, Pass
 from .reply import Reply
 from .service import MediaService, make_service, without_app
@@ -29,6 +31,8 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 T = TypeVar("T")
 
+log = logging.getLogger("mediamw")
+
 _HEADERS = {name.encode(): name for name in REQUEST_HEADERS}
 _HTTP_1_0 = ("1.0", "1")  # the second is granian's
 
@@ -40,22 +44,39 @@ class MediaMiddleware:
     it they and all options are those of the settings (``docs/configuration.md``). Options: ``prefix``,
     ``enabled``, ``on_miss``, ``placeholder``, ``max_age``, ``redirect_max_age``, ``allow_dotfiles``, ``media_types``,
     ``add_headers``, ``authorize``, ``debug``; ``docs/semantics.md`` has each of them. Raises ``ConfigError``.
+
+    Starlette makes its middlewares when the server starts the app, and most servers take an exception at that moment
+    for an app without a lifespan: on an event loop the error is logged and kept, and fails the start.
     """
+
+    _fault: ConfigError | None = None
 
     def __init__(
         self, app: ASGIApp | None, backends: MediaStack | Sequence[Spec] | None = None, **options: Unpack[Options]
     ) -> None:
+        check_app(app, asgi=True)
         self.app = app
-        self.service = make_service(app, *settled(backends, options), can_await=True)
+        try:
+            self.service = make_service(app, *settled(backends, options), can_await=True)
+        except ConfigError as error:
+            if app is None or not _is_on_a_loop():  # what is alone, or mounted, no framework makes later
+                raise
+            log.critical("%s", error)
+            self.service, self._fault = None, error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass on whatever else the server has: lifespan, websockets."""
-        if scope["type"] != "http":
+        if self._fault is not None:
+            await _fail(self._fault, scope, receive, send)
+        elif scope["type"] != "http":
             if self.app is not None:
                 await self.app(scope, receive, send)
             elif scope["type"] == "lifespan":
                 await _lifespan(receive, send)
-            return
+        else:
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         service = self.service
         steps = None if service is None else asking(service, scope, scope, _path(scope))
         reply = None if steps is None else await drive(steps)
@@ -92,6 +113,22 @@ class MediaApp(MediaMiddleware):
     def __init__(self, backends: MediaStack | Sequence[Spec] | None = None, **options: Unpack[Options]) -> None:
         options.setdefault("prefix", "/")
         super().__init__(None, backends, **options)
+
+
+def _is_on_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+async def _fail(fault: ConfigError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Say that the app cannot start; without a lifespan each request is answered with the fault."""
+    if scope["type"] != "lifespan":
+        raise fault.with_traceback(None)  # which would grow with each request
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": f"mediamw is not set up: {fault}"})
 
 
 def _path(scope: Scope) -> str:
@@ -204,6 +241,8 @@ class Pieces:
 
     async def __anext__(self) -> bytes:
         try:
+            if (arrival := self._reply.arrival()) is not None:
+                await _result(arrival, None)
             self._reading = self._reply.pool.submit(next, self._pieces, b"")
             if piece := await _result(self._reading, None):
                 return piece

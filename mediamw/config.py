@@ -61,6 +61,35 @@ def _add_headers(value: AddHeaders | None) -> AddHeaders | None:
     return value
 
 
+def check_app(app: object, *, asgi: bool) -> None:
+    """Raise ``ConfigError`` for what cannot be the app: the backends in its place, or one that speaks the other way."""
+    if app is None:
+        return
+    if not callable(app):
+        raise ConfigError(
+            f"app: a {type(app).__name__} is none: the app comes first, MediaMiddleware(app, ['./media', 's3://...']); "
+            "media alone are MediaApp(['./media', 's3://...'])"
+        )
+    if is_async(app) is not asgi and (not asgi or _takes_two(app)):
+        ours, theirs = ("asgi", "WSGI") if asgi else ("wsgi", "ASGI")
+        way_out = f"from mediamw.{theirs.lower()} import MediaMiddleware"
+        raise ConfigError(f"app: it speaks {theirs}, and mediamw.{ours} wraps the others: {way_out}")
+
+
+def _takes_two(app: Callable[..., object]) -> bool:
+    """Say whether it is called as WSGI apps are, and cannot be as ASGI apps are."""
+    try:
+        signature = inspect.signature(app)
+        signature.bind({}, None)
+    except (TypeError, ValueError):
+        return False
+    try:
+        signature.bind({}, None, None)
+    except TypeError:
+        return True
+    return False
+
+
 def check_authorize(authorize: object, *, can_await: bool) -> None:
     """Raise ``ConfigError`` if ``authorize`` cannot be called, or gives what nobody can await."""
     if authorize is None:

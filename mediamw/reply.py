@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from concurrent.futures import Future
 from typing import Any, Final, cast
 
 from .core.errors import ContentChanged
@@ -81,6 +82,21 @@ class Reply:
                 return None
             pieces.append(data)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def arrival(self) -> Future[None] | None:
+        """Return what has to be waited for before reading on waits for nobody; None if there is nothing of the kind.
+
+        A file that is being pulled grows as slowly as its origin is: no thread is held meanwhile.
+        """
+        arrival = getattr(self.handle, "arrival", None)
+        return None if arrival is None else arrival()
+
+    def joined(self) -> Future[None] | None:
+        """Have a file that is to be pulled be pulled. Return what is done when ``begin``, or ``read`` of a small body,
+        will wait for nothing but the disk; None if there is nothing of the kind."""
+        join = getattr(self.handle, "join", None)
+        part = self.plan.body[0]
+        return join(part, to_end=self.is_small) if join is not None and isinstance(part, Slice) else None
 
     def begin(self) -> None:
         """Fetch the first bytes of a remote file. May wait."""

@@ -181,7 +181,7 @@ class MediaService:
             trace.found(found)
         if not isinstance(found, Held):
             return self._decided(request, found, trace)
-        handle, pool = found.handle, self.stack.pool_of(found.backend)
+        handle, pool = found.handle, self.stack.pool_for(found)
         keep = False
         try:
             plan = self._plan(request, found, trace)
@@ -193,6 +193,8 @@ class MediaService:
                 reply.data = b""
             elif isinstance(handle, RemoteHandle):
                 # What can be known of the origin is known before the answer starts.
+                if (arrival := reply.joined()) is not None:
+                    yield from self.stack.arriving(found.backend, arrival)
                 work = reply.read if reply.is_small else reply.begin
                 reply.data = yield from self.stack.reading(found.backend, work)
             elif reply.is_small:

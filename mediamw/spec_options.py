@@ -32,7 +32,11 @@ def _verify(text: str) -> bool | str:
 
 Readers = Mapping[str, Callable[[str], Any]]
 _LISTS: Final = ("exclude", "only")
-_RULES: Final[Readers] = {"check": _switch, "delivery": str, "delivery_by": str, "exclude": str, "only": str}
+_RULES: Final[Readers] = {
+    **dict.fromkeys(("delivery", "delivery_by", "exclude", "only", "pull"), str),
+    "check": _switch,
+    "pull_ttl": _seconds,
+}
 HTTP_OPTIONS: Final[Readers] = {**_RULES, "verify": _verify}
 S3_OPTIONS: Final[Readers] = {
     **HTTP_OPTIONS,

@@ -37,6 +37,8 @@ _NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
 _WRITTEN_OUT = re.compile(r"\./([A-Za-z][A-Za-z0-9_-]*=)?[A-Za-z][A-Za-z0-9+.-]+://")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
+_NO_NAMES = GIVEN["s3"] | GIVEN["http"]
+
 Spec = str | PathLike[str] | Backend
 Scheme = Callable[..., Backend]
 
@@ -131,6 +133,15 @@ def _written_path(path: str, name: str) -> str:
         reason = (
             "a path holds '://': one spec stands here, not several (in MEDIAMW_BACKENDS blanks divide them, and quotes "
             "stand around one, not around all); a name before '=' has ASCII letters, digits, '-' and '_'"
+        )
+        raise ConfigError(reason, backend=name)
+    if name in _NO_NAMES:  # the value is not repeated: it may be a secret
+        reason = f"{name}= is no name but an option: it stands behind '?' or '&' of its spec, without a blank before it"
+        raise ConfigError(reason, backend=name)
+    if re.search(r"\?[a-z_]+=", path):
+        reason = (
+            "a path takes no options: they stand behind s3://bucket/location, and quotes stand around a spec that "
+            "holds a blank; a path that has '?' in it is written file:///path"
         )
         raise ConfigError(reason, backend=name)
     if path.startswith("="):

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
-from .config import Options
+from .config import Options, check_app
 from .core.errors import ContentChanged
 from .core.model import REQUEST_HEADERS, Pass, Slice
 from .reply import Reply
@@ -39,6 +39,7 @@ class MediaMiddleware:
         backends: MediaStack | Sequence[Spec] | None = None,
         **options: Unpack[Options],
     ) -> None:
+        check_app(app, asgi=False)
         self.app = app
         self.service = make_service(app, *settled(backends, options), can_await=False)
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from mediamw.cli import main
+from mediamw.cli.config import _rows
+from mediamw.settings import read_settings
 from mediamw.settings.options import OPTIONS
 
 SECRET = "the-secret-of-it"
@@ -111,6 +115,17 @@ proxies = {https = "http://proxy.example.com:3128"}
     }
 
 
+def test_what_code_gives_is_masked_too() -> None:
+    Path("mediamw.toml").unlink()
+    proxies = {"https": f"http://qa:{SECRET}@proxy.example.com"}
+    backend = {"spec": "s3://acme", "access_key_id": "AK", "secret_access_key": SECRET, "proxies": proxies}
+    rows = {row.setting: row.value for row in _rows(read_settings({"backends": ["memory:", backend]}, environ={}))}
+    assert [rows[f"backends.s3.{option}"] for option in ("access_key_id", "secret_access_key", "proxies")] == [
+        "****"
+    ] * 3
+    assert SECRET not in str(rows)
+
+
 def test_faults(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEDIAMW_PREFIX", "files")
     monkeypatch.setenv("MEDIAMW_DEBUG", "x")
@@ -141,3 +156,28 @@ def test_backends_of_the_command_line_leave_the_settings_alone(
     monkeypatch.setenv("MEDIAMW_PREFIX", "wrong")
     assert main(["explain", "--backend", "./media", "a.txt"]) == 0
     assert "200" in capsys.readouterr().out
+
+
+def test_secrets_of_backends_of_the_command_line_count(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDIAMW_NONSENSE", "1")
+    monkeypatch.delenv("MEDIAMW_BACKEND_PROD_SECRET_ACCESS_KEY")
+    given = ["--backend", "./media", "--backend", "prod=s3://acme", "--backend", "ftp://x", "--prefix", "media"]
+    for words in (["explain", *given, "a.txt"], ["serve", "--port", "0", *given]):
+        assert main(words) == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert [line.split(":")[1].strip() for line in lines] == [
+            "mediamw.E006 prefix (--prefix)",
+            "mediamw.E007 backends.prod (--backend[1], environment variable MEDIAMW_BACKEND_PROD_ACCESS_KEY_ID)",
+            "mediamw.E007 backends.ftp (--backend[2])",
+        ]
+
+
+def test_a_reader_who_stops_early_is_no_traceback() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        command = [sys.executable, "-m", "mediamw", "config"]
+        ended = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (1, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -798,6 +799,28 @@ def test_a_missing_file_is_caught_and_all_faults_are_told_at_once() -> None:
     assert "it is said to be writable, but has no put" in text
     assert f"has {len(caught.value.faults)} faults:" in text
     assert len(caught.value.faults) == len(set(caught.value.faults))
+
+
+class Careless(LocalBackend):
+    """Copies instead of linking: over what has the name, without its type, and what it copied stays."""
+
+    def publish_copy(self, name: str, key: Key, *, content_type: str | None = None) -> None:
+        with self.copies() as folder:
+            fd = os.open(folder.at(name), os.O_RDONLY, dir_fd=folder.fd)
+        self.put(key, os.read(fd, 1000), replace=True)
+        os.close(fd)
+
+    def has_copies(self) -> bool:
+        return False
+
+
+def test_copies_that_are_published_carelessly_are_caught(tmp_path: Path) -> None:
+    for name, data in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    faults = "\n".join(find_faults(Careless(tmp_path), FILES))
+    for said in ("did not raise NameTaken", "left the file", "lost the content type", "has_copies() is not True"):
+        assert said in faults
 
 
 def test_writable_false_writes_nothing() -> None:

@@ -36,6 +36,7 @@ RUN_BY = {
     ("frameworks.md", "python"): "test_docs_frameworks.py",
     ("http_origin.md", "python"): "test_http_origin.py",
     ("overlay.md", "python"): "test_docs_overlay.py",
+    ("pull.md", "python"): "test_docs_pull.py",
     ("s3.md", "python"): "s3/test_s3_docs.py",
     ("s3.md", "spec"): "s3/test_s3_docs.py",
     ("semantics.md", "python"): "test_docs.py",
@@ -118,9 +119,11 @@ def test_the_house_in_the_design_is_the_house() -> None:
 def test_the_bounds_in_the_design_are_the_code_s() -> None:
     from mediamw import reply
     from mediamw.backends import base, origin_http, s3, s3_draft, s3_writer
+    from mediamw.backends.local_put import SWEEP_SECONDS
+    from mediamw.backends.rules import PULL_TTL_SECONDS
     from mediamw.core import conditions, keys, ranges
     from mediamw.settings import sources
-    from mediamw.stack import asking, lookups, origin_health, reader, stack
+    from mediamw.stack import asking, download, lookups, origin_health, pull_files, pulled, pulling, reader, stack
 
     assert (keys.MAX_KEY_BYTES, keys.MAX_SEGMENT_BYTES) == (1024, 255)
     assert (ranges.MAX_HEADER_BYTES, ranges.MAX_RANGES, conditions.MAX_HEADER_BYTES) == (8192, 16, 8192)
@@ -135,6 +138,9 @@ def test_the_bounds_in_the_design_are_the_code_s() -> None:
     assert reader.BUFFER_BYTES == 64 << 10
     assert (s3_draft.MEMORY_BYTES, s3_writer.MAX_SINGLE_BYTES, s3_writer.PART_BYTES) == (4 << 20, 64 << 20, 16 << 20)
     assert (s3_writer.ATTEMPTS, s3_writer.READ_SECONDS, s3_writer.MAX_PUT_BYTES) == (4, 60, 5 << 30)
+    assert (pulled.PULL_BUDGET_BYTES, pulling.PULL_THREADS, PULL_TTL_SECONDS) == (2 << 30, 16, 3600)
+    assert (download.PATIENCE_SECONDS, download.RETRY_SECONDS, download.POLL_SECONDS) == (30, 0.5, 0.02)
+    assert (pulled.USED_SECONDS, pull_files.LOCK_SECONDS, SWEEP_SECONDS) == (60, 10, 3600)
 
 
 def test_options_in_the_semantics_are_the_code_s() -> None:

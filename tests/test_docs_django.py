@@ -8,6 +8,7 @@ import unittest
 from pathlib import Path
 from typing import Any
 
+import django.conf
 import pytest
 from django.test import Client, override_settings
 
@@ -19,6 +20,10 @@ __all__ = ["folder_of_the_project", "media", "project"]
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "django.md").read_text("utf-8")
+OF_STARTPROJECT = re.findall(
+    r"['\"](django[a-zA-Z.]+Middleware)['\"]",
+    (Path(django.conf.__file__).parent / "project_template/project_name/settings.py-tpl").read_text("utf-8"),
+)
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 SETTINGS = ("MEDIA_URL", "MEDIA_ROOT", "INSTALLED_APPS", "MIDDLEWARE", "MEDIAMW", "STORAGES")
 
@@ -62,16 +67,26 @@ def found_by_checks() -> list[str]:
     return [str(message) for message in check_settings()]
 
 
-@pytest.mark.parametrize("start", ["INSTALLED_APPS +=", "STORAGES = {", "def may_see"])
-def test_settings(start: str, names: dict[str, Any], project: Any) -> None:
+def production_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mediamw.backends.s3.S3Backend.open", lambda *_: None)
+
+
+@pytest.mark.parametrize("start", ["INSTALLED_APPS +=", '"production": {', "def may_see"])
+def test_settings(start: str, names: dict[str, Any], project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     values = settings_of(block("INSTALLED_APPS +="), names)
     if start != "INSTALLED_APPS +=":
         values |= settings_of(block(start), names)
     project(**values)
     assert found_by_checks() == []
+    if start == "def may_see":
+        assert OF_STARTPROJECT
+        assert set(OF_STARTPROJECT) <= set(values["MIDDLEWARE"]), "the admin asks for some of them"
     assert Client().get("/media/homes/42/kitchen.jpg").content == b"kitchen"
     if start == "INSTALLED_APPS +=":
         run(block("media_stack().open("), names)
+        production_has_nothing(monkeypatch)
+        run(block("default_storage.save("), names)
+        assert re.fullmatch(r"homes/42/kitchen_\w{7}\.jpg", names["name"])
     from mediamw.ext.django import media_stack
 
     assert [backend.name for backend in media_stack().backends] == ["local", "prod"]
@@ -134,7 +149,8 @@ def asks_the_live_server(case: Any) -> None:
 
 def test_every_block_is_run() -> None:
     source = Path(__file__).read_text("utf-8")
-    starts = ["INSTALLED_APPS +=", "media_stack().open(", "STORAGES = {", "def may_see", "get_wsgi_application()"]
+    starts = ["INSTALLED_APPS +=", "media_stack().open(", "default_storage.save(", '"production": {', "def may_see"]
+    starts += ["get_wsgi_application()"]
     starts += ["get_asgi_application()", '{"enabled": DEBUG}', "class NoMedia", "class LiveMedia"]
     assert all(start in source for start in starts)
     assert [block(start) for start in starts] == BLOCKS

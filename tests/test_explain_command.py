@@ -84,6 +84,7 @@ def test_a_bucket_that_has_it_and_one_that_is_down(
         ("/files/a b.txt", 2, "the key is what stands behind /files/: a b.txt"),
         ("files/a b.txt", 4, "the key is what stands behind /files/: a b.txt"),
         ("a%20b.txt", 4, "the key is not quoted: a b.txt"),
+        ("http://localhost:8000/files/a%20b.txt?v=1", 2, "the key is what stands behind /files/: a b.txt"),
         ("my/files/a.txt", 4, ""),
         ("100%.txt", 4, ""),
         ("a.txt", 0, ""),

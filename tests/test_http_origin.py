@@ -196,6 +196,11 @@ def test_who_cannot_tell(raw: Make, connect: Make, number: int, kind: type[Excep
     assert len(server.requests) == 1
 
 
+def test_a_bucket_is_no_site(raw: Make, connect: Make) -> None:
+    with pytest.raises(BackendUnavailable, match="it wants credentials: a bucket answers there: write s3://NAME"):
+        connect(raw(status(403, "x-amz-request-id: 4442587FB7D0A2F9")).url).open(PHOTO)
+
+
 @pytest.mark.parametrize("number", [404, 410])
 def test_missing(raw: Make, connect: Make, number: int) -> None:
     assert connect(raw(status(number, "Content-Type: text/html")).url).open(PHOTO) is None

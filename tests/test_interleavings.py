@@ -7,22 +7,28 @@ leaves, and a reader must have seen what some order shows. So a deleted file of 
 from __future__ import annotations
 
 import itertools
+import os
+import random
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
-from mediamw import MediaStack, MemoryBackend
+from mediamw import LocalBackend, MediaStack, MemoryBackend
+from mediamw.backends.rules import Rules
 from mediamw.core.keys import Key
 from mediamw.core.model import Held, Hidden, Missing, Redirect
-from mediamw.stack import writing
+from mediamw.stack import pulled as pulled_module
+from mediamw.stack import pulling, writing
 from mediamw.stack.whiteouts import marker_of
 
-from .fakes import Local
+from .fakes import Bucket, Local
 
 KEY = "a.jpg"
 
@@ -30,12 +36,15 @@ KEY = "a.jpg"
 class Turns:
     """Lets threads take steps one at a time, in the order that is asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, chance: random.Random | None = None) -> None:
+        self._chance = chance
         self._mine: dict[int, threading.Semaphore] = {}
         self._arrived = threading.Semaphore(0)
         self._finished: set[int] = set()
         self.local = threading.local()
         self.widths: list[int] = []
+        self._owners: dict[str, int] = {}
+        self._blocked: dict[int, str] = {}
 
     def step(self) -> None:
         """Called by the upper: wait for the turn of this thread; nothing waits while the scene is set."""
@@ -43,6 +52,24 @@ class Turns:
         if number is not None:
             self._arrived.release()
             assert self._mine[number].acquire(timeout=20)
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """A lock in the place of a file's: whoever waits for it is not among those who may take a step."""
+        number = getattr(self.local, "number", None)
+        if number is None:
+            yield
+            return
+        self.step()
+        while name in self._owners:
+            self._blocked[number] = name
+            self.step()
+        self._blocked.pop(number, None)
+        self._owners[name] = number
+        try:
+            yield
+        finally:
+            del self._owners[name]
 
     def run(self, operations: list[Callable[[], Any]], choices: list[int], pool: ThreadPoolExecutor) -> list[Any]:
         """Run the operations; ``choices`` says who of those that are not done goes on, and is made longer as needed.
@@ -53,14 +80,15 @@ class Turns:
         futures: list[Future[Any]] = []
         for number, operation in enumerate(operations):
             futures.append(pool.submit(self._one, number, operation))
-            assert self._arrived.acquire(timeout=20)  # it stands before its first step
+            assert self._arrived.acquire(timeout=20)  # it stands before its first step, or has none
         widths = []
-        waiting = list(range(len(operations)))
+        waiting = [number for number in range(len(operations)) if number not in self._finished]
         while waiting:
+            ready = [number for number in waiting if self._blocked.get(number) not in self._owners]
             if len(widths) == len(choices):
-                choices.append(0)
-            chosen = waiting[choices[len(widths)]]
-            widths.append(len(waiting))
+                choices.append(0 if self._chance is None else self._chance.randrange(len(ready)))
+            chosen = ready[choices[len(widths)]]
+            widths.append(len(ready))
             self._mine[chosen].release()
             assert self._arrived.acquire(timeout=20)
             if chosen in self._finished:
@@ -71,7 +99,6 @@ class Turns:
     def _one(self, number: int, operation: Callable[[], Any]) -> Any:
         self.local.number = number
         try:
-            self.step()
             return operation()
         finally:
             self.local.number = None
@@ -93,6 +120,42 @@ class Stepped(MemoryBackend):
     def keep(self, *arguments: Any) -> None:
         self.turns.step()
         super().keep(*arguments)
+
+    def delete(self, key: Key) -> bool:
+        self.turns.step()
+        return super().delete(key)
+
+
+class SteppedDisk(LocalBackend):
+    """The same on a disk, for copies. Making and finding these is no step, but making them files of the upper is."""
+
+    def __init__(self, turns: Turns, folder: Path) -> None:
+        self.turns = turns
+        super().__init__(folder)
+
+    def open(self, key: Key) -> Any:
+        if not key.startswith(".mediamw/pulled/"):
+            self.turns.step()
+        return super().open(key)
+
+    def draft(self, data: Any, *, content_type: str | None = None) -> Any:
+        draft, turns = super().draft(data, content_type=content_type), self.turns
+        publish = draft.publish
+
+        def stepped(key: Key, *, replace: bool = False) -> None:
+            turns.step()
+            publish(key, replace=replace)
+
+        draft.publish = stepped  # type: ignore[method-assign]
+        return draft
+
+    def put(self, key: Key, data: Any, *, replace: bool = False, content_type: str | None = None) -> None:
+        self.turns.step()
+        super().put(key, data, replace=replace, content_type=content_type)
+
+    def publish_copy(self, name: str, key: Key, *, content_type: str | None = None) -> None:
+        self.turns.step()
+        super().publish_copy(name, key, content_type=content_type)
 
     def delete(self, key: Key) -> bool:
         self.turns.step()
@@ -149,22 +212,171 @@ def in_some_order(name: str, names: tuple[str, ...]) -> set[tuple[Any, ...]]:
     return outcomes
 
 
-def walk(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> Iterator[tuple[list[int], tuple[Any, ...]]]:
-    """Yield every order of steps, and its outcome."""
+class Walk:
+    """The orders in which the steps of ``names`` can be taken on ``name``."""
+
+    def __init__(self, name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> None:
+        self._name, self._names, self._pool = name, names, pool
+        self.widths: list[int] = []
+
+    def take(self, choices: list[int], chance: random.Random | None = None) -> tuple[list[int], tuple[Any, ...]]:
+        """Take one order: ``choices``, then the first that can go on, or any. Return it, and its outcome."""
+        turns = Turns(chance)
+        upper, make = scene(self._name, turns)
+        operations = [partial(OPERATIONS[one], make()) for one in self._names]
+        results = turns.run(operations, choices, self._pool)
+        self.widths = turns.widths
+        return choices, outcome(upper, make(), results, self._names)
+
+    def __iter__(self) -> Iterator[tuple[list[int], tuple[Any, ...]]]:
+        """Take every order."""
+        choices: list[int] = []
+        while True:
+            yield self.take(choices)
+            del choices[len(self.widths) :]
+            while choices and choices[-1] + 1 == self.widths[len(choices) - 1]:
+                choices.pop()
+            if not choices:
+                return
+            choices[-1] += 1
+
+
+# -- a copy that becomes a file of the upper ---------------------------------------------------------------------------
+
+
+def pulled(stack: MediaStack, *, keep: bool) -> str:
+    try:
+        stack.pull(KEY, keep=keep)
+    except FileNotFoundError:
+        return "not there"
+    return "done"
+
+
+PULLS: dict[str, Callable[[MediaStack], Any]] = {
+    **OPERATIONS,
+    "keep": lambda stack: pulled(stack, keep=True),
+    "pull": lambda stack: pulled(stack, keep=False),
+}
+WITH_PULLS = [("keep", name) for name in PULLS] + [("pull", name) for name in ("delete", "save", "restore", "reset")]
+
+
+class DiskScene:
+    """Makes stacks on a directory over a lower that has the key: at hand, or in a bucket of which there is a copy."""
+
+    turns: Turns
+
+    def __init__(self, name: str, turns: Turns, folder: Path, *, is_bucket: bool) -> None:
+        DiskScene.turns = turns
+        self.upper = SteppedDisk(turns, folder)
+        self.is_bucket = is_bucket
+        self.stacks: list[MediaStack] = []
+        self.make().pull(KEY)
+        if name in ("upload", "both"):
+            self.upper.put(Key(KEY), b"old")
+        if name in ("hidden", "both"):
+            self.upper.put(marker_of(Key(KEY)), KEY.encode())
+
+    def make(self) -> MediaStack:
+        files: Any = {KEY: b"production"}
+        lower = Bucket("prod", files, rules=Rules(delivery="proxy")) if self.is_bucket else Local("prod", files)
+        self.stacks.append(MediaStack([self.upper, lower]))
+        return self.stacks[-1]
+
+    def outcome(self, results: list[Any], names: tuple[str, ...]) -> tuple[Any, ...]:
+        try:
+            shown = seen(self.make())
+        finally:
+            for stack in self.stacks:
+                stack.close()
+        # A kept file and a copy have the same bytes: whose they are makes no difference to anybody.
+        told = [
+            "elsewhere" if name == "save" and result != KEY else "" if name in ("keep", "pull") else result
+            for name, result in zip(names, results, strict=True)
+        ]
+        same = {"local: production": "prod: production"}
+        return tuple(same.get(str(one), one) for one in (shown, *told))
+
+
+def folders() -> Iterator[Path]:
+    """Folders in memory: thousands are made."""
+    where = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    while True:
+        with TemporaryDirectory(dir=where) as folder:
+            yield Path(folder)
+
+
+def walk_pulls(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor, *, is_bucket: bool = False) -> int:
+    places = folders()
+    allowed = set()
+    for order in itertools.permutations(range(len(names))):
+        scene = DiskScene(name, Turns(), next(places), is_bucket=is_bucket)
+        results: list[Any] = [None] * len(names)
+        for number in order:
+            results[number] = PULLS[names[number]](scene.make())
+        allowed.add(scene.outcome(results, names))
     choices: list[int] = []
+    walked = 0
     while True:
         turns = Turns()
-        upper, make = scene(name, turns)
-        stacks = [make() for _ in names]
-        operations = [partial(OPERATIONS[one], stack) for one, stack in zip(names, stacks, strict=True)]
-        results = turns.run(operations, choices, pool)
-        yield choices, outcome(upper, make(), results, names)
+        scene = DiskScene(name, turns, next(places), is_bucket=is_bucket)
+        results = turns.run([partial(PULLS[one], scene.make()) for one in names], choices, pool)
+        got = scene.outcome(results, names)
+        assert got in allowed, f"{names} on {name!r}, in the order {choices}: {got}, not of {allowed}"
+        walked += 1
         del choices[len(turns.widths) :]
         while choices and choices[-1] + 1 == turns.widths[len(choices) - 1]:
             choices.pop()
         if not choices:
-            return
+            places.close()  # type: ignore[attr-defined]
+            return walked
         choices[-1] += 1
+
+
+@pytest.fixture
+def locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for the lock of keeping waits for his turn."""
+    real = pulled_module.flock
+
+    def flock(folder: Any, name: str) -> Any:
+        return DiskScene.turns.lock(name) if name == "keep.lock" else real(folder, name)
+
+    monkeypatch.setattr(pulled_module, "flock", flock)
+
+
+@pytest.mark.usefixtures("locks")
+@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("names", [("keep", "delete"), ("keep", "replace"), ("keep", "save")], ids=" ".join)
+def test_keeping_and_another(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> None:
+    assert walk_pulls(name, names, pool) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("locks")
+@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("names", WITH_PULLS, ids=" ".join)
+def test_a_pull_and_another(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> None:
+    assert walk_pulls(name, names, pool, is_bucket=True) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("locks")
+@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("names", [("keep", "delete", "restore"), ("keep", "keep", "delete")], ids=" ".join)
+def test_a_pull_and_two_others(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> None:
+    assert walk_pulls(name, names, pool) > 100
+
+
+@pytest.mark.usefixtures("locks")
+@pytest.mark.parametrize("lost", ["the look", "the lock"])
+def test_without_the_lock_of_keeping_production_comes_back(
+    lost: str, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if lost == "the look":
+        monkeypatch.setattr(pulling.Whiteouts, "is_set", lambda *_: False)
+    else:
+        monkeypatch.setattr(Turns, "lock", lambda *_: nullcontext())
+    with pytest.raises(AssertionError, match="prod: production"):
+        walk_pulls("nothing", ("keep", "delete"), pool)
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +392,7 @@ def check(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> int:
     ):  # to a save that looks again it looks like a delete: hidden is the safe side, and can be restored
         allowed |= {("Hidden", *seen) for _, *seen in allowed if names[0] in ("replace", "save")}
     walked = 0
-    for choices, got in walk(name, names, pool):
+    for choices, got in Walk(name, names, pool):
         assert got in allowed, f"{names} on {name!r}, in the order {choices}"
         walked += 1
     return walked
@@ -202,7 +414,13 @@ TRIPLES = [("replace", "delete", "delete"), ("replace", "delete", "find"), ("rep
 @pytest.mark.parametrize("name", SCENES)
 @pytest.mark.parametrize("names", TRIPLES, ids=" ".join)
 def test_three_at_once(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> None:
-    assert check(name, names, pool) > 100
+    """There are some hundred thousand orders of three: a thousand of them, by chance but the same each time."""
+    allowed, chance = in_some_order(name, names), random.Random(1)
+    if names[-1] == "find":  # amid a save and a delete of one key, before the one has repaired what the other did
+        allowed |= {(*outcome[:-1], "prod: production") for outcome in allowed}
+    for _ in range(1000):
+        choices, got = Walk(name, names, pool).take([], chance)
+        assert got in allowed, f"{names} on {name!r}, in the order {choices}"
 
 
 @pytest.mark.parametrize("lost", ["save", "delete"])

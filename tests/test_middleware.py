@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
@@ -16,7 +17,7 @@ from starlette.routing import Mount, Route
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
-from mediamw import BackendUnavailable, ConfigError, LocalBackend, MediaStack, MemoryBackend
+from mediamw import BackendUnavailable, ConfigError, ConfigErrors, LocalBackend, MediaStack, MemoryBackend, S3Backend
 from mediamw import asgi as asgi_side
 from mediamw import wsgi as wsgi_side
 from mediamw.backends.base import Remote, SignedURL
@@ -466,25 +467,82 @@ def test_a_placeholder_stands_for_what_cannot_be_told_too() -> None:
     ("arguments", "options", "said"),
     [
         ((["./media"],), {"on_mis": "404"}, "did you mean on_miss"),
-        ((["./media"],), {"enabled": "false"}, "enabled: 'false' is neither"),
-        ((["./media"],), {"debug": 1}, "debug: 1 is neither"),
-        ((["./media"],), {"nonsense": 1}, "unknown option 'nonsense'"),
-        ((["./media"],), {"allow_dotfiles": ".x/"}, "allow_dotfiles: give a list"),
-        ((["./media"],), {"prefix": None}, "prefix: None"),
-        ((["./media"],), {"media_types": {1: "a/b"}}, "media_types: 1"),
-        ((["./media"],), {"media_types": {".x": None}}, "media_types: None"),
-        (("./media",), {}, "backends: give a list, such as"),
-        ((MemoryBackend(),), {}, "backends: give a list, such as"),
+        ((["./media"],), {"enabled": "false"}, "mediamw.E006 enabled (keyword enabled): 'false' is neither"),
+        ((["./media"],), {"debug": 1}, "debug (keyword debug): 1 is neither"),
+        ((["./media"],), {"nonsense": 1}, "mediamw.E001 nonsense (keyword nonsense): unknown setting 'nonsense'"),
+        ((["./media"],), {"allow_dotfiles": ".x/"}, "allow_dotfiles (keyword allow_dotfiles): give a list"),
+        ((["./media"],), {"prefix": None}, "prefix (keyword prefix): None"),
+        ((["./media"],), {"media_types": {1: "a/b"}}, "media_types (keyword media_types): 1"),
+        ((["./media"],), {"media_types": {".x": None}}, "media_types (keyword media_types): None"),
+        (("./media",), {}, "mediamw.E007 backends (keyword backends): str is no list: give a list, such as"),
+        ((MemoryBackend(),), {}, "MemoryBackend is no list: give a list, such as"),
         ((None,), {}, "backends (not set): there are none: give a list, "),
         ((), {}, "backends (not set): there are none: give a list, "),
-        ((lambda environ, start_response: [],), {}, "backends: give a list, such as"),
-        (([],), {}, "backends: give a list with at least one"),
+        ((lambda environ, start_response: [],), {}, "function is no list: give a list, such as"),
+        (([],), {}, "mediamw.E004 backends (keyword backends): the list is empty: name at least one"),
     ],
 )
 def test_mistakes_are_named(arguments: Any, options: Any, said: str) -> None:
-    for middleware in (wsgi_side.MediaMiddleware, asgi_side.MediaMiddleware):
+    app: Any
+    middleware: Any
+    for middleware, app in ((wsgi_side, Recorder().wsgi), (asgi_side, Recorder().asgi)):
         with pytest.raises(ConfigError, match=re.escape(said)):
-            middleware(Recorder().wsgi, *arguments, **options)
+            middleware.MediaMiddleware(app, *arguments, **options)
+
+
+class Callable3:
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
+        return Recorder().asgi(scope, receive, send)
+
+
+def test_apps_that_cannot_be_wrapped() -> None:
+    wrap_wsgi: Any = wsgi_side.MediaMiddleware
+    wrap_asgi: Any = asgi_side.MediaMiddleware
+    for app in (Recorder().asgi, Starlette(), wrap_asgi(None, ["memory:"])):
+        with pytest.raises(ConfigError, match=r"it speaks ASGI, .*: from mediamw.asgi import MediaMiddleware"):
+            wrap_wsgi(app, ["memory:"])
+    for app in (Recorder().wsgi, Flask("x"), wrap_wsgi(None, ["memory:"])):
+        with pytest.raises(ConfigError, match=r"it speaks WSGI, .*: from mediamw.wsgi import MediaMiddleware"):
+            wrap_asgi(app, ["memory:"])
+    for wrap in (wrap_wsgi, wrap_asgi):
+        for missing in (["memory:"], MediaStack([MemoryBackend()])):
+            with pytest.raises(ConfigError, match="the app comes first"):
+                wrap(missing)
+    for app in (Callable3(), Callable3().__call__, lambda *_: None, min):  # which may be ASGI
+        wrap_asgi(app, ["memory:"])
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    sides: Any = ((wsgi_side.MediaMiddleware, Recorder().wsgi), (asgi_side.MediaMiddleware, Recorder().asgi))
+    for middleware, app in sides:
+        with pytest.raises(ConfigErrors) as caught:
+            middleware(app, ["./media", "ftp://x", "s3://acme?regoin=eu"], prefix="/media", max_aeg=1)
+        found = [(fault.id[-4:], fault.setting, fault.source) for fault in caught.value.faults]
+        assert sorted(found) == [
+            ("E001", "max_aeg", "keyword max_aeg"),
+            ("E006", "prefix", "keyword prefix"),
+            ("E007", "backends.ftp", "keyword backends[1]"),
+            ("E007", "backends.s3", "keyword backends[2]"),
+        ]
+
+
+def test_with_backends_in_code_their_secrets_count_and_no_other_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = {"MEDIAMW_BACKEND_PROD_ACCESS_KEY_ID": "AKPROD", "MEDIAMW_BACKEND_PROD_SECRET_ACCESS_KEY": "its-secret"}
+    others = {"MEDIAMW_BACKEND_QA_ACCESS_KEY_ID": "AK", "MEDIAMW_PREFIX": "media", "MEDIAMW_NONSENSE": "1"}
+    for name, text in {**secret, **others}.items():
+        monkeypatch.setenv(name, text)
+    for middleware in (wsgi_side.MediaMiddleware, asgi_side.MediaMiddleware):
+        app = middleware(None, ["memory:", "prod=s3://acme?region=eu-west-1"])
+        assert app.service is not None
+        assert app.service.prefix == "/media/"
+        prod = app.service.stack.backends[1]
+        assert isinstance(prod, S3Backend)
+        assert "AKPROD" in prod.sign(Key("a.jpg"), "GET", 1e9).url
+        with pytest.raises(ConfigErrors, match=r"E009.*MEDIAMW_BACKEND_PROD_ACCESS_KEY_ID.*takes no such secret"):
+            middleware(None, ["memory:", "prod=https://www.example.com/"])
+    monkeypatch.delenv("MEDIAMW_BACKEND_PROD_SECRET_ACCESS_KEY")
+    with pytest.raises(ConfigErrors, match=r"E007 backends\.prod .*one is missing"):
+        wsgi_side.MediaMiddleware(None, ["memory:", "prod=s3://acme?region=eu-west-1"])
 
 
 def test_a_generator_of_specs_is_a_list_too(folder: Path) -> None:

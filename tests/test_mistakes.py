@@ -230,7 +230,49 @@ MISTAKES = [
         "a file that is no TOML",
         BACKENDS,
         *("E003", "mediamw.toml", "mediamw.toml", "line 1, column 10); texts stand in quotes"),
-        toml="prefix = /media/",
+        toml="prefix = /media/\nbackends = ['./media']",
+    ),
+    Mistake(
+        "an option of the middleware below the tables",
+        {},
+        *(
+            "E001",
+            "prefix",
+            "mediamw.toml: backends[1]",
+            "write it beside backends, in TOML above the first [[backends]]",
+        ),
+        toml="[[backends]]\nspec = './media'\n[[backends]]\nspec = 's3://acme'\nprefix = '/files/'\n",
+    ),
+    Mistake(
+        "a variable's name in the file",
+        {},
+        *("E001", "MEDIAMW_PREFIX", "mediamw.toml: MEDIAMW_PREFIX", "'MEDIAMW_PREFIX'; here it is written prefix"),
+        toml="backends = ['./media']\nMEDIAMW_PREFIX = '/files/'\n",
+    ),
+    Mistake(
+        "a blank in a location",
+        {"MEDIAMW_BACKENDS": "./media s3://acme/up loads?region=eu-west-1"},
+        *("E007", "backends.local_2", of("MEDIAMW_BACKENDS"), "quotes stand around a spec that holds a blank"),
+    ),
+    Mistake(
+        "a blank before an option",
+        {"MEDIAMW_BACKENDS": f"./media s3://acme?region=eu-west-1 secret_access_key={SECRET}"},
+        *("E007", "backends.secret_access_key", of("MEDIAMW_BACKENDS"), "secret_access_key= is no name but an option"),
+    ),
+    Mistake(
+        "the bucket in the endpoint, as Spaces shows it",
+        {"MEDIAMW_BACKENDS": "./media s3://acme?endpoint_url=https://acme.fra1.digitaloceanspaces.com&region=fra1"},
+        *("E007", "backends.s3", of("MEDIAMW_BACKENDS"), "endpoint_url: the bucket stands in it"),
+    ),
+    Mistake(
+        "the bucket in the endpoint, as R2 shows it",
+        {"MEDIAMW_BACKENDS": "./media s3://acme?endpoint_url=https://0a.r2.cloudflarestorage.com/acme&region=auto"},
+        *("E007", "backends.s3", of("MEDIAMW_BACKENDS"), "give it without the bucket"),
+    ),
+    Mistake(
+        "a region with the quotes of an env file",
+        {"STORAGE_BUCKET_NAME": "acme", "AWS_S3_REGION_NAME": '"eu-west-1"'},
+        *("E007", "backends.s3", of("AWS_S3_REGION_NAME"), """region '"eu-west-1"': give a region's name"""),
     ),
     Mistake(
         "a file that is not there",
@@ -401,5 +443,7 @@ def test_mistakes(mistake: Mistake, monkeypatch: pytest.MonkeyPatch, capsys: pyt
         for words in (["config"], ["config", "--json"], ["explain", "a.jpg"], ["serve", "--port", "0"]):
             assert main(words) == 2
             out, err = capsys.readouterr()
-            assert f"mediamw: {fault}\n" == err
+            first, _, rest = err.partition("\n")
+            assert first == f"mediamw: {fault}"
+            assert rest.startswith("mediamw: what code gives, ") if fault.source == "not set" else not rest
             assert SECRET not in out

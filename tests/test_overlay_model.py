@@ -5,10 +5,12 @@ The model is three dicts and a set. It says of each key what is seen; every read
 
 from __future__ import annotations
 
+import shutil
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -33,6 +35,7 @@ class Overlay(RuleBasedStateMachine):
     """``make`` makes the upper in a folder of its own."""
 
     make: Callable[[Path], Any]
+    far_has: Mapping[str, bytes] = MappingProxyType({})
 
     @initialize()
     def start(self) -> None:
@@ -44,8 +47,9 @@ class Overlay(RuleBasedStateMachine):
         self.stacks = [MediaStack([upper, self.near, self.far], **options) for _ in range(2)]
         self.above: dict[str, bytes] = {}
         self.hides: set[str] = set()
-        self.below: list[dict[str, bytes]] = [{}, {}]
+        self.below: list[dict[str, bytes]] = [{}, dict(self.far_has)]
         self.dead = [False, False]
+        self.tell()
 
     def teardown(self) -> None:
         for stack in getattr(self, "stacks", ()):
@@ -64,6 +68,9 @@ class Overlay(RuleBasedStateMachine):
             elif key in files:
                 return files[key]
         return UNSURE if unsure else ABSENT
+
+    listed = lower
+    """What listings show of the lowers."""
 
     def expected(self, key: str) -> bytes | str:
         if key in self.above:
@@ -152,7 +159,11 @@ class Overlay(RuleBasedStateMachine):
     def listings_agree(self) -> None:
         if not hasattr(self, "stacks") or any(self.dead):
             return
-        visible = [key for key in self.names() if isinstance(self.expected(key), bytes)]
+        visible = [
+            key
+            for key in self.names()
+            if key in self.above or (key not in self.hides and isinstance(self.listed(key), bytes))
+        ]
         for stack in self.stacks:
             assert [entry.key for entry in stack.list(recursive=True)] == visible
             for folder in FOLDERS:
@@ -204,6 +215,51 @@ class OverLocal(Overlay):
     make = staticmethod(LocalBackend)
 
 
+class Pulling(OverLocal):
+    """The same, with copies of what the bucket has: they stand in its place, whatever becomes of it."""
+
+    far_has = MappingProxyType({key: key.encode() for key in KEYS})
+
+    @initialize()
+    def start_copies(self) -> None:
+        self.copies: dict[str, bytes] = {}
+
+    def lower(self, key: str) -> bytes | str:
+        return self.with_copies(key, self.copies)
+
+    def listed(self, key: str) -> bytes | str:
+        return self.with_copies(key, {})
+
+    def with_copies(self, key: str, copies: dict[str, bytes]) -> bytes | str:
+        if not self.dead[0] and key in self.below[0]:
+            return self.below[0][key]
+        if key in copies:
+            return copies[key]
+        return Overlay.lower(self, key)
+
+    @rule(which=st.integers(0, 1), key=st.sampled_from(KEYS), keep=st.booleans())
+    def pull(self, which: int, key: str, keep: bool) -> None:
+        seen, stack = self.expected(key), self.stacks[which]
+        if isinstance(seen, str):
+            with pytest.raises(BackendUnavailable if seen == UNSURE else FileNotFoundError):
+                stack.pull(key, keep=keep)
+            return
+        is_near = not self.dead[0] and key in self.below[0]
+        there = key in self.above or ((is_near or key in self.copies) and not keep)
+        assert stack.pull(key, keep=keep) == (not there)
+        if keep:
+            self.above.setdefault(key, seen)
+            if not there and not is_near:
+                self.copies.pop(key, None)
+        elif not there:
+            self.copies[key] = seen
+
+    @rule()
+    def the_copies_are_removed(self) -> None:
+        shutil.rmtree(Path(self.folder.name) / ".mediamw" / "pulled", ignore_errors=True)
+        self.copies.clear()
+
+
 class OverMemory(Overlay):
     make = staticmethod(lambda _folder: MemoryBackend(name="local"))
 
@@ -211,7 +267,7 @@ class OverMemory(Overlay):
 QUICK = settings(max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-@pytest.mark.parametrize("machine", [OverLocal, OverMemory])
+@pytest.mark.parametrize("machine", [OverLocal, OverMemory, Pulling])
 def test_the_overlay_is_the_model(machine: Any) -> None:
     from hypothesis.stateful import run_state_machine_as_test
 
@@ -219,8 +275,8 @@ def test_the_overlay_is_the_model(machine: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("machine", [OverLocal, OverMemory])
+@pytest.mark.parametrize("machine", [OverLocal, OverMemory, Pulling])
 def test_the_overlay_is_the_model_for_long(machine: Any) -> None:
     from hypothesis.stateful import run_state_machine_as_test
 
-    run_state_machine_as_test(machine, settings=settings(QUICK, max_examples=300, stateful_step_count=50))
+    run_state_machine_as_test(machine, settings=settings(QUICK, max_examples=40, stateful_step_count=40))

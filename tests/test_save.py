@@ -503,3 +503,29 @@ def test_an_upload_that_comes_between_the_two_looks_is_seen(root: Path) -> None:
     assert isinstance(found, Held)
     assert b"".join(found.handle.chunks(0, 3)) == b"new"
     found.handle.close()
+
+
+# -- is_free -----------------------------------------------------------------------------------------------------------
+
+
+def test_is_free_says_what_save_would_do(upper: Any) -> None:
+    bucket = Bucket("prod", {A: b"far"})
+    stack = MediaStack([upper, bucket])
+    stack.save("mine.jpg", b"mine")
+    policies: Any = ("suffix", "shadow", "error", "replace")
+    assert [stack.is_free("mine.jpg", names=names) for names in policies] == [False, False, False, True]
+    assert [stack.is_free(A, names=names) for names in policies] == [False, True, False, True]
+    assert stack.is_free("new.jpg")
+    bucket.files["new.jpg"] = b"since then"
+    assert not stack.is_free("new.jpg"), "what it said before is not believed"
+    stack.delete(A)
+    assert stack.is_free(A)
+    bucket.files["away.jpg"] = BackendUnavailable("away", backend="prod")
+    with pytest.raises(BackendUnavailable):
+        stack.is_free("away.jpg")
+    assert stack.is_free("away.jpg", names="shadow")
+    with pytest.raises(InvalidKey):
+        stack.is_free("../a")
+    with pytest.raises(NotWritable):
+        MediaStack([bucket]).is_free(A)
+    assert (stack.names, MediaStack([upper], names="error").names) == ("suffix", "error")

@@ -320,6 +320,8 @@ def test_interfaces(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("wsgi", "asgi", "Site()", "AsyncSite()", "make()")
     }
     assert spoken == {"wsgi": "wsgi", "asgi": "asgi", "Site()": "wsgi", "AsyncSite()": "asgi", "make()": "asgi"}
+    with pytest.raises(ConfigError, match=r"'serve_apps:make': .* write 'serve_apps:make\(\)'"):
+        load_app("serve_apps:make")
     with pytest.raises(ConfigError, match="no module 'serve_nothing'"):
         load_app("serve_nothing.deeper:app")
     del sys.modules["serve_apps"]

@@ -140,6 +140,7 @@ WAYS: dict[str, tuple[str, str, Any]] = {
     "deadline": ("2", "2.0", 2),
     "names": ("error", "'error'", "error"),
     "misses_a_minute": ("10", "10", 10),
+    "pull_budget": ("5000000000", "5000000000", 5_000_000_000),
 }
 
 

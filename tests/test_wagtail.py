@@ -68,8 +68,8 @@ def variables(dump: Dump, production: StrictS3) -> dict[str, str]:
         wrapper += at(production.endpoint, quickstart(f"Any {interface} app"))
         (dump.outside / f"wrapped_{interface.lower()}.py").write_text(wrapper)
     lines = at(production.endpoint, quickstart("Django")).splitlines(keepends=True)
-    typed = [line for line in lines if "unless they are there already" not in line]
-    assert len(typed) == len(lines) - 1
+    typed = [line for line in lines if "unless they are there already" not in line and "likewise" not in line]
+    assert len(typed) == len(lines) - 2
     (dump.outside / "media_settings.py").write_text("from gallery_settings import *\n\n" + "".join(typed))
     return aws_profile(dump.outside, ID, SECRET, REGION)
 

@@ -13,6 +13,7 @@ from typing import BinaryIO, Final, NamedTuple, Protocol, runtime_checkable
 
 from ..core.keys import Key
 from ..core.model import Handle, Meta
+from .beneath import Folder
 
 CHUNK_BYTES: Final = 1024 * 1024
 """The size of the pieces in which a large local file is read."""
@@ -170,6 +171,23 @@ class Deletes(Protocol):
 
     def delete(self, key: Key) -> bool:
         """Remove a file; False if there is none. Raises ``BackendUnavailable``."""
+
+
+@runtime_checkable
+class HoldsCopies(Protocol):
+    """Has a folder on a disk in which copies of other backends' files grow, and locks that end with their process."""
+
+    def copies(self) -> Folder:
+        """Open that folder, ``.mediamw/pulled``, and make it if need be. Raises ``BackendUnavailable``."""
+
+    def has_copies(self) -> bool:
+        """Say whether that folder has been made."""
+
+    def publish_copy(self, name: str, key: Key, *, content_type: str | None = None) -> None:
+        """Have the file ``name`` of that folder be ``key``, which nobody has yet; it is not in the folder then.
+
+        Raises as ``Draft.publish`` does, and leaves the file where it was.
+        """
 
 
 @runtime_checkable

@@ -230,6 +230,8 @@ class HTTPOriginBackend:
             way_out = (
                 "correct them" if self._has_credentials else "HTTPOriginBackend takes headers, username and password"
             )
+            if "x-amz-request-id" in headers:
+                way_out = "a bucket answers there: write s3://NAME, with a profile or keys"
             self._cannot_tell(key, f"{self.base_url} answered {status}: {what}: {way_out}")
         if status != 200:
             self._cannot_tell(key, f"{self.base_url} answered {status}")

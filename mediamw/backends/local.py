@@ -17,12 +17,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ..core.errors import BackendUnavailable, ConfigError, MediaError, NotServable
-from ..core.keys import Key, is_state, refusal, windows_refusal
+from ..core.keys import COPIES_FOLDER, STATE_FOLDER, Key, is_state, refusal, windows_refusal
 from ..core.model import Meta
 from . import local_put
 from .base import CHUNK_BYTES, LATER, Content, Entry, Later
-from .beneath import LinkRefused, Root
-from .local_put import LocalDraft, Place
+from .beneath import Folder, LinkRefused, Root
+from .local_put import LocalDraft, Named, Place
 from .local_types import Types
 from .rules import Rules
 
@@ -108,9 +108,7 @@ class LocalBackend:
         file_mode: int | None = None,
         directory_mode: int | None = None,
     ) -> None:
-        for option, mode in (("file_mode", file_mode), ("directory_mode", directory_mode)):
-            if mode is not None and (not isinstance(mode, int) or isinstance(mode, bool) or not 0 < mode <= 0o7777):
-                raise ConfigError(f"{option}: {mode!r} is no mode, such as 0o644", backend=name)
+        _check_modes(name, file_mode=file_mode, directory_mode=directory_mode)
         if isinstance(follow_links_to, (str, os.PathLike)):
             raise ConfigError("follow_links_to takes a list of directories", backend=name)
         path = os.fspath(root)
@@ -123,6 +121,7 @@ class LocalBackend:
             raise ConfigError(f"{self.root} is not a directory: name the directory of the media", backend=name)
         follow = tuple(os.path.abspath(os.path.expanduser(os.fspath(folder))) for folder in follow_links_to)
         self._beneath = Root(self.root, follow)
+        self._modes = (file_mode, directory_mode)
         self._place = Place(self._beneath, name, file_mode, directory_mode)
         self._types = Types(self._beneath)
 
@@ -171,13 +170,7 @@ class LocalBackend:
 
     def draft(self, data: Content, *, content_type: str | None = None) -> LocalDraft:
         """Write the bytes of a file that gets its name later, and sync them to disk."""
-
-        def named(key: Key, status: os.stat_result) -> None:
-            self._check_name(key)
-            if content_type is not None:
-                self._types.keep(self._place, key, _etag(status), content_type)
-
-        return LocalDraft(self._place, data, named)
+        return LocalDraft(self._place, data, self._namer(content_type))
 
     def put(self, key: Key, data: Content, *, replace: bool = False, content_type: str | None = None) -> None:
         """Store a file: synced to disk, then published whole. Raises ``NameTaken`` unless ``replace``."""
@@ -191,12 +184,46 @@ class LocalBackend:
             error.key = error.key or key
             raise
 
+    def copies(self) -> Folder:
+        """Open the folder of the copies, made if need be. Raises ``BackendUnavailable``."""
+        self._place.make_root()
+        with self._place.errors(""):
+            return self._place.folder(f"{STATE_FOLDER}/{COPIES_FOLDER}")
+
+    def has_copies(self) -> bool:
+        """Say whether that folder has been made."""
+        return os.path.lexists(os.path.join(self.root, STATE_FOLDER, COPIES_FOLDER))
+
+    def publish_copy(self, name: str, key: Key, *, content_type: str | None = None) -> None:
+        """Have the file ``name`` of that folder be ``key``. Raises as ``put`` does; then it stays where it was."""
+        with LocalDraft.of(self._place, self.copies(), name, self._namer(content_type)) as draft:
+            draft.publish(key)
+
     def delete(self, key: Key) -> bool:
         """Remove a file; False if there is none. Its folder stays."""
         is_there = local_put.delete(self._place, key)
         if is_there and not is_state(key):
             self._types.drop(self._place, key)
         return is_there
+
+    def _namer(self, content_type: str | None) -> Named:
+        """Return what is to be done just before a new file gets its name."""
+
+        def named(key: Key, status: os.stat_result) -> None:
+            self._check_name(key)
+            if content_type is not None:
+                self._types.keep(self._place, key, _etag(status), content_type)
+
+        return named
+
+    def use_modes(self, file_mode: int | None, directory_mode: int | None) -> None:
+        """Give these modes to what is made from now on, where none was given before. Raises ``ConfigError``."""
+        _check_modes(self.name, file_mode=file_mode, directory_mode=directory_mode)
+        own_file, own_directory = self._modes
+        self._place = self._place._replace(
+            file_mode=file_mode if own_file is None else own_file,
+            directory_mode=directory_mode if own_directory is None else own_directory,
+        )
 
     def _check_name(self, key: Key) -> None:
         if os.name == "nt" and (reason := windows_refusal(key)) is not None:
@@ -279,6 +306,12 @@ class LocalBackend:
             return None
         handle.close()
         return handle.meta
+
+
+def _check_modes(backend: str, **modes: int | None) -> None:
+    for option, mode in modes.items():
+        if mode is not None and (not isinstance(mode, int) or isinstance(mode, bool) or not 0 < mode <= 0o7777):
+            raise ConfigError(f"{option}: {mode!r} is no mode, such as 0o644", backend=backend)
 
 
 def _meta(found: os.stat_result) -> Meta:

@@ -99,6 +99,7 @@ class LocalDraft:
 
     def __init__(self, place: Place, data: Content, named: Named = _unnamed) -> None:
         self._place, self._named = place, named
+        self._stays = False
         place.make_root()
         with place.errors(""):
             self._folder = place.folder(_TEMPORARIES)
@@ -121,6 +122,22 @@ class LocalDraft:
             self.close()
             raise
 
+    @classmethod
+    def of(cls, place: Place, folder: Folder, name: str, named: Named) -> LocalDraft:
+        """Take a finished, synced file of ``folder`` for a draft. Unlike others it stays there if it gets no name."""
+        draft = cls.__new__(cls)
+        draft._place, draft._named, draft._folder, draft._name = place, named, folder, name
+        draft._stays, draft._fd = True, -1
+        try:
+            with place.errors(""):
+                draft._fd = os.open(folder.at(name), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=folder.fd)
+                if place.file_mode is not None:
+                    os.chmod(draft._fd, place.file_mode)
+        except BaseException:
+            draft.close()
+            raise
+        return draft
+
     def __enter__(self) -> LocalDraft:
         return self
 
@@ -139,6 +156,7 @@ class LocalDraft:
                     raise
                 self._publish_on_another_mount(folder, key, replace)
             folder.sync()
+        self._stays = False
 
     def _publish_on_another_mount(self, folder: Folder, key: Key, replace: bool) -> None:
         sweep(folder, _NEIGHBOUR)
@@ -156,10 +174,11 @@ class LocalDraft:
     def close(self) -> None:
         """Remove what has got no name, and let go."""
         if self._fd >= 0:
-            _discard(self._folder, self._name)  # before the lock goes with the descriptor
+            if not self._stays:
+                _discard(self._folder, self._name)  # before the lock goes with the descriptor
             os.close(self._fd)
             self._fd = -1
-            self._folder.close()
+        self._folder.close()
 
 
 def check_free(place: Place, key: Key) -> None:

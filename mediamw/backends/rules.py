@@ -14,18 +14,20 @@ from typing import Any, Final, Literal, TypedDict, Unpack, cast, get_args
 from ..core.errors import ConfigError, unknown_option
 from ..core.keys import MAX_KEY_BYTES, Key
 
-Delivery = Literal["redirect", "proxy"]
+Delivery = Literal["redirect", "proxy", "pull"]
 DELIVERIES: Final = get_args(Delivery)
+PULL_TTL_SECONDS: Final = 3600.0
 _NEVER = re.compile(r"^!?\.{1,2}(?:/|$)|/\.{1,2}(?:/|$)|//|^!?/$")
 
 
 class RuleOptions(TypedDict, total=False):
     """What every remote backend takes besides its own options.
 
-    ``delivery``: ``redirect`` sends the client to the origin, ``proxy`` fetches the bytes for it. ``delivery_by`` maps
-    patterns to deliveries; the first that matches counts. ``exclude`` and ``only``: patterns of keys for which the
-    backend is never asked, by nobody, and of those for which alone it is. ``check`` False: clients are sent there
-    without asking it first.
+    ``delivery``: ``redirect`` sends the client to the origin, ``proxy`` fetches the bytes for it, ``pull`` keeps a copy
+    of them. ``delivery_by`` maps patterns to deliveries; the first that matches counts. ``exclude`` and ``only``:
+    patterns of keys for which the backend is never asked, by nobody, and of those for which alone it is. ``check``
+    False: clients are sent there without asking it first. ``pull_ttl``: for how many seconds a copy is believed without
+    asking. ``pull`` ``"keep"``: what is pulled becomes a file of the first backend, for good.
     """
 
     delivery: Delivery | None
@@ -33,6 +35,8 @@ class RuleOptions(TypedDict, total=False):
     exclude: Sequence[str]
     only: Sequence[str]
     check: bool
+    pull_ttl: float
+    pull: Literal["keep"] | None
 
 
 class Rules:
@@ -80,6 +84,18 @@ class Rules:
         if not isinstance(check, bool):
             raise ConfigError(f"check: {check!r} is neither True nor False", backend=backend)
         self.check: Final = check
+        seconds: Any = options.get("pull_ttl", PULL_TTL_SECONDS)
+        if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not 0 <= seconds < float("inf"):
+            raise ConfigError(f"pull_ttl: {seconds!r} is not a number of seconds, 0 or more", backend=backend)
+        self.pull_ttl: Final[float] = seconds
+        pull: Any = options.get("pull")
+        if pull not in (None, "keep"):
+            raise ConfigError(f"pull: {pull!r} is not 'keep', and there is nothing else", backend=backend)
+        if pull is not None and "pull" not in self.deliveries | {delivery}:
+            raise ConfigError(
+                "pull='keep' says what becomes of what delivery='pull' fetches: give both", backend=backend
+            )
+        self.keeps: Final = pull is not None
         self._longest = longest_key_bytes
 
     @property

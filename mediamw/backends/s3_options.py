@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from ..core.errors import ConfigError
 from ..core.keys import refusal
@@ -34,6 +35,19 @@ _AWS_ANY_HOST = re.compile(r"https?://(?:[a-z0-9.-]+\.)?amazonaws\.com(?:\.cn)?(
 _SPACES_REGION = r"[a-z]{3}[0-9]"
 _SPACES_HOST = re.compile(rf"(?:[a-z0-9-]+\.)*({_SPACES_REGION})(?:\.cdn)?\.digitaloceanspaces\.com")
 _SERVER = "give scheme, host, port and path alone, such as https://s3.example.com:9000"
+
+
+_PROVIDERS = (".amazonaws.com", ".amazonaws.com.cn", ".digitaloceanspaces.com", ".r2.cloudflarestorage.com")
+
+
+def _holds(url: str, bucket: str) -> bool:
+    """Say whether an endpoint is the bucket's own URL, as the consoles of Spaces and R2 show it."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.path.rstrip("/").rpartition("/")[2] == bucket:
+        return True
+    before = f"{bucket.lower()}."
+    return host.startswith(before) and host.removeprefix(before).endswith(_PROVIDERS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +127,10 @@ class Options:
         host = endpoint_host(self.bucket, url, self.addressing_style)
         if host is None:  # not repeated: keys may stand in it
             raise self._wrong(f"{option}: {_SERVER}")
+        if _holds(url, self.bucket):
+            raise self._wrong(
+                f"{option}: the bucket stands in it, and again before each key: give it without the bucket"
+            )
         return host
 
     def place(self, *, is_static: bool) -> Place | None:
@@ -182,7 +200,7 @@ class Options:
         if region is None:
             return
         if not _REGION.fullmatch(region):
-            said = repr(region) if re.fullmatch(r"[\w ().-]{0,40}", region) else "is none"  # it may be a key
+            said = repr(region) if re.fullmatch(r"[\w ().'\"-]{0,40}", region) else "is no name"  # it may be a key
             raise self._wrong(f"region {said}: give a region's name, such as eu-west-1")
         if self.endpoint_url is None:
             if not _AWS_REGION.fullmatch(region):

@@ -7,32 +7,53 @@ way out); ``explain`` has more.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .. import __version__
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, ConfigErrors
+from ..settings import Settings
+from ..settings.template import NOT_SET
+
+_OF_PROJECT = ("explain", "config")
+_IN_CODE = (
+    "what code gives, no command sees: print(stack.explain(KEY)) in a shell there; of Django's settings "
+    "`manage.py mediamw explain KEY` tells"
+)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status."""
-    args = build_parser().parse_args(argv)
+def main(argv: Sequence[str] | None = None, *, of_project: Callable[[], Settings] | None = None) -> int:
+    """Run one command and return its exit status.
+
+    ``of_project``: what a framework's project says, in the place of the settings that stand in the environment; there
+    are then the commands that speak of it, and a project has a server of its own.
+    """
+    args = build_parser(is_project=of_project is not None).parse_args(argv)
+    args.of_project = of_project
     try:
         status: int = args.run(args)
+        sys.stdout.flush()
     except ConfigError as error:
         for line in str(error).splitlines():  # one for each fault
             print(f"mediamw: {line}", file=sys.stderr)
+        if isinstance(error, ConfigErrors) and any(fault.source == NOT_SET for fault in error.faults):
+            print(f"mediamw: {_IN_CODE}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `mediamw config | head`: what is left in the buffer is nobody's either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return status
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands; ``args.run(args)`` runs the one that was given."""
+def build_parser(*, is_project: bool = False) -> argparse.ArgumentParser:
+    """Return the parser of all commands, or of those for a project; ``args.run(args)`` runs the one that was given."""
     from . import config, explain, serve
     from .demo import command as demo
 
     parser = argparse.ArgumentParser(
-        prog="mediamw", description="Your production media in dev and QA, without copying the bucket."
+        prog="manage.py mediamw" if is_project else "mediamw",
+        description="Your production media in dev and QA, without copying the bucket.",
     )
     parser.add_argument("--version", action="version", version=f"mediamw {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -42,6 +63,8 @@ def build_parser() -> argparse.ArgumentParser:
         (config, "config", "show every setting, and where it comes from"),
         (demo, "demo", "a site with a production bucket of its own, to look at"),
     ):
+        if is_project and name not in _OF_PROJECT:
+            continue
         sub = commands.add_parser(name, help=text, description=module.__doc__, formatter_class=_Formatter)
         module.add_arguments(sub)
         sub.set_defaults(run=module.run)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from ..core.errors import ConfigErrors
 from ..settings import Settings, read_settings
 from ..settings.options import OPTIONS
 from ..settings.sources import is_secret, of_variable
@@ -34,15 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the settings, or all that is wrong with them; return the exit status."""
-    find_modules_here()
-    settings = read_settings()
+    if args.of_project is not None:
+        settings: Settings = args.of_project()
+    else:
+        find_modules_here()
+        settings = read_settings()
     faults = settings.faults
     if faults:
         if args.json:
             print(json.dumps({"faults": [fault._asdict() for fault in faults]}, indent=2))
-        for fault in faults:
-            print(f"mediamw: {fault}", file=sys.stderr)
-        return 2
+        raise ConfigErrors(faults)
     rows = list(_rows(settings))
     settings.stack().close()
     if args.json:

@@ -23,7 +23,7 @@ from ..backends.local import LocalBackend
 from ..service import MediaService
 from ..stack.stack import MediaStack
 from ..stack.trace import Said
-from .options import add_backends, add_prefix, told_by
+from .options import add_backends, add_prefix, given_by, told_by
 
 _STATUS: Final[dict[Said, int]] = {
     "held": 0,
@@ -47,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _hints(key: str, prefix: str, stack: MediaStack) -> Iterator[str]:
     """Yield what may be meant otherwise, or not set up yet, if nobody has ``key``."""
-    behind = f"/{key.lstrip('/')}".partition(prefix)
+    path = unquote(key.partition("://")[2].partition("/")[2].partition("?")[0]) if "://" in key else key
+    behind = f"/{path.lstrip('/')}".partition(prefix)
     if not behind[0] and behind[1]:
         yield f"the key is what stands behind {prefix}: {behind[2]}"
     elif unquote(key) != key:
@@ -60,8 +61,9 @@ def _hints(key: str, prefix: str, stack: MediaStack) -> Iterator[str]:
 def run(args: argparse.Namespace) -> int:
     """Print the explanation of one key and return the exit status."""
     logging.getLogger("mediamw").addHandler(logging.NullHandler())  # what it would warn of is in the explanation
-    stack, options = told_by(args)
-    rest: dict[str, Any] = {name: value for name, value in options.items() if name != "enabled"}
+    stack, options = told_by(given_by(args), args.of_project)
+    # authorize is not asked: nobody is there to be judged.
+    rest: dict[str, Any] = {name: value for name, value in options.items() if name not in ("enabled", "authorize")}
     service = MediaService(stack, **rest)
     try:
         explanation = service.explain(args.key)

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import os
 import sys
+from collections.abc import Callable
 from typing import Any, Literal
 
 from ..core.errors import ConfigError
@@ -38,7 +39,17 @@ def load_app(target: str) -> Any:
         found = found()
     if not callable(found):
         raise ConfigError(f"{target!r}: a {type(found).__name__} is not an app: it cannot be called")
+    if inspect.isfunction(found) and not _takes(found, 2) and not _takes(found, 3) and _takes(found, 0):
+        raise ConfigError(f"{target!r}: it takes no request: if it makes the app, write '{target}()'")
     return found
+
+
+def _takes(function: Callable[..., object], count: int) -> bool:
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    return True
 
 
 def interface_of(app: Any) -> Interface:

@@ -1,16 +1,16 @@
-"""Options that several commands have, and what they say together with the settings."""
+"""Options that several commands have, and what they say together with the other settings."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from ..config import Options
-from ..settings import read_settings
+from ..settings import Settings, read_settings, settings_beside
 from ..settings.reading import FLAG_OF
-from ..specs import build_stack
 from ..stack.stack import MediaStack
 
 PREFIX = "/media/"
@@ -32,23 +32,31 @@ def add_prefix(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prefix", default=argparse.SUPPRESS, help="the URL path of the media (default: /media/)")
 
 
-def given_by(args: argparse.Namespace) -> Options:
-    """Return the options of the middleware that the command line gives."""
-    names = [name for name in ("prefix", "debug") if name in args]
-    return cast("Options", {name: getattr(args, name) for name in names})
+def given_by(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that the command line gives."""
+    given = {name: getattr(args, name) for name in ("prefix", "debug") if name in args}
+    return {"backends": args.backend, **given} if args.backend else given
 
 
-def told_by(args: argparse.Namespace) -> tuple[MediaStack, Options]:
-    """Return the stack and all options: of the command line, and without ``--backend`` of the settings too.
+def told_by(given: Mapping[str, Any], of_project: Callable[[], Settings] | None = None) -> tuple[MediaStack, Options]:
+    """Return the stack and all options: of the command line, which has ``given``, over the other settings.
 
-    Raises ``ConfigError``.
+    With ``--backend`` those do not count, as with backends in code. ``of_project``: see ``main``. Raises
+    ``ConfigErrors``.
     """
-    given = given_by(args)
-    if args.backend:
-        return build_stack(args.backend), given
-    find_modules_here()
-    settings = read_settings(cast("dict[str, Any]", given), named=FLAG_OF)
+    if "backends" in given:
+        settings = settings_beside(given["backends"], given, named=_flag)
+    elif of_project is not None:
+        settings = of_project()
+        return settings.stack(), cast("Options", {**settings.options(), **given})
+    else:
+        find_modules_here()
+        settings = read_settings(given, named=_flag)
     return settings.stack(), settings.options()
+
+
+def _flag(option: str) -> str:
+    return FLAG_OF("backend" if option == "backends" else option)
 
 
 def find_modules_here() -> None:

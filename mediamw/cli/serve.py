@@ -25,7 +25,7 @@ from ..config import Options
 from ..core.errors import ConfigError
 from ..stack.stack import MediaStack
 from .loading import Interface, interface_of, load_app
-from .options import PREFIX, add_backends, add_prefix, find_modules_here, given_by, told_by
+from .options import PREFIX, add_backends, add_prefix, given_by, told_by
 
 _POLL_SECONDS = 0.05
 _START_SECONDS = 60.0
@@ -37,11 +37,10 @@ _STOP_SECONDS = 3
 class Served:
     """What a worker process needs to make the app: it is sent there, so it holds text and no objects.
 
-    ``backends`` None: the worker reads the settings, as this process has, and ``options`` go before them.
+    ``given``, of the command line, goes before the settings, which the worker reads as this process has.
     """
 
-    backends: tuple[str, ...] | None
-    options: Options
+    given: dict[str, Any]
     target: str | None
 
 
@@ -63,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or Ctrl-C; return the exit status."""
-    stack, options = told_by(args)
+    stack, options = told_by(given_by(args))
     _tell_missing(stack)
     app: Any = None
     interface: Interface = "asgi"
@@ -78,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"mediamw: {args.app} could not be imported: its own error is above", file=sys.stderr)
             return 1
         interface = interface_of(app) if args.interface == "auto" else args.interface
-    served = Served(tuple(args.backend) if args.backend else None, given_by(args), args.app)
+    served = Served(given_by(args), args.app)
     # Made here as the worker will make it, so that a mistake is told in one line and not in the worker's traceback.
     service = _wrap(app, stack, options, interface).service
     stack.close()
@@ -143,19 +142,17 @@ def _app(served: Served, interface: Interface) -> Any:
     """Make the app to serve; called in the worker process."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     app = None if served.target is None else load_app(served.target)
-    if served.backends is None:
-        find_modules_here()
-    return _wrap(app, served.backends, served.options, interface)
+    return _wrap(app, *told_by(served.given), interface)
 
 
-def _wrap(app: Any, backends: MediaStack | tuple[str, ...] | None, options: Options, interface: Interface) -> Any:
+def _wrap(app: Any, stack: MediaStack, options: Options, interface: Interface) -> Any:
     if interface == "asgi":
         from ..asgi import MediaMiddleware as ASGIMiddleware
 
-        return ASGIMiddleware(app, backends, **options)
+        return ASGIMiddleware(app, stack, **options)
     from ..wsgi import MediaMiddleware as WSGIMiddleware
 
-    return WSGIMiddleware(app, backends, **options)
+    return WSGIMiddleware(app, stack, **options)
 
 
 def _address(host: str) -> str:

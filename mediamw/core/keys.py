@@ -25,6 +25,8 @@ Key = NewType("Key", str)
 MAX_KEY_BYTES = 1024
 MAX_SEGMENT_BYTES = 255
 STATE_FOLDER = ".mediamw"
+COPIES_FOLDER = "pulled"
+"""Where in the state folder the copies of lowers' files lie."""
 
 _WINDOWS_DEVICES = frozenset(
     ["con", "prn", "aux", "nul", "conin$", "conout$", *(name + n for name in ("com", "lpt") for n in "0123456789¹²³")]

@@ -8,4 +8,5 @@ from __future__ import annotations
 
 from .reading import Settings as Settings
 from .reading import read_settings as read_settings
+from .reading import settings_beside as settings_beside
 from .reading import settled as settled

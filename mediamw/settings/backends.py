@@ -6,7 +6,6 @@ in TOML ``[[backends]]``. A table takes the options of its backend beside the sp
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -15,11 +14,12 @@ from os import PathLike
 from typing import Any, Final, NamedTuple
 
 from ..backends.base import Backend, Closes
-from ..core.errors import ConfigError, ConfigErrors, Fault, unknown_option
+from ..core.errors import ConfigError, ConfigErrors, Fault
 from ..specs import SECRETS, MisplacedSecret, Scheme, Spec, build_backend, kind_of, named, options_in, split_name
-from .faults import BACKEND, MISPLACED, NO_BACKENDS, NOBODYS, SPLIT, STACK, UNKNOWN, UNREADABLE
-from .options import read_words
-from .sources import OF_BACKENDS, Value, of_variable, variable
+from .faults import BACKEND, MISPLACED, NO_BACKENDS, SPLIT, STACK, UNKNOWN
+from .options import OPTIONS, read_words
+from .secrets import Secrets
+from .sources import Value, of_variable, variable
 
 _NAME = re.compile("[A-Za-z][A-Za-z0-9_-]*")
 # A comma or semicolon with nothing or the next spec behind it.
@@ -73,7 +73,7 @@ def items_of(value: Value, faults: list[Fault]) -> list[Item]:
         source = f"{value.source}[{number}]"
         if isinstance(entry, Mapping):
             try:
-                items.append(_of_table(entry, source))
+                items.append(_of_table(_without_options(entry, source, faults), source))
             except ConfigError as error:
                 faults.append(Fault(BACKEND, "backends", source, error.reason))
         elif isinstance(entry, (str, PathLike)) or callable(getattr(entry, "open", None)):
@@ -84,6 +84,15 @@ def items_of(value: Value, faults: list[Fault]) -> list[Item]:
     if not listed:
         faults.append(Fault(NO_BACKENDS, "backends", value.source, "the list is empty: name at least one, ./media"))
     return items
+
+
+def _without_options(table: Mapping[str, Any], source: str, faults: list[Fault]) -> dict[str, Any]:
+    """Return the table without options of the middleware: below ``[[backends]]`` TOML takes them for the table's."""
+    for option in table:
+        if option in OPTIONS:
+            reason = "it is no option of a backend: write it beside backends, in TOML above the first [[backends]]"
+            faults.append(Fault(UNKNOWN, option, source, reason))
+    return {option: value for option, value in table.items() if option not in OPTIONS}
 
 
 def _words(value: Value, faults: list[Fault]) -> list[str]:
@@ -145,7 +154,7 @@ def build_all(
         source = ", ".join(dict.fromkeys(item.source for item, own in zip(items, names, strict=True) if own == name))
         reason = f"{names.count(name)} backends are named {name!r}; give each a name of its own, such as other=./media"
         faults.append(Fault(STACK, "backends", source, reason))
-    secrets = _Secrets(environ, names, faults)
+    secrets = Secrets(environ, names, faults)
     made: list[Made] = []
     for item, name in zip(items, names, strict=True):
         spec = item.spec
@@ -162,22 +171,32 @@ def build_all(
             options = {option: (value, item.source) for option, value in options_in(spec).items()}
             options |= {option: (value, item.sources.get(option, item.source)) for option, value in item.given.items()}
             made.append(Made(backend, item.source, variables, options))
-        except ConfigErrors as error:  # django-storages' settings, each of which knows where it stands
-            faults += error.faults
         except ConfigError as error:
-            for part in error.parts or (error,):
-                id_, reason = BACKEND, part.reason
-                if isinstance(part, MisplacedSecret):
-                    ways = ", ".join(variable(name, option) for option in SECRETS.get(kind, ())[:2])
-                    id_, reason = MISPLACED, f"{reason}, such as {ways}"
-                source = _source_of(part.reason, item, variables)
-                faults.append(Fault(id_, f"backends.{name}", source, reason))
+            faults += _faults_of(error, item, name, variables)
     if not before:  # else a backend that could not even be read would seem not to be there
-        secrets.tell_unused(dict(zip(names, items, strict=True)), others)
+        kinds = {
+            name: kind_of(item.spec) if isinstance(item.spec, (str, PathLike)) else ""
+            for name, item in zip(names, items, strict=True)
+        }
+        secrets.tell_unused(kinds, others)
     if len(faults) > before:
         close_all(one.backend for one in made)
         return []
     return made
+
+
+def _faults_of(error: ConfigError, item: Item, name: str, variables: Mapping[str, str]) -> Iterable[Fault]:
+    """Return what is wrong with the backend ``name``, which could not be made."""
+    if isinstance(error, ConfigErrors):  # django-storages' settings, each of which knows where it stands
+        return error.faults
+    faults = []
+    for part in error.parts or (error,):
+        id_, reason = BACKEND, part.reason
+        if isinstance(part, MisplacedSecret) and isinstance(item.spec, (str, PathLike)):
+            ways = ", ".join(variable(name, option) for option in SECRETS.get(kind_of(item.spec), ())[:2])
+            id_, reason = MISPLACED, f"{reason}, such as {ways}"
+        faults.append(Fault(id_, f"backends.{name}", _source_of(part.reason, item, variables), reason))
+    return faults
 
 
 def _source_of(reason: str, item: Item, variables: Mapping[str, str]) -> str:
@@ -187,6 +206,12 @@ def _source_of(reason: str, item: Item, variables: Mapping[str, str]) -> str:
         return item.sources[word]
     names = [name for option, name in variables.items() if option in reason]
     return ", ".join([item.source, *map(of_variable, names)])
+
+
+def names_of(listed: object) -> list[str]:
+    """Return the names of the backends in a list that code gave; what is wrong with it is told when they are made."""
+    items = items_of(Value(listed, ""), []) if isinstance(listed, list) else []
+    return [name for name, _ in named([_with_name(item) for item in items])]
 
 
 def close_all(backends: Iterable[Backend]) -> None:
@@ -201,84 +226,6 @@ def _with_name(item: Item) -> Spec:
     if not item.name:
         return item.spec
     return f"{item.name}=" if isinstance(item.spec, PathLike) else f"{item.name}={item.spec}"
-
-
-class _Secrets:
-    """The variables ``MEDIAMW_BACKEND_<NAME>_...``, of which each has to be somebody's."""
-
-    def __init__(self, environ: Mapping[str, str], names: Sequence[str], faults: list[Fault]) -> None:
-        self._texts = {name: text for name, text in environ.items() if name.startswith(OF_BACKENDS)}
-        self._unused = dict.fromkeys(self._texts)
-        self._names = names
-        self._faults = faults
-
-    def of(self, backend: str, kind: str, given: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
-        """Return the secrets of a backend that code did not give, each with its variable."""
-        found: dict[str, tuple[Any, str]] = {}
-        for option in SECRETS.get(kind, ()):
-            name = variable(backend, option)
-            if name not in self._texts:
-                continue
-            self._unused.pop(name, None)
-            twins = {other for other in self._names if variable(other, option) == name}
-            if len(twins) > 1:
-                reason = f"it is the variable of {' and '.join(sorted(twins))}: name one of them otherwise"
-                self._faults.append(Fault(NOBODYS, f"backends.{backend}.{option}", of_variable(name), reason))
-            elif option not in given:
-                try:
-                    found[option] = (_secret(option, self._texts[name]), name)
-                except ValueError as error:
-                    self._faults.append(
-                        Fault(UNREADABLE, f"backends.{backend}.{option}", of_variable(name), str(error))
-                    )
-        return found
-
-    def tell_unused(self, backends: Mapping[str, Item], others: Iterable[str]) -> None:
-        """Add a fault for each variable that no backend took."""
-        kinds = {
-            name: kind_of(item.spec) if isinstance(item.spec, (str, PathLike)) else ""
-            for name, item in backends.items()
-        }
-        expected = [variable(name, option) for name, kind in kinds.items() for option in SECRETS.get(kind, ())]
-        every = {option for options in SECRETS.values() for option in options}
-        replaced = {variable(name, option) for name in others for option in every}
-        for name in self._unused:
-            if name in replaced and name not in {variable(own, option) for own in kinds for option in every}:
-                continue
-            owner = next((own for own in kinds if any(variable(own, option) == name for option in every)), None)
-            if owner is not None:
-                takes = [own for own in expected if own.startswith(variable(owner, ""))]
-                if not kinds[owner]:
-                    reason = f"backend {owner!r} is made in code: give it there"
-                else:
-                    reason = f"backend {owner!r} takes no such secret: " + (
-                        f"there are {', '.join(takes)}" if takes else "remove the variable"
-                    )
-                self._faults.append(Fault(NOBODYS, f"backends.{owner}", of_variable(name), reason))
-            elif any(name.endswith(f"_{option.upper()}") for option in every):
-                reason = f"no backend has this name; there are {', '.join(kinds) or 'none'}: correct the variable"
-                self._faults.append(Fault(NOBODYS, name, of_variable(name), reason))
-            else:
-                known = expected or [variable("NAME", option) for option in SECRETS["s3"]]
-                reason = unknown_option(name, known, "variable", OF_BACKENDS)
-                self._faults.append(Fault(UNKNOWN, name, of_variable(name), reason))
-
-
-def _secret(option: str, text: str) -> Any:
-    """Read the text of a secret's variable. Raises ``ValueError`` that does not repeat it."""
-    if not text.strip():
-        raise ValueError("it is set and empty: give it a value, or do not set it")
-    if option == "cloudfront_key":
-        return text.replace("\\n", "\n")  # how a PEM is often put into one line; no PEM has a backslash
-    if option == "headers":
-        try:
-            found = json.loads(text)
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            raise ValueError('it is no JSON object: write {"Authorization": "Bearer ..."}')
-        return found
-    return text
 
 
 def _check_types(given: Mapping[str, Any]) -> None:

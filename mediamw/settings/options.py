@@ -15,8 +15,9 @@ from typing import Any, Final, NamedTuple
 
 from ..config import build_dotfiles, build_policy, check_authorize, check_prefix, check_switch
 from ..core.errors import ConfigError
-from ..stack.checks import check_base_url, check_misses, check_names, check_seconds
+from ..stack.checks import check_base_url, check_budget, check_misses, check_names, check_seconds
 from ..stack.origin_health import MISSES_A_MINUTE
+from ..stack.pulled import PULL_BUDGET_BYTES
 from ..stack.stack import DEADLINE_SECONDS, FOUND_TTL_SECONDS, MISSING_TTL_SECONDS, STALE_IF_ERROR_SECONDS
 
 _SWITCHES: Final = {
@@ -36,6 +37,12 @@ def read_switch(text: str) -> bool:
 def _whole(text: str) -> int:
     if not re.fullmatch("[0-9]{1,9}", text):
         raise ValueError(f"{text!r} is not a whole number, 0 or more: write digits alone")
+    return int(text)
+
+
+def _bytes(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise ValueError(f"{text!r} is not a whole number of bytes: write digits alone")
     return int(text)
 
 
@@ -122,5 +129,6 @@ OPTIONS: Final[Mapping[str, Option]] = {
     "deadline": _seconds("deadline", DEADLINE_SECONDS),
     "misses_a_minute": Option(_whole, check_misses, MISSES_A_MINUTE, of_stack=True),
     "names": Option(str, check_names, "suffix", of_stack=True),
+    "pull_budget": Option(_bytes, check_budget, PULL_BUDGET_BYTES, of_stack=True),
 }
 """All settings but ``backends``, in the order in which they are shown."""

@@ -8,16 +8,17 @@ them. Nothing here asks a network.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NoReturn, cast
 
-from ..config import Options, base_url_of
+from ..config import Options, base_url_of, check_options
 from ..core.errors import ConfigError, ConfigErrors, Fault
 from ..specs import Scheme, Spec, split_name
 from ..stack.stack import MediaStack, StackOptions
-from .backends import Item, Made, build_all, close_all, items_of
-from .faults import LOADING, OPTION, STACK, UNREADABLE
+from .backends import Item, Made, build_all, close_all, items_of, names_of
+from .faults import FILE, LOADING, NO_BACKENDS, OPTION, STACK, UNREADABLE
 from .options import OPTIONS, load
+from .secrets import secrets_for
 from .sources import Source, Value, from_environment, from_file, from_mapping
 from .template import template_items
 
@@ -143,7 +144,9 @@ class Settings:
         if options["base_url"] is None:
             options["base_url"] = base_url_of(self.value("prefix"))
         items = template_items(self._environ, faults) if given is None else items_of(given, faults)
-        if faults and not items:
+        if given is None and any(fault.id == FILE for fault in self._read_faults):
+            faults = [fault for fault in faults if fault.id != NO_BACKENDS]  # they may well stand in that file
+        if not items:
             return [], None, faults
         made = build_all(items, self._environ, faults, others=self._replaced(), schemes=self._schemes)
         if faults or not made:
@@ -191,23 +194,35 @@ def read_settings(
     return Settings(sources, faults, environ, schemes)
 
 
-def settled(backends: MediaStack | Sequence[Spec] | None, options: Options) -> tuple[Any, Options]:
-    """Return backends and options of a middleware: as given, or without backends as the settings have them.
+def settings_beside(
+    backends: MediaStack | Sequence[Spec], given: Mapping[str, Any], *, named: Callable[[str], str] = KEYWORD_OF
+) -> Settings:
+    """Return the settings where code gives the backends, and what else it gives. Raises nothing: see ``faults``.
 
-    With backends nothing of the environment counts but MEDIAMW_ENABLED, so that a deployment can switch it off. Raises
-    ``ConfigErrors``.
+    Two things count of the environment, and no file: MEDIAMW_ENABLED, so that a deployment can switch it off, and the
+    secrets of these backends.
     """
-    if backends is not None:
-        if "enabled" in options or "MEDIAMW_ENABLED" not in os.environ:
-            return backends, options
-        only = {"MEDIAMW_ENABLED": os.environ["MEDIAMW_ENABLED"]}
-        faults: list[Fault] = []
-        settings = Settings([from_environment(only, faults)], faults, only)
-        return backends, {**options, "enabled": settings.enabled}
-    settings = read_settings(options, named=KEYWORD_OF)
-    if not settings.enabled:
-        return (), {"enabled": False}
-    return settings.stack(), settings.options()
+    listed: Any = backends
+    if isinstance(backends, Iterable) and not isinstance(backends, (str, bytes, Mapping)):
+        listed = list(backends)  # what is no list is told with the other faults
+    faults: list[Fault] = []
+    switch = {name: text for name, text in os.environ.items() if name == "MEDIAMW_ENABLED"}
+    sources = [from_mapping({**given, "backends": listed}, named, faults), from_environment(switch, faults)]
+    return Settings(sources, faults, secrets_for(names_of(listed), os.environ))
+
+
+def settled(backends: MediaStack | Sequence[Spec] | None, options: Options) -> tuple[Any, Options]:
+    """Return backends and options of a middleware: as ``backends`` says, or without it as the settings have them.
+
+    Switched off, the backends are as they were given. Raises ``ConfigErrors``.
+    """
+    if backends is None:
+        settings = read_settings(options, named=KEYWORD_OF)
+        return (settings.stack(), settings.options()) if settings.enabled else ((), {"enabled": False})
+    of_stack = [option for option in options if option in StackOptions.__annotations__]
+    check_options(of_stack, (), of_stack)
+    settings = settings_beside(backends, options)
+    return (settings.stack(), settings.options()) if settings.enabled else (backends, {**options, "enabled": False})
 
 
 def _reason(error: Exception, option: str) -> str:

@@ -46,7 +46,7 @@ def from_mapping(given: Mapping[str, Any], named: Any, faults: list[Fault]) -> S
         if option in known:
             found[option] = Value(value, named(option))
         else:
-            faults.append(Fault(UNKNOWN, str(option), named(option), unknown_option(str(option), known, "setting")))
+            faults.append(Fault(UNKNOWN, str(option), named(option), _unknown(str(option), known)))
     return found
 
 
@@ -104,9 +104,16 @@ def from_file(environ: Mapping[str, str], faults: list[Fault]) -> Source:
             reason = f"the options stand at the top of the file: leave the line [{key}...] out"
             faults.append(Fault(UNKNOWN, key, where, reason))
         else:
-            faults.append(Fault(UNKNOWN, key, where, unknown_option(key, known, "setting")))
+            faults.append(Fault(UNKNOWN, key, where, _unknown(key, known)))
     _refuse_secrets(found, faults)
     return found
+
+
+def _unknown(option: str, known: tuple[str, ...]) -> str:
+    short = option.lower().removeprefix("mediamw_")
+    if short in known:
+        return f"unknown setting {option!r}; here it is written {short}"
+    return unknown_option(option, known, "setting")
 
 
 def is_secret(option: str) -> bool:

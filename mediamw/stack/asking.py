@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
 from ..backends.base import LATER, Backend, Entry, Lists, OpensNow, ReadsRanges, Remote, Signs
@@ -22,9 +23,11 @@ from ..core.keys import Key
 from ..core.model import Handle, Hidden, Look, Meta
 from .checks import rules_of
 from .copies import COPY_SECONDS
+from .copy_lookup import CopyLookup
 from .lookups import UNKNOWN, Lookups
 from .origin_health import OriginHealth, Probe
 from .origin_reads import OriginReads
+from .pulled import Pulled
 from .remote_upper import RemoteUpper, remote_answer
 from .steps import Pool, Steps, Wait, question_of
 from .whiteouts import as_upper, marker_of
@@ -69,9 +72,14 @@ class _Origin:
 
 
 class Asker:
-    """Asks the backends of one stack. ``say`` logs a line about a subject, at most once a minute."""
+    """Asks the backends of one stack. ``say`` logs a line about a subject, at most once a minute.
 
-    def __init__(self, backends: Sequence[Backend], times: Times, misses_a_minute: int, say: Say) -> None:
+    ``pulled`` are the copies of lowers' files in the upper, if it can have any.
+    """
+
+    def __init__(
+        self, backends: Sequence[Backend], times: Times, misses_a_minute: int, say: Say, pulled: Pulled | None = None
+    ) -> None:
         self._backends = backends
         self._times = times
         self._say = say
@@ -85,6 +93,8 @@ class Asker:
         self._upper = as_upper(backends[0])
         self._has_whiteouts = len(backends) > 1 and self._upper is not None
         self._remote_upper = self._asking_from_afar()
+        ask_upper = partial(self._ask_upper, backends[0])
+        self._copies = None if pulled is None else CopyLookup(pulled, ask_upper, self.disk, times.stale_if_error, say)
         self._now = frozenset(backend.name for backend in backends if isinstance(backend, OpensNow))
         self.rules = {backend.name: rules_of(backend) for backend in backends}
         self.lookups = Lookups(
@@ -94,6 +104,10 @@ class Asker:
             missing_ttl=times.missing_ttl,
             stale_if_error=times.stale_if_error,
         )
+
+    def is_remote(self, backend: Backend) -> bool:
+        """True if it is asked over a network: what is at hand of it is a copy."""
+        return backend.name in self._origins
 
     def bodies_of(self, backend: str) -> Pool:
         """Return the threads that read the files of ``backend``."""
@@ -145,7 +159,7 @@ class Asker:
                 elif backend is self._backends[0] and self._remote_upper is not None:
                     answer, source = (yield from self._remote_upper.ask(key)), ""
                 else:
-                    answer, source = yield from self._ask(backend, key, inline, via)
+                    answer, source = yield from self._ask_or_copy(backend, key, inline, via)
             except (BackendUnavailable, NotServable) as error:
                 said = "unavailable" if isinstance(error, BackendUnavailable) else "refused"
                 _note(looks, Look(backend.name, said, time.perf_counter() - started, reason=error.reason))
@@ -188,7 +202,8 @@ class Asker:
         return None
 
     def has_below(self, key: Key) -> Steps[bool]:
-        """Say whether a lower has the key. Raises ``BackendUnavailable`` if none is known to and one cannot tell.
+        """Say whether a lower has the key, or a copy. Raises ``BackendUnavailable`` if none is known to and one cannot
+        tell.
 
         Of a backend that is not checked nobody knows.
         """
@@ -199,7 +214,7 @@ class Asker:
             try:
                 if not self.rules[backend.name].check:
                     raise BackendUnavailable("it is not asked (check=False)", backend=backend.name)
-                answer, _ = yield from self._ask(backend, key, False, "")
+                answer, _ = yield from self._ask_or_copy(backend, key, False, "")
             except NotServable:  # whatever it is, it has the name
                 return True
             except BackendUnavailable as error:
@@ -284,6 +299,17 @@ class Asker:
         if via and getattr(backend, "via", None) in re.split(r"[\s,]+", via):
             return "the request has come through it (Via)"
         return ""
+
+    def _ask_or_copy(self, backend: Backend, key: Key, inline: bool, via: str) -> Steps[tuple[Answer, str]]:
+        """Return what one backend says, or the copy that stands for it."""
+        ask_lower = partial(self._ask, backend, key, inline, via)
+        if self._copies is None or backend.name not in self._origins:
+            return (yield from ask_lower())
+        return (yield from self._copies.answer(backend, key, self.rules[backend.name].pull_ttl, inline, ask_lower))
+
+    def _ask_upper(self, upper: Backend, key: Key, inline: bool) -> Steps[Answer]:
+        answer, _ = yield from self._ask(upper, key, inline, "")
+        return answer
 
     def _ask(self, backend: Backend, key: Key, inline: bool, via: str) -> Steps[tuple[Answer, str]]:
         """Return what one backend says, and where from if nobody was asked."""

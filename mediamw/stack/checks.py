@@ -8,7 +8,8 @@ from itertools import combinations
 from os import PathLike
 from typing import Any, cast, get_args
 
-from ..backends.base import Backend, Puts, ReadsRanges, Signs
+from ..backends.base import Backend, HoldsCopies, Puts, ReadsRanges, Signs
+from ..backends.local_put import HAS_LOCKS
 from ..backends.rules import EVERY_KEY, Delivery, Rules
 from ..core.errors import ConfigError
 from ..core.names import NamePolicy
@@ -36,7 +37,7 @@ def check_backends(backends: Any) -> tuple[Backend, ...]:
                 backend=backend.name,
             )
     for backend in backends:
-        _check_rules(backend, is_first=backend is backends[0], is_last=backend is backends[-1])
+        _check_rules(backend, backends[0], is_last=backend is backends[-1])
     _check_places(backends)
     return tuple(backends)
 
@@ -45,6 +46,11 @@ def rules_of(backend: Backend) -> Rules:
     """Return the rules that stand with ``backend``; by default it is asked for every key."""
     rules = getattr(backend, "rules", EVERY_KEY)
     return rules if isinstance(rules, Rules) else EVERY_KEY
+
+
+def holds_copies(upper: Backend) -> bool:
+    """Say whether copies of the lowers' files can be kept in ``upper``."""
+    return isinstance(upper, HoldsCopies) and HAS_LOCKS
 
 
 def delivery_of(backend: Backend) -> tuple[Delivery | None, frozenset[Delivery]]:
@@ -92,6 +98,13 @@ def check_misses(number: Any) -> int:
     return number
 
 
+def check_budget(number: Any) -> int:
+    """Return how many bytes copies may have in all."""
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise ConfigError(f"pull_budget: {number!r} is not a whole number of bytes, 1 or more")
+    return number
+
+
 def _check_places(backends: Sequence[Backend]) -> None:
     """Refuse two backends of the same files, and an upper that holds or lies inside a lower: uploads would be in both.
 
@@ -114,10 +127,10 @@ def _check_places(backends: Sequence[Backend]) -> None:
         raise ConfigError(reason, backend=second.name)
 
 
-def _check_rules(backend: Backend, *, is_first: bool, is_last: bool) -> None:
+def _check_rules(backend: Backend, first: Backend, *, is_last: bool) -> None:
     rules, name = rules_of(backend), backend.name
     deliveries = delivery_of(backend)[1]
-    if is_first and rules.has_patterns and isinstance(backend, Puts):
+    if backend is first and rules.has_patterns and isinstance(backend, Puts):
         raise ConfigError("exclude, only: the first backend takes all uploads, so it has all keys", backend=name)
     if not deliveries:
         if rules.delivery is not None or rules.deliveries or not rules.check:
@@ -125,8 +138,15 @@ def _check_rules(backend: Backend, *, is_first: bool, is_last: bool) -> None:
         return
     if "redirect" in deliveries and not isinstance(backend, Signs):
         raise ConfigError("delivery 'redirect': the backend makes no URLs, so nobody can be sent there", backend=name)
-    if "proxy" in deliveries and not isinstance(backend, ReadsRanges):
-        raise ConfigError("delivery 'proxy': the backend cannot be read from here", backend=name)
+    for delivery in sorted(deliveries - {"redirect"}):
+        if not isinstance(backend, ReadsRanges):
+            raise ConfigError(f"delivery {delivery!r}: the backend cannot be read from here", backend=name)
+    if "pull" in deliveries and not holds_copies(first):
+        raise ConfigError(
+            "delivery 'pull': copies are kept in the first backend, which has to be a directory of a system with locks "
+            "for files: put ./media, LocalBackend('media'), before it, or take delivery 'proxy'",
+            backend=name,
+        )
     if not rules.check and (deliveries != {"redirect"} or not is_last):
         raise ConfigError(
             "check=False: it is for the last backend, and with delivery 'redirect' alone: nothing is known of a file "

@@ -28,6 +28,17 @@ MAX_RESUMES: Final = 5
 """How often one part of a body is taken up again after its connection broke."""
 
 
+def strong(etag: str | None) -> str | None:
+    """Return the ETag if what it promises is bytes."""
+    return None if etag is None or etag.startswith("W/") else etag
+
+
+def for_clients(meta: Meta) -> Meta:
+    """Return what clients see of a file of an origin: an ETag of ours, whether it is proxied or pulled."""
+    etag = strong(meta.etag)
+    return replace(meta, etag=None if etag is None else f'"mw-{etag[1:]}')
+
+
 class RemoteHandle:
     """An open remote file. ``changed`` is called when the version that was looked up is gone."""
 
@@ -35,8 +46,8 @@ class RemoteHandle:
         self._key = key
         self._reads = reads
         # A weak one promises nothing of bytes: nothing can be pinned to it (RFC 9110, 8.8.1).
-        self._etag = None if meta.etag is None or meta.etag.startswith("W/") else meta.etag
-        self.meta = replace(meta, etag=None if self._etag is None else f'"mw-{self._etag[1:]}')
+        self._etag = strong(meta.etag)
+        self.meta = for_clients(meta)
         self._changed = changed
         self._is_closed = False
         self._has_started = False  # some of the file has come

@@ -4,7 +4,7 @@
    does not know of it.
 2. A file that is found is the answer. That there is none has to be seen twice: the two questions of one round arrive
    in any order, so an upload or a delete between them may look like neither file nor whiteout. A whiteout counts if
-   there was no file in the round before, absence if both rounds saw neither. ``tests/test_interleavings_remote.py`` walks the
+   there was no file in the round before, absence if both saw neither. ``tests/test_interleavings_remote.py`` walks the
    orders in which one writer meets this; two whole writes within the two rounds of one reader may still deceive it.
 3. All rounds together have the time of one look-up. An upper that does not answer is left alone for a while, as every
    origin, and whoever asks is told so: it is never answered for by others.

@@ -17,24 +17,47 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, BinaryIO, Final, TypedDict, cast
 from urllib.parse import quote
 
-from ..backends.base import Backend, Closes, Content, Entry, ReadsRanges, ReadsWhole, Remote, Signs
+from ..backends.base import (
+    Backend,
+    Closes,
+    Content,
+    Entry,
+    HoldsCopies,
+    ReadsRanges,
+    ReadsWhole,
+    Remote,
+    Signs,
+)
 from ..backends.http_origin import sites_of
+from ..backends.local import LocalHandle
 from ..backends.rules import Rules
 from ..core.errors import BackendUnavailable, InvalidKey, NoURL
 from ..core.keys import Key, parse_key, refusal
 from ..core.model import Found, Handle, Held, Hidden, Look, Meta, Missing, Redirect
 from ..core.names import NamePolicy
 from .asking import UNCHECKED, Asker, Times
-from .checks import check_backends, check_base_url, check_misses, check_names, check_seconds, delivery_of
+from .checks import (
+    check_backends,
+    check_base_url,
+    check_budget,
+    check_misses,
+    check_names,
+    check_seconds,
+    delivery_of,
+    holds_copies,
+)
 from .copies import copy_of
 from .listing import Lister
 from .origin_health import MISSES_A_MINUTE
+from .pulled import PULL_BUDGET_BYTES, Pulled
+from .pulling import Puller, no_copies
 from .reader import BUFFER_BYTES, HandleReader, RemoteReader
-from .remote_handle import RemoteHandle
+from .remote_handle import RemoteHandle, for_clients
 from .steps import Pool, Steps, run
 from .trace import Explanation, Trace, explained
 from .whiteouts import as_upper
@@ -62,6 +85,7 @@ class StackOptions(TypedDict, total=False):
     deadline: float
     misses_a_minute: int
     names: NamePolicy
+    pull_budget: int
 
 
 class MediaStack:
@@ -72,6 +96,7 @@ class MediaStack:
     it is if the backend cannot tell, and had the file. ``deadline``: how many seconds one backend may take for one
     look-up, waiting for a thread included. ``misses_a_minute``: for how many names that it does not have, or
     cannot tell of, each process asks each remote backend. ``names``: what ``save`` does with a name that is taken.
+    ``pull_budget``: how many bytes the copies of lowers' files in the upper may have.
     Raises ``ConfigError``.
     """
 
@@ -86,16 +111,23 @@ class MediaStack:
         deadline: float = DEADLINE_SECONDS,
         misses_a_minute: int = MISSES_A_MINUTE,
         names: NamePolicy = "suffix",
+        pull_budget: int = PULL_BUDGET_BYTES,
     ) -> None:
         self.backends = check_backends(backends)
         self.base_url = check_base_url(base_url)
         times = Times(found_ttl, missing_ttl, stale_if_error, deadline)
         check_seconds(times._asdict())
         self._said: dict[str, dict[str, float]] = {}
-        self._asker = Asker(self.backends, times, check_misses(misses_a_minute), self.say)
-        upper = as_upper(self.backends[0])
+        budget, first = check_budget(pull_budget), self.backends[0]
+        pulled = Pulled(cast("HoldsCopies", first), budget) if holds_copies(first) and self.backends[1:] else None
+        self._asker = Asker(self.backends, times, check_misses(misses_a_minute), self.say, pulled)
+        upper = as_upper(first)
         self._lister = Lister(self.backends, self._asker)
-        self._writer = None if upper is None else Writer(upper, self._asker, check_names(names), self.say)
+        settle = None if pulled is None else pulled.settle
+        self._writer = None if upper is None else Writer(upper, self._asker, check_names(names), self.say, settle)
+        self._puller = None
+        if pulled is not None and upper is not None:
+            self._puller = Puller(upper, pulled, self._asker, self.say)
 
     def __repr__(self) -> str:
         return f"MediaStack({list(self.backends)!r})"
@@ -106,18 +138,27 @@ class MediaStack:
         return self.backends[0]
 
     @property
-    def redirects(self) -> bool:
-        """True if some backend's files are answered by sending the client there."""
-        return any("redirect" in delivery_of(backend)[1] for backend in self.backends)
-
-    @property
     def disk(self) -> Pool:
         """The threads for what may wait for a disk."""
         return self._asker.disk
 
+    @property
+    def redirects(self) -> bool:
+        """True if some backend's files are answered by sending the client there."""
+        return any("redirect" in delivery_of(backend)[1] for backend in self.backends)
+
     def pool_of(self, backend: str) -> Pool:
         """Return the threads that read the files of ``backend``, by its name."""
         return self._asker.bodies_of(backend)
+
+    def pool_for(self, held: Held) -> Pool:
+        """Return the threads that read what is held: copies of an origin's files are on the disk."""
+        return self.disk if isinstance(held.handle, LocalHandle) else self.pool_of(held.backend)
+
+    @property
+    def names(self) -> NamePolicy:
+        """What ``save`` does with a name that is taken, if it is not told."""
+        return self._writing("save").names
 
     def say(self, subject: str, text: str, cause: str = "") -> None:
         """Log a warning: at most once a minute for each ``subject``, or for each of its first few causes."""
@@ -159,13 +200,19 @@ class MediaStack:
             return located
         backend, answer = located
         if not isinstance(answer, Remote):
+            if self._asker.is_remote(backend):  # a copy
+                cast("LocalHandle", answer).meta = for_clients(answer.meta)
             return Held(backend.name, answer)
         # A client that goes on with a download of another version must have the whole one (RFC 9110, 13.1.5). S3s that
         # were tried ignore If-Range and would send it the rest of theirs.
         is_other = (
             if_range not in ("", answer.meta.etag) and isinstance(backend, ReadsRanges) and answer is not UNCHECKED
         )
-        if is_other or self.rules(backend).delivery_of(key, delivery_of(backend)[0]) == "proxy":
+        delivery = self.rules(backend).delivery_of(key, delivery_of(backend)[0])
+        if delivery == "pull" and self._puller is not None:
+            handle = self._puller.handle(backend, key, answer.meta, via, partial(self.forget, key))
+            return Held(backend.name, handle)
+        if is_other or delivery != "redirect":
             handle = RemoteHandle(key, self._asker.reads(backend, via), answer.meta, partial(self.forget, key))
             return Held(backend.name, handle)
         signing = cast("Signs", backend)
@@ -177,6 +224,10 @@ class MediaStack:
     def reading(self, backend: str, work: Callable[[], Any]) -> Steps[Any]:
         """Have a thread read from ``backend``, within the bounds of a look-up, as steps."""
         return self._asker.call(backend, work, "read")
+
+    def arriving(self, backend: str, arrival: Future[None]) -> Steps[None]:
+        """Wait for bytes that another thread fetches from ``backend``, as long as a look-up may take, as steps."""
+        yield from self._asker.within_deadline(backend, arrival, "read")
 
     def copying(self, backend: str, work: Callable[[], Handle]) -> Steps[Any]:
         """Have a thread copy a file of ``backend``, for as long as that may take, as steps."""
@@ -261,6 +312,13 @@ class MediaStack:
         """
         return self._writing("save").save(key, data, content_type, max_bytes, names)
 
+    def is_free(self, key: str, *, names: NamePolicy | None = None) -> bool:
+        """Say whether ``save`` would store a file under this very name.
+
+        Raises ``NotWritable``, and ``BackendUnavailable`` if one cannot tell: ``save`` then takes another.
+        """
+        return self._writing("save").is_free(key, names)
+
     def delete(self, key: str) -> bool:
         """Remove the upper's file, and hide what the lowers have; False if nothing was visible.
 
@@ -275,6 +333,22 @@ class MediaStack:
     def reset(self, key: str) -> bool:
         """Have ``key`` be what the lowers have: restore it, and remove the upper's file. True if there was one."""
         return self._writing("reset").reset(key)
+
+    def pull(self, key: str, *, keep: bool = False) -> bool:
+        """Fetch a copy of what a lower has of ``key``, and wait for it; False if there was nothing to do.
+
+        ``keep``: have it be a file of the upper, for good. Raises ``FileNotFoundError`` if nobody has it, or it was
+        deleted here; ``BackendUnavailable`` if it cannot be fetched or there is no room for it; ``NotWritable`` if the
+        first backend is no directory; ``NameTaken`` if it is to be kept and a folder has the name.
+        """
+        if self._puller is None:
+            raise no_copies(self.upper.name, type(self.upper).__name__)
+        checked = parse_key(key)
+        located = run(self._asker.locate(checked))
+        if located is None or isinstance(located, Hidden):
+            raise _not_found(key)
+        backend, answer = located
+        return self._puller.pull(backend, checked, answer, partial(self.forget, key), keep=keep)
 
     def hidden(self, prefix: str = "") -> Iterator[str]:
         """Yield the deleted keys that start with ``prefix``, sorted: those of which a lower may have a file."""
@@ -312,6 +386,8 @@ class MediaStack:
 
     def close(self) -> None:
         """Close connections, descriptors and threads. The stack may be used again and then opens what it needs."""
+        if self._puller is not None:
+            self._puller.close()
         self._asker.close()
         for backend in self.backends:
             if isinstance(backend, Closes):

@@ -5,6 +5,7 @@
 2. ``save`` publishes the file, then clears the whiteout. ``delete`` sets the whiteout, then removes the file. Each then
    looks again and repairs what another did in between: after clearing, ``save`` sets the marker again if the upper lost
    the file; after removing, ``delete`` sets it again if it is gone. ``tests/test_interleavings.py`` walks all orders.
+   Between the two ``delete`` lets whoever has not seen the whiteout finish making a copy a file of the upper.
 3. Some servers cannot keep two uploads of one name apart (``TellsExclusion``). There every new file gets a name by
    chance, and a policy that keeps the name is refused.
 4. A whiteout is set only if some lower has the key, or cannot tell.
@@ -32,20 +33,31 @@ MAX_NAMES: Final = 100
 
 
 class Writer:
-    """Writes into ``upper``; ``asker`` knows what the backends have, ``say`` logs a line about a subject."""
+    """Writes into ``upper``; ``asker`` knows what the backends have, ``say`` logs a line about a subject.
 
-    def __init__(self, upper: Upper, asker: Asker, names: NamePolicy, say: Callable[[str, str], None]) -> None:
+    ``settle`` waits until no copy is just being made a file of the upper.
+    """
+
+    def __init__(
+        self,
+        upper: Upper,
+        asker: Asker,
+        names: NamePolicy,
+        say: Callable[[str, str], None],
+        settle: Callable[[], None] | None = None,
+    ) -> None:
         self._upper = upper
         self._asker = asker
         self._whiteouts = Whiteouts(upper)
-        self._names = check_names(names)
+        self.names = check_names(names)
         self._say = say
+        self._settle = settle
 
     def save(
         self, key: str, data: Content, content_type: str | None, max_bytes: int | None, names: NamePolicy | None
     ) -> Key:
         """See ``MediaStack.save``."""
-        wanted, policy = parse_key(key), self._names if names is None else check_names(names)
+        wanted, policy = parse_key(key), self.names if names is None else check_names(names)
         if policy != "replace" and isinstance(self._upper, TellsExclusion) and not self._upper.is_exclusive():
             if policy != "suffix":
                 raise _not_exclusive(self._upper.name, policy, wanted)
@@ -61,6 +73,15 @@ class Writer:
         finally:
             draft.close()
 
+    def is_free(self, key: str, names: NamePolicy | None) -> bool:
+        """See ``MediaStack.is_free``."""
+        wanted, policy = parse_key(key), self.names if names is None else check_names(names)
+        self._asker.lookups.forget(wanted)
+        taken = self._is_taken(wanted, policy)
+        if isinstance(taken, BackendUnavailable):
+            raise taken
+        return not taken
+
     def delete(self, key: str) -> bool:
         """See ``MediaStack.delete``."""
         checked = parse_key(key)
@@ -69,6 +90,8 @@ class Writer:
         is_below = is_hidden or self._is_below(checked) is not False
         if is_below:
             self._whiteouts.set(checked)
+            if self._settle is not None:
+                self._settle()
         was_above = self._upper.delete(checked)
         if is_below and not self._whiteouts.is_set(checked):
             self._whiteouts.set(checked)

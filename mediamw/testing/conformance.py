@@ -23,7 +23,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from ..backends.base import Backend, Closes, Deletes, Lists, OpensNow, Puts, ReadsRanges, Signs
+from ..backends.base import Backend, Closes, Deletes, HoldsCopies, Lists, OpensNow, Puts, ReadsRanges, Signs
+from ..backends.local_put import HAS_LOCKS
 from ..core.keys import parse_key
 from .conformance_abilities import Fetch
 from .conformance_writes import WriteChecks
@@ -98,6 +99,8 @@ def find_faults(
         suite.check_delete(backend)
     elif writable:
         suite.say("it is said to be writable, but has no delete")
+    if isinstance(backend, HoldsCopies) and HAS_LOCKS and writable is not False:
+        suite.check_copies(backend)
     if isinstance(backend, Closes):
         suite.check_close(backend)
     return suite.faults

@@ -10,7 +10,7 @@ from contextlib import suppress
 from io import BytesIO
 from typing import BinaryIO
 
-from ..backends.base import CHUNK_BYTES, Content, Deletes, Lists, Puts, Remote
+from ..backends.base import CHUNK_BYTES, Content, Deletes, HoldsCopies, Lists, Puts, Remote
 from ..core.errors import NameTaken
 from ..core.keys import Key, state_key
 from .conformance_abilities import AbilityChecks
@@ -148,6 +148,34 @@ class WriteChecks(AbilityChecks):
                     self.say("a file has the content type of one that was deleted")
                 close_found(found)
                 backend.delete(key)
+
+    def check_copies(self, backend: HoldsCopies) -> None:
+        folder_name = f"mediamw-conformance-{secrets.token_hex(4)}"
+        key, taken, data = Key(f"{folder_name}/copy"), next(iter(self.files)), b"a copy"
+        with self.doing("publish_copy"):
+            with backend.copies() as folder:
+                fd = os.open(folder.at(folder_name), os.O_WRONLY | os.O_CREAT, 0o666, dir_fd=folder.fd)
+                os.write(fd, data)
+                os.close(fd)
+                if not backend.has_copies():
+                    self.say("has_copies() is not True after copies()")
+                try:
+                    backend.publish_copy(folder_name, Key(taken))
+                    self.say(f"publish_copy under the name of {taken!r} did not raise NameTaken")
+                except NameTaken:
+                    pass
+                if folder_name not in (name for name, _ in folder.scan()):
+                    self.say("publish_copy that raised took the file out of the folder of the copies")
+                else:
+                    backend.publish_copy(folder_name, key, content_type="image/webp")
+                    if folder_name in (name for name, _ in folder.scan()):
+                        self.say("publish_copy left the file in the folder of the copies")
+            self.judge(f"open({key!r}) after publish_copy", self.backend.open(key), data)
+            self.files[key] = data
+            found = self.backend.open(key)
+            if found is not None and found.meta.content_type != "image/webp":
+                self.say("publish_copy lost the content type")
+            close_found(found)
 
     def _check_put_that_breaks(self, backend: Puts, key: Key) -> None:
         class Broken(Exception):

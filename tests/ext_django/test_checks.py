@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.checks import run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
+from django.test.utils import setup_test_environment, teardown_test_environment
 
 from mediamw.ext.django.checks import IDS, check_settings
 from mediamw.settings.faults import IDS as FAULTS
@@ -27,6 +29,7 @@ FILES = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
 AUTH = "django.contrib.auth.middleware.AuthenticationMiddleware"
 COMMON = "django.middleware.common.CommonMiddleware"
 GZIP = "django.middleware.gzip.GZipMiddleware"
+LOCALE = "django.middleware.locale.LocaleMiddleware"
 CONDITIONAL = "django.middleware.http.ConditionalGetMiddleware"
 
 
@@ -50,11 +53,19 @@ def bucket(**more: Any) -> Any:
     return {"spec": "s3://acme", "name": "prod", "access_key_id": "AK", "secret_access_key": "the-secret-of-it", **more}
 
 
+def own_stack(*backends: Any) -> Any:
+    return {"default": {**OURS_FIRST["default"], "OPTIONS": {"backends": list(backends)}}}
+
+
+OURS_FIRST: dict[str, Any] = {"default": {"BACKEND": "mediamw.ext.django.MediaStorage"}}
+OTHER = {"backends": ["./other"]}
 ASKS = {"authorize": may_see}
 RIGHT: dict[str, Any] = {}
 # id, settings with which it fires, settings that are near and right
 CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("E001", {"MEDIAMW": {"on_mis": "404"}}, {"MEDIAMW": {"on_miss": "404"}}),
+    ("E001", {"MEDIAMW_PREFIX": "/media/"}, {"MEDIAMW_PREFIX": "/media/", "MEDIAMW": {"prefix": "/media/"}}),
+    ("E001", {"MEDIAMW_BACKENDS": ["media", bucket()]}, {"MEDIAMW": {"backends": ["media"]}}),
     ("E004", {"MEDIA_ROOT": ""}, {"MEDIA_ROOT": "media"}),
     ("E006", {"MEDIAMW": {"prefix": "media"}}, {"MEDIAMW": {"prefix": "/media/"}}),
     ("E006", {"MEDIA_URL": ""}, {"MEDIA_URL": "media/"}),
@@ -80,6 +91,12 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("W003", {"MEDIAMW": {"backends": [bucket()]}, "MEDIA_ROOT": ""}, {"MEDIAMW": {"backends": ["memory:"]}}),
     ("W004", {"MEDIAMW": {"backends": ["./other", "media"]}}, {"MEDIAMW": {"backends": ["./media/../media"]}}),
     ("W004", {"MEDIAMW": {"backends": ["./other"]}}, {"MEDIAMW": {"backends": ["./other"]}, "MEDIA_ROOT": ""}),
+    ("W003", {"STORAGES": OURS_FIRST, "MEDIAMW": {"backends": [bucket()]}}, {"STORAGES": OURS_FIRST, "MEDIAMW": OTHER}),
+    ("W003", {"STORAGES": own_stack(bucket())}, {"STORAGES": own_stack("media", bucket())}),
+    ("W004", {"MEDIAMW": OTHER}, {"STORAGES": OURS_FIRST, "MEDIAMW": OTHER}),
+    ("W004", {"STORAGES": own_stack("./other")}, {"STORAGES": own_stack("./media")}),
+    ("E007", {"STORAGES": own_stack("django:default")}, {"STORAGES": OURS_FIRST}),
+    ("E007", {"STORAGES": OURS_FIRST, "MEDIAMW": {"backends": ["media", "django:default"]}}, {"STORAGES": OURS_FIRST}),
     ("W005", {"MEDIAMW": ASKS, "MIDDLEWARE": [OURS, AUTH]}, {"MEDIAMW": ASKS, "MIDDLEWARE": [AUTH, OURS]}),
     ("W005", {"MEDIAMW": ASKS, "MIDDLEWARE": [OURS, AUTH]}, {"MIDDLEWARE": [OURS, AUTH]}),
     ("W005", {"MEDIAMW": ASKS, "MIDDLEWARE": [OURS, f"{__name__}.OwnAuth"]}, {"MEDIAMW": ASKS, "MIDDLEWARE": [OURS]}),
@@ -117,7 +134,13 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"MIDDLEWARE": [], "WSGI_APPLICATION": "wrapped_shop.wsgi.application"},
     ),
     ("W008", {"MIDDLEWARE": ["no.such.Thing"]}, {"MIDDLEWARE": [], "ROOT_URLCONF": "wrapped_shop.urls"}),
-    *(("W010", {"MIDDLEWARE": [name, OURS]}, {"MIDDLEWARE": [OURS, name]}) for name in (COMMON, CONDITIONAL)),
+    *(("W010", {"MIDDLEWARE": [name, OURS]}, {"MIDDLEWARE": [OURS, name]}) for name in (COMMON, CONDITIONAL, LOCALE)),
+    ("W011", {"MIDDLEWARE": [OURS, COMMON, f"{__name__}.OwnMedia"]}, {"MIDDLEWARE": [OURS, COMMON]}),
+    (
+        "W011",
+        {"WSGI_APPLICATION": "wrapped_shop.wsgi.application"},
+        {"WSGI_APPLICATION": "wrapped_shop.wsgi.application", "MIDDLEWARE": [COMMON]},
+    ),
     ("W010", {"MIDDLEWARE": [f"{__name__}.OwnCommon", OURS]}, {"MIDDLEWARE": ["no.such.Thing", GZIP, OURS]}),
 ]  # fmt: skip
 
@@ -168,9 +191,42 @@ def test_all_that_is_wrong_at_once(project: Any) -> None:
     assert set(found()) == {"E001", "E006", "W001", "W007", "W008"}
 
 
+def test_the_middleware_of_others_in_middlewares_place(project: Any) -> None:
+    project(MIDDLEWARE=["mediamw.wsgi.MediaMiddleware"], ROOT_URLCONF="nowhere.urls")
+    (message,) = check_settings()
+    assert message.hint == f"Write '{OURS}' in the place of 'mediamw.wsgi.MediaMiddleware'."
+
+
+def test_no_media_root_says_how_it_is_set(project: Any) -> None:
+    project(MEDIA_ROOT="")
+    (message,) = check_settings()
+    assert "set MEDIA_ROOT = BASE_DIR / 'media'" in message.msg
+
+
+def test_what_is_not_set_comes_from_nowhere(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in (("STORAGES_MODE", "do"), ("STORAGE_BUCKET_NAME", "acme")):
+        monkeypatch.setenv(name, text)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    project()
+    hints = {message.hint for message in check_settings() if message.id == "mediamw.E012"}
+    assert hints == {"It is not set; docs/configuration.md has every setting."}
+
+
 def test_switched_off_nothing_is_checked(project: Any) -> None:
     project(MEDIAMW={"enabled": False, "on_mis": 1, "backends": ["ftp://x"]}, MIDDLEWARE=[], MEDIA_URL="")
     assert check_settings() == []
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_the_test_runner_takes_debug_back(debug: bool, project: Any) -> None:
+    project(DEBUG=debug)
+    setup_test_environment(debug=False)
+    try:
+        assert not settings.DEBUG
+        assert found() == ([] if debug else ["W007"])
+    finally:
+        teardown_test_environment()
 
 
 def test_manage_py_check_runs_them(project: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,7 @@ from mediamw.testing import StrictS3
 
 ID, SECRET = "AKREADONLY", "the-secret-of-it"
 FILES = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+MEMORY = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
 OPTIONS = {"bucket_name": "acme", "access_key": ID, "secret_key": SECRET, "region_name": "eu-west-1"}
 
 
@@ -167,7 +168,8 @@ def test_rules_beside_it(project: Any) -> None:
         ),
         ({"spec": "django:production", "delivry": "proxy"}, "did you mean delivery?"),
         ({"spec": "django:default", "delivery": "proxy"}, "unknown option 'delivery'"),
-        ("django:memory", "is django.core.files.storage.InMemoryStorage, which cannot be read here"),
+        ({"spec": "django:memory", "delivery": "proxy"}, "unknown option 'delivery'"),
+        ("django:refuses", "STORAGES['refuses']: making it raised TypeError"),
         ("django:nothing", "has no BACKEND: name a class"),
         ("django:gone", "importing no.such.Storage raised ModuleNotFoundError"),
         ("django:wrong", "settings.STORAGES['wrong']['OPTIONS']['bucket_name']): it is missing or empty"),
@@ -178,7 +180,8 @@ def test_mistakes(spec: Any, said: str, project: Any) -> None:
     storages = {
         "default": FILES,
         "production": s3(),
-        "memory": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+        "memory": MEMORY,
+        "refuses": {**MEMORY, "OPTIONS": {"nothing": 1}},
         "nothing": {},
         "gone": {"BACKEND": "no.such.Storage"},
         "wrong": s3(bucket_name=""),

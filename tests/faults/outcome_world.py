@@ -136,11 +136,11 @@ class Rig:
         for origin in self.stack._asker._origins.values():
             origin.health._clock = lambda: time.monotonic() + times * OPEN_SECONDS
 
-    def lift_limits(self) -> None:
-        """Have mediamw's own limits from now on."""
-        _limit(PATIENT)
+    def limit(self, limits: Limits) -> None:
+        """Have these limits from now on."""
+        _limit(limits)
         asker: Any = self.stack._asker
-        asker._times = asker._times._replace(deadline=PATIENT.deadline)
+        asker._times = asker._times._replace(deadline=limits.deadline)
         cast("Any", self.stack.backends[1]).close()  # connections keep theirs
 
     @property

@@ -38,5 +38,5 @@ class Picture(models.Model):
 
 @receiver(post_delete, sender=Picture)
 def delete_file(instance: Picture, **kwargs: Any) -> None:
-    """Delete the file with its row, once that is certain. The storage is the disk: production keeps what it has."""
+    """Delete the file with its row, once that is certain. It is hidden here, and production keeps what it has."""
     transaction.on_commit(partial(instance.file.storage.delete, instance.file.name))

@@ -32,7 +32,3 @@ class Upload(CreateView):
 class Delete(DeleteView):
     model = Picture
     success_url = reverse_lazy("index")
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        file = self.object.file
-        return super().get_context_data(is_on_disk=file.storage.exists(file.name), **kwargs)

@@ -1,4 +1,4 @@
-"""Settings of a developer's machine. What mediamw adds is marked 1 to 3."""
+"""Settings of a developer's machine. What mediamw adds is marked 1 to 4."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _OPTIONS = ("bucket_name", "location", "region_name", "endpoint_url", "session_p
 _GIVEN = {name: os.environ.get(f"PRODUCTION_{name.upper()}") for name in _OPTIONS}
 PRODUCTION = {name: value for name, value in _GIVEN.items() if value}
 STORAGES: dict[str, Any] = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": {"BACKEND": "mediamw.ext.django.MediaStorage"},  # 4: uploads to the disk, reads of both
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 MEDIAMW: dict[str, Any] = {"backends": [MEDIA_ROOT]}  # 3

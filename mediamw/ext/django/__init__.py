@@ -1,4 +1,5 @@
-"""The Django integration: an app for INSTALLED_APPS, a middleware for MIDDLEWARE, the wrap for wsgi.py and asgi.py.
+"""The Django integration: an app for INSTALLED_APPS, a middleware for MIDDLEWARE, a storage for
+STORAGES, the wrap for wsgi.py and asgi.py.
 
 ``docs/django.md`` has all of it. The public names are loaded when they are first used.
 """
@@ -12,9 +13,15 @@ from ...lazy import lazily
 if TYPE_CHECKING:
     from .conf import media_stack as media_stack
     from .middleware import MediaMiddleware as MediaMiddleware
+    from .storage import MediaStorage as MediaStorage
     from .wrapping import wrap as wrap
 
-_HOME = {"MediaMiddleware": ".middleware", "media_stack": ".conf", "wrap": ".wrapping"}
+_HOME = {
+    "MediaMiddleware": ".middleware",
+    "MediaStorage": ".storage",
+    "media_stack": ".conf",
+    "wrap": ".wrapping",
+}
 
 __all__ = [*_HOME]
 __getattr__, __dir__ = lazily(__name__, _HOME)

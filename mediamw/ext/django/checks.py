@@ -7,6 +7,7 @@ The ids stay what they are, since projects silence them. Those of errors in the 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,32 +19,35 @@ from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 from django.utils.module_loading import import_string
 
-from ...backends.base import Puts
+from ...backends.base import Backend, Puts
 from ...backends.local import LocalBackend
 from ...backends.s3 import S3Backend
 from ...core.errors import ConfigErrors, Fault
 from ...settings.reading import DEFAULT
+from ...settings.template import NOT_SET
 from . import conf
-from .storages import writes_to
+from .storages import stack_storage, writes_to
 
 MIDDLEWARE: Final = "mediamw.ext.django.MediaMiddleware"
 IDS: Final = {
     "mediamw.E101": "STATIC_URL and the prefix lie one in the other",
     "mediamw.W001": "MEDIA_URL leads elsewhere than to the prefix",
     "mediamw.W002": "MEDIA_URL is on another host, which this project does not answer for",
-    "mediamw.W003": "the first backend cannot be written to: uploads are shown by nobody",
-    "mediamw.W004": "the first backend is not MEDIA_ROOT: uploads are shown by nobody",
+    "mediamw.W003": "the first backend cannot be written to: uploads fail, or are shown by nobody",
+    "mediamw.W004": "uploads go elsewhere than to the first backend: they are shown by nobody",
     "mediamw.W005": "`authorize` is asked before there is a `request.user`",
     "mediamw.W006": "STORAGES['default'] writes to a bucket that media are read from",
     "mediamw.W007": "DEBUG is off, and nobody asked for mediamw",
     "mediamw.W008": "nothing answers: the middleware is not in MIDDLEWARE, and no wsgi.py or asgi.py wraps",
     "mediamw.W009": "the middleware is there, and the app is not in INSTALLED_APPS (logged at start, not a check)",
     "mediamw.W010": "a middleware that changes answers stands before MediaMiddleware",
+    "mediamw.W011": "media are answered twice: in MIDDLEWARE twice, or there and by wrap",
 }
 _AUTHENTICATES: Final = "django.contrib.auth.middleware.AuthenticationMiddleware"
 _CHANGING: Final = {
     "django.middleware.http.ConditionalGetMiddleware": "decides conditions anew",
     "django.middleware.common.CommonMiddleware": "redirects what is missing to names with a slash",
+    "django.middleware.locale.LocaleMiddleware": "redirects what is missing to names with a language",
 }
 
 
@@ -64,7 +68,8 @@ def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]
 
 def _of_fault(fault: Fault) -> CheckMessage:
     reason = fault.reason.replace("\n", "; ")
-    hint = f"It comes from {fault.source}; docs/configuration.md has every setting."
+    source = "It is not set" if fault.source == NOT_SET else f"It comes from {fault.source}"
+    hint = f"{source}; docs/configuration.md has every setting."
     return Error(f"{fault.setting}: {reason}", hint=hint, id=fault.id)
 
 
@@ -96,25 +101,39 @@ def _host_of(url: str | None) -> str:
 
 
 def _debug(found: conf.Configuration) -> Iterator[CheckMessage]:
-    if not settings.DEBUG and found.settings.source("enabled") == DEFAULT:
+    if not _is_debug() and found.settings.source("enabled") == DEFAULT:
         text = "DEBUG is off, which it mostly is in production, and mediamw is on by default."
         hint = "Set MEDIAMW['enabled'] or MEDIAMW_ENABLED: 1 where it is wanted, 0 in production."
         yield _warning("W007", text, hint)
 
 
+def _is_debug() -> bool:
+    """Say what DEBUG is in the settings: Django's test runner takes it back, and runs the checks then."""
+    state = getattr(sys.modules.get("django.test.utils"), "_TestState", None)
+    return bool(getattr(getattr(state, "saved_data", None), "debug", settings.DEBUG))
+
+
 def _order(found: conf.Configuration) -> Iterator[CheckMessage]:
     names = list(settings.MIDDLEWARE)
     asks = found.settings.value("authorize") is not None
-    ours = _first(names, MIDDLEWARE)
+    ours, is_wrapped = _first(names, MIDDLEWARE), _is_wrapped()
     if ours is None:
-        if not _is_wrapped():
+        if not is_wrapped:
             text = "MediaMiddleware is not in MIDDLEWARE, and neither wsgi.py nor asgi.py speaks of mediamw."
-            yield _warning("W008", text, f"Put {MIDDLEWARE!r} first in MIDDLEWARE, or wrap the application.")
+            hint = f"Put {MIDDLEWARE!r} first in MIDDLEWARE, or wrap the application."
+            other = next((name for name in names if name.startswith("mediamw.")), None)
+            yield _warning("W008", text, hint if other is None else f"Write {MIDDLEWARE!r} in the place of {other!r}.")
         elif asks and _first(names, _AUTHENTICATES) is not None:
             text = "authorize is asked in front of Django, by wrap: request.user is not there."
             hint = f"Put {MIDDLEWARE!r} behind AuthenticationMiddleware; if authorize needs no user, silence this."
             yield _warning("W005", text, hint)
         return
+    if is_wrapped or _first(names[ours + 1 :], MIDDLEWARE) is not None:
+        again = "wsgi.py or asgi.py, which speaks of mediamw, answers before it" if is_wrapped else "it is there again"
+        text = (
+            f"MediaMiddleware is in MIDDLEWARE, and {again}: what is missing is looked up, and authorize asked, twice."
+        )
+        yield _warning("W011", text, "Leave one of them out; where authorize needs request.user, the wrap.")
     for changing, does in _CHANGING.items():
         if _first(names[:ours], changing) is not None:
             text = f"{changing} stands before MediaMiddleware, so it changes its answers: it {does}."
@@ -162,14 +181,36 @@ def _is_wrapped() -> bool:
 
 
 def _upper(found: conf.Configuration) -> Iterator[CheckMessage]:
-    upper = found.stack.backends[0]
+    upper, storage = found.stack.backends[0], stack_storage("default")
+    if storage is not None and not storage.shares_stack:
+        yield from _own_stack(storage, upper)
+        return
     way_out = "Put MEDIA_ROOT first in MEDIAMW['backends']."
     if not isinstance(upper, Puts):
-        text = f"The first backend, {upper.name!r}, cannot be written to: what is uploaded is shown by nobody."
+        happens = "is shown by nobody" if storage is None else "is refused"
+        text = f"The first backend, {upper.name!r}, cannot be written to: what is uploaded {happens}."
         yield _warning("W003", text, way_out)
+    elif storage is not None:  # uploads go to the first backend, whichever that is
+        return
     elif isinstance(upper, LocalBackend) and settings.MEDIA_ROOT and not _same(upper.root, settings.MEDIA_ROOT):
         text = f"The first backend is {upper.root}, uploads go to MEDIA_ROOT, {settings.MEDIA_ROOT}: nobody shows them."
-        yield _warning("W004", text, way_out)
+        yield _warning("W004", text, f"{way_out[:-1]}, or let STORAGES['default'] be mediamw.ext.django.MediaStorage.")
+
+
+def _own_stack(storage: Any, upper: Backend) -> Iterator[CheckMessage]:
+    """Check a ``MediaStorage`` that has backends of its own, which the middleware does not read."""
+    try:
+        takes = storage.stack.upper
+    except ConfigErrors as error:
+        yield from map(_of_fault, error.faults)
+        return
+    if not isinstance(takes, Puts):
+        text = f"The first backend of STORAGES['default'], {takes.name!r}, cannot be written to: uploads are refused."
+        yield _warning("W003", text, "Put a directory first in its OPTIONS['backends'].")
+    ours, theirs = (getattr(backend, "whereabouts", None) for backend in (upper, takes))
+    if takes is not upper and (ours is None or ours != theirs):
+        text = f"Uploads go to {takes!r}, of STORAGES['default']'s own backends; the middleware's first is {upper!r}."
+        yield _warning("W004", text, "Leave OPTIONS['backends'] out: then STORAGES['default'] has those of MEDIAMW.")
 
 
 def _written(found: conf.Configuration) -> Iterator[CheckMessage]:
@@ -183,8 +224,8 @@ def _written(found: conf.Configuration) -> Iterator[CheckMessage]:
                 "deletes change it."
             )
             hint = (
-                "Where mediamw answers, give STORAGES['default'] FileSystemStorage, and call the bucket's entry "
-                "'production'."
+                "Where mediamw answers, let STORAGES['default'] be mediamw.ext.django.MediaStorage, and call the "
+                "bucket's entry 'production'."
             )
             yield _warning("W006", text, hint)
 

@@ -1,7 +1,6 @@
 """Entries of STORAGES as backends: ``django:ALIAS``. django-storages' S3 is read by our own, which cannot write.
 
-A file system storage becomes a ``LocalBackend`` of its location. Others are refused: what a storage does when it is
-asked for a file, which network it waits for and whether it writes, is nothing that can be known here.
+A file system storage becomes a ``LocalBackend`` of its location, any other a ``StorageBackend``, which reads only.
 """
 
 from __future__ import annotations
@@ -16,16 +15,24 @@ from django.utils.module_loading import import_string
 
 from ...backends.base import Backend
 from ...backends.local import LocalBackend
+from ...backends.rules import RuleOptions
 from ...backends.s3 import S3Backend
 from ...core.errors import ConfigError, unknown_option
 from ...settings.django_storages import LEFT_ASIDE, READ, s3_of_django_storages
 from ...specs import GIVEN
+from .storage_backend import StorageBackend
+from .storage_names import StackStorage
 
 PRODUCTION: Final = ("production", "default")
 """The aliases that are looked at where nobody names backends; any other may hold what is no medium: backups."""
 AWS_SETTINGS: Final = tuple(name for names in {**READ, **LEFT_ASIDE}.values() for name in names)
 _S3: Final = ("storages.backends.s3.S3Storage", "storages.backends.s3boto3.S3Boto3Storage")
-_RULES: Final = ("check", "delivery", "delivery_by", "exclude", "only")
+_KNOWN: Final = {
+    "s3": tuple(RuleOptions.__annotations__),
+    "files": tuple(sorted(GIVEN["local"])),
+    "other": ("exclude", "only"),
+}
+"""The options that may stand beside the alias."""
 
 
 class _Storage(NamedTuple):
@@ -46,20 +53,25 @@ def of_storage(where: str, name: str, **beside: Any) -> Backend:
             reason = unknown_option(alias, tuple(entries), "alias of STORAGES")
         raise ConfigError(reason, backend=name)
     storage = _storage(alias, name)
-    known = _RULES if storage.kind == "s3" else sorted(GIVEN["local"])
+    known = _KNOWN[storage.kind]
     for option in beside:
         if option not in known:
             raise ConfigError(unknown_option(option, known), backend=name)
     if storage.kind == "s3":
         named = f"settings.STORAGES[{alias!r}]['OPTIONS']"
         return s3_of_django_storages(_aws_settings(), storage.options, name=name, named=named, **beside)
+    try:
+        made = storages[alias]
+    except Exception as error:  # the storage's own, whatever it is
+        raise ConfigError(
+            f"STORAGES[{alias!r}]: making it raised {type(error).__name__}: {error}", backend=name
+        ) from error
+    if isinstance(made, StackStorage):
+        reason = f"STORAGES[{alias!r}] is a MediaStorage, a stack itself: name its backends here"
+        raise ConfigError(reason, backend=name)
     if storage.kind == "files":
-        return LocalBackend(storages[alias].location, name=name, **beside)
-    raise ConfigError(
-        f"STORAGES[{alias!r}] is {entries[alias].get('BACKEND')}, which cannot be read here: name the place itself, "
-        "s3://bucket, https://host/media/ or a path, or give a backend of your own (docs/backends.md)",
-        backend=name,
-    )
+        return LocalBackend(made.location, name=name, **beside)
+    return StorageBackend(made, name=name, **beside)
 
 
 def production() -> str | None:
@@ -80,10 +92,21 @@ def _is_production(alias: str) -> bool:
 def writes_to(alias: str) -> S3Backend | None:
     """Return the bucket that an entry of STORAGES writes to, None if it is no S3 of django-storages."""
     try:
-        made = of_storage(alias, alias)
+        made = of_storage(alias, alias) if _storage(alias, alias).kind == "s3" else None
     except ConfigError:
         return None
     return made if isinstance(made, S3Backend) else None
+
+
+def stack_storage(alias: str) -> Any:
+    """Return the ``MediaStorage`` that an entry of STORAGES is, None if it is another."""
+    if alias not in settings.STORAGES:
+        return None
+    try:
+        made = storages[alias]
+    except Exception:  # noqa: BLE001 - its own, whatever it is: Django tells of it when it is used
+        return None
+    return made if isinstance(made, StackStorage) else None
 
 
 def _storage(alias: str, name: str) -> _Storage:

@@ -1,0 +1,1 @@
+"""Floor 8 of the Django integration: what ``manage.py`` runs."""
