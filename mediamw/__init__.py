@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .backends.local import LocalBackend as LocalBackend
     from .backends.memory import MemoryBackend as MemoryBackend
     from .backends.s3 import S3Backend as S3Backend
+    from .backends.s3_writable import WritableS3Backend as WritableS3Backend
     from .core.errors import BackendUnavailable as BackendUnavailable
     from .core.errors import ConfigError as ConfigError
     from .core.errors import ConfigErrors as ConfigErrors
@@ -63,6 +64,7 @@ _HOME = {
     "SignedURL": ".backends.base",
     "TooLarge": ".core.errors",
     "Unreachable": ".core.errors",
+    "WritableS3Backend": ".backends.s3_writable",
     "build_stack": ".specs",
 }
 

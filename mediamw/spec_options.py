@@ -42,7 +42,7 @@ S3_OPTIONS: Final[Readers] = {
     **HTTP_OPTIONS,
     **dict.fromkeys(("addressing_style", "custom_domain", "endpoint_url", "location", "profile"), str),
     **dict.fromkeys(("public_endpoint_url", "region"), str),
-    **dict.fromkeys(("anonymous", "dualstack", "missing_on_403"), _switch),
+    **dict.fromkeys(("anonymous", "dualstack", "missing_on_403", "writable"), _switch),
     **dict.fromkeys(("url_life", "url_window"), _seconds),
 }
 SECRETS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -57,7 +57,6 @@ GIVEN: Final[Mapping[str, frozenset[str]]] = {
     "http": frozenset((*HTTP_OPTIONS, *SECRETS["http"], "proxies")),
 }
 """The options of each kind that may stand beside its spec."""
-_NOT_YET: Final = {"writable": "writable: buckets are only read here, and uploads stay local: leave it out"}
 _NOT_IN_SPECS: Final = (
     ("cloudfront", "give S3Backend(..., cloudfront_key_id=..., cloudfront_key=...) in Python"),
     ("prox", "set HTTPS_PROXY, or give proxies={...} in Python"),
@@ -89,7 +88,7 @@ def read_options(text: str, known: Readers, name: str, beside: Mapping[str, Any]
         elif (reason := refused_in_specs(option)) is not None:
             wrong.append(MisplacedSecret(reason, backend=name))
         else:
-            wrong.append(ConfigError(_NOT_YET.get(option) or unknown_option(option, sorted(known)), backend=name))
+            wrong.append(ConfigError(unknown_option(option, sorted(known)), backend=name))
     wrong += [
         ConfigError(f"option {option} stands twice, in the spec and beside it", backend=name)
         for option in beside
@@ -103,8 +102,7 @@ def read_options(text: str, known: Readers, name: str, beside: Mapping[str, Any]
 def check_beside(kind: str, beside: Mapping[str, Any], name: str) -> None:
     """Refuse with ``ConfigError`` what is no option of this kind of backend."""
     known = sorted(GIVEN[kind])
-    not_yet = _NOT_YET if kind == "s3" else {}
-    wrong = [not_yet.get(option) or unknown_option(option, known) for option in beside if option not in known]
+    wrong = [unknown_option(option, known) for option in beside if option not in known]
     if wrong:
         raise ConfigError.of([ConfigError(reason, backend=name) for reason in wrong])
 

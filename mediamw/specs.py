@@ -1,7 +1,7 @@
 """Floor 3: specs, the short way to write backends: ``[name=]where``, where ``where`` is
 
 - a path, or ``file:///path``, percent-encoded;
-- ``s3://bucket[/location][?option=value&...]``;
+- ``s3://bucket[/location][?option=value&...]``, with ``writable=true`` if it is the first and takes uploads;
 - the URL of a web site, ``https://host/path/[#option=value&...]``: its own query is its own, and a fragment is what no
   server is ever sent;
 - ``memory:``.
@@ -207,6 +207,13 @@ def _s3(where: str, name: str, beside: dict[str, Any]) -> Backend:
     if location and "location" in options:
         raise ConfigError("the location stands twice, in the path and as an option", backend=name)
     options.setdefault("location", location)
+    writable = options.pop("writable", False)
+    if not isinstance(writable, bool):
+        raise ConfigError(f"writable: {writable!r} is neither True nor False", backend=name)
+    if writable:
+        from .backends.s3_writable import WritableS3Backend
+
+        return WritableS3Backend(parts.netloc, name=name, **options)
     return S3Backend(parts.netloc, name=name, **options)
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 from unittest import mock
 
-from mediamw import MediaStack
+from mediamw import MediaStack, MemoryBackend
 from mediamw.backends.base import Entry, Remote, SignedURL, keys_below
 from mediamw.backends.rules import EVERY_KEY, Rules
 from mediamw.core.errors import BackendUnavailable, ContentChanged, NotServable, Unreachable
@@ -144,6 +144,35 @@ class Bucket:
 
     def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
         return Local.list(self, prefix, recursive=recursive)
+
+
+class FarMemory(MemoryBackend):
+    """An upper across a network, as a bucket is: what it answers is no open file."""
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        return {key: body for key, (body, _) in self._files.items()}
+
+    def open(self, key: Key) -> Any:
+        found = super().open(key)
+        return None if found is None else Remote(found.meta)
+
+    def can_sign(self, now: float) -> bool:
+        return True
+
+    def prepare(self) -> None:
+        """Nothing is needed."""
+
+    def sign(self, key: Key, method: str, now: float) -> SignedURL:
+        return SignedURL(f"https://{self.name}.example/{key}?{method}", now + 60)
+
+    def read_range(
+        self, key: Key, start: int, stop: int, etag: str | None, *, size: int | None = None
+    ) -> Iterator[bytes]:
+        found = super().open(key)
+        if found is None or found.meta.etag != etag:
+            raise ContentChanged("another version", backend=self.name)
+        return found.chunks(start, stop)
 
 
 def down(name: str) -> BackendUnavailable:

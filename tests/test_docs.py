@@ -118,7 +118,7 @@ def test_the_house_in_the_design_is_the_house() -> None:
 
 def test_the_bounds_in_the_design_are_the_code_s() -> None:
     from mediamw import reply
-    from mediamw.backends import base, origin_http, s3
+    from mediamw.backends import base, origin_http, s3, s3_draft, s3_writer
     from mediamw.backends.local_put import SWEEP_SECONDS
     from mediamw.backends.rules import PULL_TTL_SECONDS
     from mediamw.core import conditions, keys, ranges
@@ -136,6 +136,8 @@ def test_the_bounds_in_the_design_are_the_code_s() -> None:
     assert (origin_http.CONNECT_SECONDS, origin_http.READ_SECONDS) == (2, 5)
     assert (s3.URL_LIFE_SECONDS, s3.URL_WINDOW_SECONDS, s3.LEAST_REST_SECONDS) == (3600, 900, 300)
     assert reader.BUFFER_BYTES == 64 << 10
+    assert (s3_draft.MEMORY_BYTES, s3_writer.MAX_SINGLE_BYTES, s3_writer.PART_BYTES) == (4 << 20, 64 << 20, 16 << 20)
+    assert (s3_writer.ATTEMPTS, s3_writer.READ_SECONDS, s3_writer.MAX_PUT_BYTES) == (4, 60, 5 << 30)
     assert (pulled.PULL_BUDGET_BYTES, pulling.PULL_THREADS, PULL_TTL_SECONDS) == (2 << 30, 16, 3600)
     assert (download.PATIENCE_SECONDS, download.RETRY_SECONDS, download.POLL_SECONDS) == (30, 0.5, 0.02)
     assert (pulled.USED_SECONDS, pull_files.LOCK_SECONDS, SWEEP_SECONDS) == (60, 10, 3600)

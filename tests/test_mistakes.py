@@ -380,12 +380,12 @@ MISTAKES = [
     Mistake(
         "two writable backends",
         {"MEDIAMW_BACKENDS": "./media s3://acme?writable=true"},
-        *("E007", "backends.s3", of("MEDIAMW_BACKENDS"), "uploads stay local: leave it out"),
+        *("E010", "backends.s3", of("MEDIAMW_BACKENDS"), "the first backend takes all writes, and the others"),
     ),
     Mistake(
         "two writable backends, in the file",
         {},
-        *("E007", "backends.s3", "mediamw.toml: backends[1]", "uploads stay local: leave it out"),
+        *("E010", "backends.s3", "mediamw.toml: backends", "the first backend takes all writes, and the others"),
         toml="backends = ['./media', {spec = 's3://acme', writable = true}]",
     ),
     Mistake(

@@ -6,6 +6,7 @@ The model is three dicts and a set. It says of each key what is seen; every read
 from __future__ import annotations
 
 import shutil
+import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from mediamw import BackendUnavailable, LocalBackend, MediaStack, MemoryBackend, NameTaken
+from mediamw import BackendUnavailable, LocalBackend, MediaStack, MemoryBackend, NameTaken, WritableS3Backend
 from mediamw.core.model import Held, Hidden, Missing, Redirect
 
 from .fakes import Bucket, Local, down
@@ -188,6 +189,9 @@ def seen(stack: MediaStack, key: str) -> bytes | str:
         return data
     if isinstance(found, Redirect):
         backend: Any = next(backend for backend in stack.backends if backend.name == found.backend)
+        if isinstance(backend, WritableS3Backend):
+            with urllib.request.urlopen(found.url) as answer:
+                return bytes(answer.read())
         return bytes(backend.files[key])
     assert isinstance(found, (Hidden, Missing))
     return HIDDEN if isinstance(found, Hidden) else ABSENT

@@ -147,7 +147,6 @@ ROWS: dict[str, Row] = {
             ("E007", "backends.c", "MEDIAMW['backends'][3]", "profile: int is of the wrong type"),
             ("E007", "backends.c", "MEDIAMW['backends'][3]", "verify: int is of the wrong type"),
             ("E007", "backends.d", "MEDIAMW['backends'][4]", "did you mean region?"),
-            ("E007", "backends.d", "MEDIAMW['backends'][4]", "uploads stay local: leave it out"),
         ],
     ),
     "what may be a secret is not repeated": (

@@ -138,13 +138,14 @@ class AWSAccount:
 
     def read_only_client(self, style: str, credentials: Credentials | None = None) -> Any:
         """Return a botocore client whose every operation but Head, Get and List is refused before it leaves."""
-        client = self._client(
-            "path" if style == "auto" and self._endpoint else style, credentials or self.credentials()
-        )
+        client = self._client(self._style_of(style), credentials or self.credentials())
         client.meta.events.register_first("before-parameter-build.s3", _refuse_writes)
         return client
 
-    def _client(self, style: str, credentials: Credentials) -> Any:
+    def _style_of(self, style: str) -> str:
+        return "path" if style == "auto" and self._endpoint else style
+
+    def _client(self, style: str, credentials: Credentials, **config_options: Any) -> Any:
         from botocore import UNSIGNED
         from botocore.config import Config
 
@@ -160,6 +161,7 @@ class AWSAccount:
             use_dualstack_endpoint=self._dualstack,
             use_fips_endpoint=False,
             ignore_configured_endpoint_urls=True,
+            **config_options,
         )
         region = self.region()
         verify = self.verify()

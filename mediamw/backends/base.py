@@ -155,6 +155,17 @@ class Puts(Protocol):
 
 
 @runtime_checkable
+class TellsExclusion(Protocol):
+    """Takes new files, and may not be able to keep two that come at once under one name apart."""
+
+    def is_exclusive(self) -> bool:
+        """Say whether ``NameTaken`` can be relied on, whoever takes the name at the same moment. May ask, once.
+
+        False: the later of two takes the place of the other, and nobody is told. Raises ``BackendUnavailable``.
+        """
+
+
+@runtime_checkable
 class Deletes(Protocol):
     """Removes files."""
 

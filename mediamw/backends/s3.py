@@ -1,5 +1,8 @@
 """S3Backend: a bucket that is read and never written. It has no put and no delete.
 
+All that reads stands in ``S3Reader``, which ``WritableS3Backend`` (``s3_writable.py``) has too: so that whoever is
+given an ``S3Backend`` is never given one that writes.
+
 Existence is one HEAD, presigned by our own signer, over a pooled connection that sends GET and HEAD only. Browsers are
 sent to presigned URLs, whose signing time is rounded down to a window: the same key has the same URL in every worker
 for a quarter of an hour, and the browser's cache works. ``custom_domain`` sends them to a CDN instead. What is signed
@@ -15,7 +18,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final, Unpack
 
 from ..core.errors import BackendUnavailable, NotServable
-from ..core.keys import MAX_KEY_BYTES, Key
+from ..core.keys import MAX_KEY_BYTES, Key, refusal
 from . import origin_http
 from .aws import AWSAccount
 from .base import Entry, Remote, SignedURL
@@ -37,8 +40,8 @@ URL_LIFE_SECONDS = 3600
 URL_WINDOW_SECONDS = 900
 
 
-class S3Backend:
-    """The files of ``bucket`` below ``location``, read-only by type. ``bucket`` may be an access point's ARN or alias.
+class S3Reader:
+    """Reads the files of ``bucket`` below ``location``. ``bucket`` may be an access point's ARN or alias.
 
     Credentials: ``access_key_id`` and ``secret_access_key`` (with ``session_token`` for temporary ones), else
     ``profile``, else botocore's whole chain; with ``anonymous`` none at all. ``region`` defaults to the profile's, then
@@ -54,6 +57,9 @@ class S3Backend:
     to what botocore takes from the environment. ``rules`` are those of every remote backend (``backends/rules.py``).
     Raises ``ConfigError``.
     """
+
+    _account_type: type[AWSAccount] = AWSAccount
+    _is_upper: bool = False
 
     def __init__(
         self,
@@ -107,6 +113,7 @@ class S3Backend:
             missing_on_403=missing_on_403,
             proxies=proxies,
             verify=verify,
+            takes_writes=self._is_upper,
         )
         given.check()
         self.name = name
@@ -123,10 +130,10 @@ class S3Backend:
         self._preparing = PerProcess(threading.Lock)
         self._signer: Signer | None = None
         self._http: OriginHTTP | None = None
-        self.whereabouts: Final = (endpoint_url or "s3:", bucket, *filter(None, self.location.split("/")))
+        self.whereabouts: Final = (given.server(), bucket, *filter(None, self.location.split("/")))
         static = given.credentials()
-        self._place = _known_place(given, static is not None)
-        self._account = AWSAccount(
+        self._place = given.place(is_static=static is not None)
+        self._account = self._account_type(
             name,
             profile=profile,
             static=static,
@@ -139,11 +146,15 @@ class S3Backend:
         self._renewal = Renewal(self._renew, name) if static is None else None
         if self._place is not None and static is not None:
             self._signer = self._new_signer(static, self._place.region, self._place.service)
+        self._made()
+
+    def _made(self) -> None:
+        """For what a backend has besides reading."""
 
     def __repr__(self) -> str:
         where = f"/{self.location}" if self.location else ""
         endpoint = f", endpoint_url={self.endpoint_url!r}" if self.endpoint_url is not None else ""
-        return f"S3Backend('s3://{self.bucket}{where}', name={self.name!r}{endpoint})"
+        return f"{type(self).__name__}('s3://{self.bucket}{where}', name={self.name!r}{endpoint})"
 
     def open(self, key: Key) -> Remote | None:
         """Ask the bucket by a signed HEAD. Raises ``BackendUnavailable`` with the way out if it cannot tell."""
@@ -228,7 +239,8 @@ class S3Backend:
         start = f"{self.location}/" if self.location else ""
         try:
             with closing(self._account.read_only_client(self._style, signer.credentials)) as client:
-                yield from listed(client, self.bucket, start, prefix, recursive=recursive, backend=self.name)
+                entries = listed(client, self.bucket, start, prefix, recursive=recursive, backend=self.name)
+                yield from (entry for entry in entries if self._is_listed(entry, prefix))
         # ValueError, KeyError: XML that is no listing. RecursionError: botocore asks whoever redirects it where the
         # bucket is, whose answer may be the same redirect.
         except (BotoCoreError, ClientError, ResponseParserError, ValueError, KeyError, RecursionError) as error:
@@ -281,20 +293,20 @@ class S3Backend:
     def _new_signer(self, credentials: Credentials, region: str, service: str) -> Signer:
         return NoSigner(region) if self._anonymous else Signer(credentials, region, service)
 
+    def _is_listed(self, entry: Entry, prefix: str) -> bool:
+        """Say whether something belongs into a listing of ``prefix``: what has a key for its name does."""
+        return refusal(entry.key.removesuffix("/") if entry.is_folder else entry.key) is None
+
     def _object_key(self, key: str) -> str:
         return f"{self.location}/{key}" if self.location else key
 
 
+class S3Backend(S3Reader):
+    """The files of ``bucket`` below ``location``, read-only by type; the options are those of ``S3Reader``.
+
+    Nothing that it has can send a write, and nobody who is given one has to ask whether this one can.
+    """
+
+
 def _own_url(signer: Signer, place: Place, object_key: str, method: str) -> str:
     return signer.presign(method, place.origin, place.path + object_key, at=int(time.time()), life=OWN_URL_LIFE_SECONDS)
-
-
-def _known_place(given: Options, is_static: bool) -> Place | None:
-    """Return where the bucket is if nobody has to be asked for it."""
-    endpoint = given.endpoint("endpoint_url")
-    region = given.region or ("us-east-1" if is_static else "")
-    if endpoint is not None:
-        return Place(*endpoint, region)
-    # Without a region the profile or the environment may name one.
-    host = plain_host(given.bucket, region, given.addressing_style, dualstack=given.dualstack)
-    return None if host is None else Place(*host, region)

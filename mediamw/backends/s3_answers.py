@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..core.http_dates import parse_http_date
-from ..core.keys import refusal
 from ..core.media_types import type_of_origin
 from ..core.model import Meta
 from .base import Entry
@@ -30,7 +29,7 @@ def head_meta(headers: Mapping[str, str]) -> Meta | None:
 def listed(client: Any, bucket: str, start: str, prefix: str, *, recursive: bool, backend: str) -> Iterator[Entry]:
     """Yield what is below ``start`` + ``prefix``, sorted by key; keys count from ``start``.
 
-    Objects whose names are no keys are left out. Raises what botocore raises, and ``ValueError`` or ``KeyError`` for an
+    All that is there, be its name a key or not. Raises what botocore raises, and ``ValueError`` or ``KeyError`` for an
     answer that is no listing.
     """
     arguments = {"Bucket": bucket, "Prefix": start + prefix}
@@ -44,8 +43,7 @@ def listed(client: Any, bucket: str, start: str, prefix: str, *, recursive: bool
             *((item["Key"][len(start) :], _listed_meta(item)) for item in page.get("Contents", ())),
         ]
         for name, meta in sorted(found, key=lambda pair: pair[0]):
-            if refusal(name.removesuffix("/") if meta is None else name) is None:
-                yield Entry(name, meta, backend)
+            yield Entry(name, meta, backend)
 
 
 def _listed_meta(item: Mapping[str, Any]) -> Meta:

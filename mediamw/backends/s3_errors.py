@@ -35,7 +35,7 @@ _CODE = re.compile(rb"<Error[\s>].*?<Code>\s*([A-Za-z0-9._]{1,64})\s*</Code>", r
 _REGION = re.compile(rb"<Error[\s>].*?<Region>\s*([A-Za-z0-9-]{1,64})\s*</Region>", re.DOTALL)
 _OUT_OF_TIME = re.compile(rb"<Message>\s*Request (?:has expired|is not (?:yet valid|valid yet))")
 
-_KEY_OR_CLOCK = {
+KEY_OR_CLOCK = {
     "InvalidAccessKeyId": "the access key id is unknown there",
     "SignatureDoesNotMatch": "the secret access key is wrong",
     "RequestTimeTooSkewed": "this machine's clock is off",
@@ -55,7 +55,7 @@ _NOT_PUBLIC = (
     "not be listed, in which case S3 says 403 for every missing file, S3Backend(..., missing_on_403=True)"
 )
 _ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
-_NO_ANSWER = {"HTTPClientError", "ConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "SSLError"}
+NO_ANSWER = {"HTTPClientError", "ConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "SSLError"}
 
 
 class Reason(NamedTuple):
@@ -180,13 +180,13 @@ def explain(
         return f"{said}: the session token has expired, or it is not of this key"
     if status == 403 and not signer.credentials.access_key_id:
         return f"{said}: {_NOT_PUBLIC}"
-    if status == 403 and reason.code in _KEY_OR_CLOCK:
-        return f"{said}: {_KEY_OR_CLOCK[reason.code]}"
+    if status == 403 and reason.code in KEY_OR_CLOCK:
+        return f"{said}: {KEY_OR_CLOCK[reason.code]}"
     if status == 403:
         wrong_key = "" if reason.code == "AccessDenied" else "the secret or the access key id is wrong, or "
         return f"{said}: {wrong_key}{_NO_RIGHT}"
     if status == 404 and reason.code == "NoSuchBucket":
-        return _no_bucket(bucket, origin)
+        return no_bucket(bucket, origin)
     if status == 404 and reason[:2] == (404, ""):
         return f"{origin} answered 404 for bucket {bucket}, but not as S3 does: check endpoint_url"
     if status == 404:
@@ -196,7 +196,7 @@ def explain(
     return f"{said} to HEAD"
 
 
-def _no_bucket(bucket: str, origin: str) -> str:
+def no_bucket(bucket: str, origin: str) -> str:
     return (
         f"there is no bucket {bucket} at {origin}: correct the bucket's name, or set endpoint_url and region, "
         "or leave it out if it was deleted"
@@ -235,7 +235,7 @@ def account_error(error: Exception, backend: str, profile: str | None) -> Backen
             backend=backend,
             answered=False,
         )
-    if names & _NO_ANSWER:
+    if names & NO_ANSWER:
         return Unreachable(
             f"AWS credentials{of_profile}: {_server(error)} could not be reached: {type(error).__name__} "
             "(check the network, HTTPS_PROXY, proxies= and verify=)",
@@ -260,7 +260,7 @@ def account_error(error: Exception, backend: str, profile: str | None) -> Backen
 def listing_error(error: Exception, bucket: str, origin: str, backend: str) -> BackendUnavailable:
     """Make the error for what botocore raises when it lists."""
     names = {kind.__name__ for kind in type(error).__mro__}
-    if names & _NO_ANSWER:
+    if names & NO_ANSWER:
         text = f"listing failed: {origin} could not be reached: {type(error).__name__}"
         return Unreachable(text, backend=backend, operation="list")
     if "RecursionError" in names:
@@ -280,9 +280,9 @@ def listing_error(error: Exception, bucket: str, origin: str, backend: str) -> B
             answered=True,
         )
     ways_out = {
-        **_KEY_OR_CLOCK,
+        **KEY_OR_CLOCK,
         "AccessDenied": "allow s3:ListBucket",
-        "NoSuchBucket": _no_bucket(bucket, origin),
+        "NoSuchBucket": no_bucket(bucket, origin),
         "AuthorizationHeaderMalformed": "set region= to the bucket's",
     }
     way_out = f": {ways_out[code]}" if code in ways_out else ""

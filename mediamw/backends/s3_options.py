@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from ..core.errors import ConfigError
 from ..core.keys import refusal
 from .network import proxies_fault
-from .s3_hosts import Domain, domain_host, endpoint_host
+from .s3_hosts import Domain, Place, domain_host, endpoint_host, plain_host
 from .sigv4 import MAX_LIFE_SECONDS, Credentials
 
 LEAST_REST_SECONDS = 300
@@ -31,6 +31,7 @@ _AWS_REGION = re.compile(
     r"[a-z]{2,4}(-[a-z]{2,4})?-(central|north|south|(north|south)?(east|west))-[1-9][0-9]?|aws(-[a-z-]+)?-global"
 )
 _AWS_HOST = re.compile(r"(?:[a-z0-9.-]+\.)?s3[.-](?:dualstack\.)?([a-z-]+-[0-9]+)\.amazonaws\.com(?:\.cn)?")
+_AWS_ANY_HOST = re.compile(r"https?://(?:[a-z0-9.-]+\.)?amazonaws\.com(?:\.cn)?(?::[0-9]+)?")
 _SPACES_REGION = r"[a-z]{3}[0-9]"
 _SPACES_HOST = re.compile(rf"(?:[a-z0-9-]+\.)*({_SPACES_REGION})(?:\.cdn)?\.digitaloceanspaces\.com")
 _SERVER = "give scheme, host, port and path alone, such as https://s3.example.com:9000"
@@ -74,13 +75,14 @@ class Options:
     missing_on_403: bool
     proxies: Mapping[str, str] | None = field(repr=False)
     verify: bool | str | None
+    takes_writes: bool = False
 
     def check(self) -> None:
         """Raise ``ConfigError`` for what can be told without asking anybody."""
         wrong: list[ConfigError] = []
         checks: tuple[Callable[[], object], ...] = (
             *(self._check_bucket, self._check_region, self._check_switches, self._check_lives, self._check_network),
-            *(self._check_hosts, self._check_domain, self.credentials),
+            *(self._check_hosts, self._check_domain, self.credentials, self._check_writing),
         )
         for check in checks:
             try:
@@ -130,6 +132,25 @@ class Options:
                 f"{option}: the bucket stands in it, and again before each key: give it without the bucket"
             )
         return host
+
+    def place(self, *, is_static: bool) -> Place | None:
+        """Return where the bucket is if nobody has to be asked for it."""
+        endpoint = self.endpoint("endpoint_url")
+        region = self.region or ("us-east-1" if is_static else "")
+        if endpoint is not None:
+            return Place(*endpoint, region)
+        # Without a region the profile or the environment may name one.
+        host = plain_host(self.bucket, region, self.addressing_style, dualstack=self.dualstack)
+        return None if host is None else Place(*host, region)
+
+    def server(self) -> str:
+        """Return whose bucket it is, in one spelling: AWS's, whichever of its hosts is given, or an endpoint."""
+        endpoint = self.endpoint("endpoint_url")
+        if endpoint is None or _AWS_ANY_HOST.fullmatch(endpoint[0]):
+            return "s3:"
+        origin, path = endpoint
+        virtual = f"//{self.bucket}."
+        return origin.replace(virtual, "//", 1) + path.removesuffix(f"/{self.bucket}/").rstrip("/")
 
     def domain(self) -> Domain | None:
         """Return the domain that browsers see, with its signer if there is one."""
@@ -202,6 +223,17 @@ class Options:
         for option in ("dualstack", "anonymous", "missing_on_403"):
             if not isinstance(value := getattr(self, option), bool):
                 raise self._wrong(f"{option}: {value!r} is neither True nor False")
+
+    def _check_writing(self) -> None:
+        if not self.takes_writes:
+            return
+        if self.anonymous is True:
+            raise self._wrong("anonymous: nobody writes into a bucket without credentials, give some")
+        if self.missing_on_403 is True:
+            raise self._wrong(
+                "missing_on_403: of a bucket that takes uploads it must be known what it has, else an upload that it "
+                "does not show would be covered by an older file: allow s3:ListBucket instead"
+            )
 
     def _check_hosts(self) -> None:
         for option in ("endpoint_url", "public_endpoint_url"):

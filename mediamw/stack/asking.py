@@ -28,6 +28,7 @@ from .lookups import UNKNOWN, Lookups
 from .origin_health import OriginHealth, Probe
 from .origin_reads import OriginReads
 from .pulled import Pulled
+from .remote_upper import RemoteUpper, remote_answer
 from .steps import Pool, Steps, Wait, question_of
 from .whiteouts import as_upper, marker_of
 
@@ -63,6 +64,8 @@ class _Origin:
         # Threads of their own, so that slow bodies do not keep look-ups waiting.
         self.bodies = Pool(NETWORK_THREADS, f"mediamw-bodies-{name}")
         self.copies = Pool(COPY_THREADS, f"mediamw-copies-{name}")
+        # Of an upper: its whiteouts, which are asked for beside the files.
+        self.markers = Pool(NETWORK_THREADS, f"mediamw-whiteouts-{name}")
         self.health = OriginHealth(
             name, misses_a_minute=misses_a_minute, told=lambda text: say(f"breaker {name}", text)
         )
@@ -87,7 +90,9 @@ class Asker:
             for backend in backends
             if isinstance(backend, (Signs, ReadsRanges))
         }
-        self._has_whiteouts = len(backends) > 1 and as_upper(backends[0]) is not None
+        self._upper = as_upper(backends[0])
+        self._has_whiteouts = len(backends) > 1 and self._upper is not None
+        self._remote_upper = self._asking_from_afar()
         ask_upper = partial(self._ask_upper, backends[0])
         self._copies = None if pulled is None else CopyLookup(pulled, ask_upper, self.disk, times.stale_if_error, say)
         self._now = frozenset(backend.name for backend in backends if isinstance(backend, OpensNow))
@@ -117,6 +122,20 @@ class Asker:
             origin.passed_on.close()
             origin.bodies.close()
             origin.copies.close()
+            origin.markers.close()
+
+    def _asking_from_afar(self) -> RemoteUpper | None:
+        upper = self._upper
+        origin = None if upper is None else self._origins.get(upper.name)
+        if upper is None or origin is None:
+            return None
+        return RemoteUpper(
+            upper,
+            origin.health,
+            (origin.lookups, origin.markers),
+            seconds=self._times.deadline,
+            has_lowers=self._has_whiteouts,
+        )
 
     def locate(
         self, key: Key, *, inline: bool = False, serving: bool = False, via: str = "", looks: list[Look] | None = None
@@ -137,6 +156,8 @@ class Asker:
             try:
                 if serving and not self.rules[backend.name].check:
                     answer, source = UNCHECKED, "unchecked"
+                elif backend is self._backends[0] and self._remote_upper is not None:
+                    answer, source = (yield from self._remote_upper.ask(key)), ""
                 else:
                     answer, source = yield from self._ask_or_copy(backend, key, inline, via)
             except (BackendUnavailable, NotServable) as error:
@@ -146,11 +167,11 @@ class Asker:
                     raise
                 unsure = unsure or error
                 continue
-            if answer is None and self._has_whiteouts and backend is self._backends[0]:
+            if answer is None and self._has_whiteouts and backend is self._upper and self._remote_upper is None:
                 answer = yield from self._behind_whiteout(backend, key, inline)
-                if isinstance(answer, Hidden):
-                    _note(looks, Look(backend.name, "hidden", time.perf_counter() - started))
-                    return answer
+            if isinstance(answer, Hidden):
+                _note(looks, Look(backend.name, "hidden", time.perf_counter() - started))
+                return answer
             meta = None if answer is None else answer.meta
             said = "missing" if answer is None else "found"
             _note(looks, Look(backend.name, said, time.perf_counter() - started, source, meta))
@@ -165,15 +186,20 @@ class Asker:
     def _behind_whiteout(self, upper: Backend, key: Key, inline: bool) -> Steps[Answer | Hidden]:
         """Say what to do with a key that the upper does not have: ``Hidden``, None to ask the lowers, or its file.
 
-        An upload that came after the first look may have cleared the whiteout before the second: so there is a third.
+        An upload that came after the first look may have cleared the whiteout before the second: so there is a third;
+        and a delete that came after that one has set it again: so there is a fourth.
         """
-        marker, _ = yield from self._ask(upper, marker_of(key), inline, "")
-        if marker is not None:
-            if not isinstance(marker, Remote):
-                marker.close()
-            return Hidden(upper.name)
-        answer, _ = yield from self._ask(upper, key, inline, "")
-        return answer
+        for looks_again in (True, False):
+            marker, _ = yield from self._ask(upper, marker_of(key), inline, "")
+            if marker is not None:
+                if not isinstance(marker, Remote):
+                    marker.close()
+                return Hidden(upper.name)
+            if looks_again:
+                answer, _ = yield from self._ask(upper, key, inline, "")
+                if answer is not None:
+                    return answer
+        return None
 
     def has_below(self, key: Key) -> Steps[bool]:
         """Say whether a lower has the key, or a copy. Raises ``BackendUnavailable`` if none is known to and one cannot
@@ -268,7 +294,7 @@ class Asker:
         rules = self.rules[backend.name]
         if not rules.lets(key):
             return "its rules exclude the key"
-        if not rules.fits(key):
+        if not rules.fits(key) and backend is not self._upper:  # whose whiteout may fit all the same
             return "with its location the key is longer than any that it can have"
         if via and getattr(backend, "via", None) in re.split(r"[\s,]+", via):
             return "the request has come through it (Via)"
@@ -330,14 +356,7 @@ class Asker:
 
         def ask() -> Remote | None:
             VIA.set(via)
-            answer = backend.open(key)
-            if answer is not None and not isinstance(answer, Remote):
-                answer.close()
-                raise TypeError(
-                    f"backend {backend.name!r} signs or reads ranges, so its answers are shared: it has to answer "
-                    "Remote or None, not an open file"
-                )
-            return answer
+            return remote_answer(backend, key)
 
         return self._origins[backend.name].health.call(ask, key=key)
 

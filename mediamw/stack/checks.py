@@ -30,6 +30,12 @@ def check_backends(backends: Any) -> tuple[Backend, ...]:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"backends: {names.count(name)} of them are named {name!r}; give each a name of its own")
+    for backend in backends[1:]:
+        if getattr(backend, "is_only_first", False):
+            raise ConfigError(
+                "writable: the first backend takes all writes, and the others are read-only: leave it out",
+                backend=backend.name,
+            )
     for backend in backends:
         _check_rules(backend, backends[0], is_last=backend is backends[-1])
     _check_places(backends)

@@ -3,7 +3,7 @@
 Bounds: 50,000 answers and 16 MiB, the least recently used go first; 1,024 questions under way to each backend. Presence
 is believed for ``found_ttl`` seconds, absence for ``missing_ttl``, and that one cannot tell is not remembered at all.
 Presence is kept for ``stale_if_error`` seconds more, for when the backend cannot tell (RFC 5861, 4); absence never is.
-Local backends are never in here: a file that another process writes shows at the next request.
+Local backends and uppers are never in here: a file that another process writes shows at the next request.
 
 A request that came through other sites with mediamw (Via) waits for nobody's question but those of the same way: two
 sites that stand behind each other would wait for each other. What it finds is remembered. That it finds nothing is not,

@@ -7,14 +7,16 @@ nothing. Whoever shares the upper, a directory or a bucket, shares its whiteouts
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final, Protocol
 
-from ..backends.base import Backend, Deletes, Lists, Puts, Remote
-from ..core.errors import BackendUnavailable, NameTaken, NotServable
+from ..backends.base import Backend, Deletes, Entry, Lists, Puts, ReadsRanges, Remote
+from ..core.errors import BackendUnavailable, ContentChanged, NameTaken, NotServable
 from ..core.keys import MAX_KEY_BYTES, STATE_FOLDER, Key, parse_key, state_key
 
 _FOLDER: Final = "whiteouts"
+_READERS: Final = 8
 
 
 class Upper(Backend, Puts, Deletes, Lists, Protocol):
@@ -58,21 +60,42 @@ class Whiteouts:
 
     def hidden(self) -> Iterator[Key]:
         """Yield the keys that have a marker, in no order."""
-        for marker in self.markers():
-            found = self._upper.open(Key(marker))
-            if found is None:  # cleared meanwhile
-                continue
-            if isinstance(found, Remote):
-                raise BackendUnavailable("its whiteouts cannot be read", backend=self._upper.name)
+        entries = list(self._upper.list(f"{STATE_FOLDER}/{_FOLDER}/", recursive=True))
+        upper = self._upper
+        if not isinstance(upper, ReadsRanges):
+            texts: Iterator[bytes] = map(self._text, entries)
+        else:  # across a network: a few at once
+            with ThreadPoolExecutor(_READERS, thread_name_prefix="mediamw-whiteouts") as pool:
+                texts = iter(list(pool.map(lambda entry: _remote_text(upper, entry), entries)))
+        for entry, text in zip(entries, texts, strict=True):
             try:
-                text = b"".join(found.chunks(0, min(found.meta.size or 0, MAX_KEY_BYTES + 1)))
                 key = parse_key(text.decode())
-            except ValueError:  # InvalidKey is one: put there by hand
+            except ValueError:  # InvalidKey is one: cleared meanwhile, or put there by hand
                 continue
-            finally:
-                found.close()
-            if marker_of(key) == marker:
+            if marker_of(key) == entry.key:
                 yield key
+
+    def _text(self, entry: Entry) -> bytes:
+        found = self._upper.open(Key(entry.key))
+        if found is None:
+            return b""
+        if isinstance(found, Remote):
+            raise BackendUnavailable("its whiteouts cannot be read", backend=self._upper.name)
+        try:
+            return b"".join(found.chunks(0, min(found.meta.size or 0, MAX_KEY_BYTES + 1)))
+        finally:
+            found.close()
+
+
+def _remote_text(upper: ReadsRanges, entry: Entry) -> bytes:
+    meta = entry.meta
+    if meta is None or not meta.size:
+        return b""
+    stop = min(meta.size, MAX_KEY_BYTES + 1)
+    try:
+        return b"".join(upper.read_range(Key(entry.key), 0, stop, meta.etag, size=meta.size))
+    except ContentChanged:  # cleared meanwhile
+        return b""
 
 
 def has(backend: Backend, key: Key) -> bool:

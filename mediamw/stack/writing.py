@@ -6,8 +6,10 @@
    looks again and repairs what another did in between: after clearing, ``save`` sets the marker again if the upper lost
    the file; after removing, ``delete`` sets it again if it is gone. ``tests/test_interleavings.py`` walks all orders.
    Between the two ``delete`` lets whoever has not seen the whiteout finish making a copy a file of the upper.
-3. A whiteout is set only if some lower has the key, or cannot tell.
-4. What the upper raises goes through. Nothing is ever tried elsewhere.
+3. Some servers cannot keep two uploads of one name apart (``TellsExclusion``). There every new file gets a name by
+   chance, and a policy that keeps the name is refused.
+4. A whiteout is set only if some lower has the key, or cannot tell.
+5. What the upper raises goes through. Nothing is ever tried elsewhere.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from ..backends.base import Content, Draft, pieces
+from ..backends.base import Content, Draft, TellsExclusion, pieces
 from ..core.errors import BackendUnavailable, NameTaken, NotWritable, TooLarge
 from ..core.keys import Key, parse_key
 from ..core.media_types import guess, type_of_origin
@@ -56,7 +58,12 @@ class Writer:
     ) -> Key:
         """See ``MediaStack.save``."""
         wanted, policy = parse_key(key), self.names if names is None else check_names(names)
-        name = self._first_name(wanted, policy)
+        if policy != "replace" and isinstance(self._upper, TellsExclusion) and not self._upper.is_exclusive():
+            if policy != "suffix":
+                raise _not_exclusive(self._upper.name, policy, wanted)
+            name = self._first_name(self._another(wanted), policy)
+        else:
+            name = self._first_name(wanted, policy)
         told = type_of_origin(content_type)
         if told == guess(name)[0]:
             told = None
@@ -162,6 +169,16 @@ def not_writable(name: str, kind: str, operation: str) -> NotWritable:
         f"{kind} takes no writes: put a directory before it, [LocalBackend('media'), ...]",
         backend=name,
         operation=operation,
+    )
+
+
+def _not_exclusive(name: str, policy: NamePolicy, key: Key) -> NotWritable:
+    return NotWritable(
+        f"names={policy!r}: the server does not honour If-None-Match, so of two uploads of one name at once one would "
+        "be lost: give names='suffix', or 'replace' if that is meant",
+        backend=name,
+        key=key,
+        operation="save",
     )
 
 

@@ -108,6 +108,7 @@ class StrictS3:
         self._account = str(next(_accounts))
         self._request_ids = itertools.count(1)
         self._lock = threading.Lock()  # guards _calls and the making of buckets
+        self._writing = threading.Lock()
         self._calls: list[Call] = []
         self._server: Server | None = None
         self._app: Any = None  # moto's Flask application
@@ -260,7 +261,11 @@ class StrictS3:
                 self._guard.verify(claim, request, bucket)
             found = self._s3.buckets.get(bucket)
             self._guard.authorize(claim, request, bucket, key, cors=found is not None and bool(found.cors))
-            status, headers, body = self._ask_moto(request, bucket, raw_key)
+            if request.method in READS:
+                status, headers, body = self._ask_moto(request, bucket, raw_key)
+            else:
+                with self._writing:  # moto looks and then writes: of two conditional PUTs at once both would be done
+                    status, headers, body = self._ask_moto(request, bucket, raw_key)
             if status == 404 and request.method in READS and key and found is not None and self._guard.unlisting(claim):
                 raise denied()  # who may not list may not learn what is missing
         except S3Error as error:

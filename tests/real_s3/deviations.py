@@ -23,6 +23,8 @@ class Deviation:
 
 
 _BOTH = "If-None-Match: another, and a date, the status"
+_EXCLUSIVE = "If-None-Match: * on PUT is honoured"
+_EXCLUSIVE_PARTS = "If-None-Match: * on the end of parts is honoured"
 _NOT_BOTH = "If-Modified-Since counts beside If-None-Match too, against RFC 9110, 13.1.3"
 _NO_RIGHT = "answered 403 (AccessDenied): the key may not read there, or it may not list the bucket"
 _IF_RANGE = "If-Range is ignored: a part of one version is sent to who holds another"
@@ -49,6 +51,10 @@ DEVIATIONS: tuple[Deviation, ...] = (
     Deviation(
         "swift", "status of an unsigned GET", 400, "without a signature it is no S3 request: /BUCKET is no account"
     ),
+    Deviation("swift", _EXCLUSIVE, False, "501 NotImplemented"),
+    Deviation("rclone", _EXCLUSIVE, False, "it is ignored: the object is overwritten"),
+    Deviation("rclone", _EXCLUSIVE_PARTS, False, "it is ignored: the object is overwritten"),
+    Deviation("rclone", "x-amz-meta of an upload is kept", False, "an upload whose answer was lost is not known again"),
     Deviation("rclone", "the region is heeded", False, "any region will do"),
     Deviation("rclone", "a fast clock is heeded", False, "only the end of a URL's life is looked at"),
     Deviation("rclone", "If-None-Match: *, the status", 200, "the asterisk is taken for an ETag"),
