@@ -44,6 +44,7 @@ class Overlay(RuleBasedStateMachine):
         self.near, self.far = Local("near"), Bucket("far")
         # Answers of the bucket are not remembered: what is remembered has tests of its own.
         options: Any = {"found_ttl": 0, "missing_ttl": 0, "stale_if_error": 0, "base_url": "/media/"}
+        options["misses_a_minute"] = 1_000_000_000  # a long run asks for thousands of names that nobody has
         self.stacks = [MediaStack([upper, self.near, self.far], **options) for _ in range(2)]
         self.above: dict[str, bytes] = {}
         self.hides: set[str] = set()
