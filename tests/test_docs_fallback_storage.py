@@ -43,6 +43,8 @@ def s3() -> Iterator[StrictS3]:
         server.create_bucket(BUCKET)
         server.put(BUCKET, "homes/kitchen.png", IMAGE, content_type="image/png")
         server.put(BUCKET, "homes/garden.png", IMAGE, content_type="image/png")
+        server.put(BUCKET, "plans/ground floor", b"plan", content_type="image/webp")
+        server.put(BUCKET, "plans/rooms.csv", b"plan", content_type="text/csv", headers={"Content-Encoding": "gzip"})
         before = server.objects(BUCKET)
         yield server
         assert server.writes == []
@@ -128,6 +130,17 @@ def test_the_hybrid_story_by_forms(hybrid: dict[str, Any], s3: StrictS3, media: 
         file.write(b"!")
     assert (media / "homes" / "garden.png").read_bytes() == IMAGE + b"!"
     assert storages["environment"].exists("homes/garden.png")
+
+
+def test_migration_brings_the_type_along_and_leaves_encoded_files(
+    hybrid: dict[str, Any], s3: StrictS3, media: Path, project: Any
+) -> None:
+    project(FALLBACK_DATA_MIGRATION=True)
+    for name in ("plans/ground floor", "plans/rooms.csv"):
+        with default_storage.open(name) as file:
+            assert file.read() == b"plan"
+    assert [path.name for path in (media / "plans").iterdir()] == ["ground floor"]
+    assert Client().get("/media/plans/ground%20floor")["Content-Type"] == "image/webp"
 
 
 def play(names: dict[str, Any], *scenes: Callable[[Any], None]) -> None:

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from mediamw import BackendUnavailable, NameTaken
 from mediamw.ext.django import FallbackStorage
+from mediamw.ext.django.fallback_copy import copy_up
 from mediamw.ext.django.fallback_members import FallbackConfigError
 
 PRODUCTION = {"far/b.txt": b"production's", "both.txt": b"production's both"}
@@ -186,6 +187,30 @@ def test_migration_copies_what_is_read(storage: FallbackStorage, media: Path, pr
     with pytest.raises(FileNotFoundError):
         storage.open("both.txt")
     assert not (media / "both.txt").exists()
+
+
+def test_migration_loses_no_race(storage: FallbackStorage, media: Path, project: Any, production: Production) -> None:
+    """While production's file is fetched it is deleted here, then replaced by an upload."""
+    project(FALLBACK_DATA_MIGRATION=True)
+    read = production._open
+
+    def during(change: Any) -> None:
+        def opened(name: str, mode: str = "rb") -> Any:
+            del production._open
+            change()
+            return read(name, mode)
+
+        production._open = opened
+
+    other = FallbackStorage()
+    during(lambda: other.delete("both.txt"))
+    copy_up(storage.stack, "both.txt")
+    assert not (media / "both.txt").exists()
+    assert not storage.exists("both.txt")
+    during(lambda: other.stack.save("far/b.txt", b"mine", names="shadow"))
+    copy_up(storage.stack, "far/b.txt")
+    assert bytes_of(storage, "far/b.txt") == b"mine"
+    assert [path.name for path in (media / "far").iterdir()] == ["b.txt"]
 
 
 def test_migration_that_has_no_room_goes_on_reading(
