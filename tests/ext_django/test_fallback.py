@@ -16,7 +16,7 @@ from django.core.files.storage import FileSystemStorage, InMemoryStorage, Storag
 from django.db.migrations.writer import MigrationWriter
 from django.utils import timezone
 
-from mediamw import BackendUnavailable, NameTaken
+from mediamw import BackendUnavailable, LocalBackend, NameTaken
 from mediamw.ext.django import FallbackStorage
 from mediamw.ext.django.fallback_copy import copy_up
 from mediamw.ext.django.fallback_members import FallbackConfigError
@@ -189,26 +189,29 @@ def test_migration_copies_what_is_read(storage: FallbackStorage, media: Path, pr
     assert not (media / "both.txt").exists()
 
 
-def test_migration_loses_no_race(storage: FallbackStorage, media: Path, project: Any, production: Production) -> None:
-    """While production's file is fetched it is deleted here, then replaced by an upload."""
+def test_migration_loses_no_race(
+    storage: FallbackStorage, media: Path, project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While production's file is fetched it is deleted here, or another is uploaded by its name."""
     project(FALLBACK_DATA_MIGRATION=True)
-    read = production._open
+    upper, other = storage.stack.upper, FallbackStorage()
+    assert isinstance(upper, LocalBackend)
+    fetch = upper.draft
+    changes = [
+        lambda: other.delete("both.txt"),
+        lambda: other.stack.save("far/b.txt", b"mine", names="shadow"),
+    ]
 
-    def during(change: Any) -> None:
-        def opened(name: str, mode: str = "rb") -> Any:
-            del production._open
-            change()
-            return read(name, mode)
+    def draft(*args: Any, **options: Any) -> Any:
+        made = fetch(*args, **options)
+        changes.pop(0)()
+        return made
 
-        production._open = opened
-
-    other = FallbackStorage()
-    during(lambda: other.delete("both.txt"))
-    copy_up(storage.stack, "both.txt")
+    monkeypatch.setattr(upper, "draft", draft)
+    assert not copy_up(storage.stack, "both.txt")
     assert not (media / "both.txt").exists()
     assert not storage.exists("both.txt")
-    during(lambda: other.stack.save("far/b.txt", b"mine", names="shadow"))
-    copy_up(storage.stack, "far/b.txt")
+    assert not copy_up(storage.stack, "far/b.txt")
     assert bytes_of(storage, "far/b.txt") == b"mine"
     assert [path.name for path in (media / "far").iterdir()] == ["b.txt"]
 
@@ -365,11 +368,20 @@ def test_it_can_stand_in_a_migration() -> None:
     assert imports == {"import mediamw.ext.django"}
 
 
-def test_a_class_that_does_more_than_a_directory_is_asked_by_its_methods(media: Path, production: Production) -> None:
-    class Shouts(FileSystemStorage):  # type: ignore[misc]
-        def _save(self, name: str, content: Any) -> Any:
-            return super()._save(name, ContentFile(content.read().upper()))
+class Shouts(FileSystemStorage):  # type: ignore[misc]
+    def _save(self, name: str, content: Any) -> Any:
+        return super()._save(name, ContentFile(content.read().upper()))
 
+
+def test_a_class_that_does_more_than_a_directory_is_asked_by_its_methods(media: Path, production: Production) -> None:
     storage = FallbackStorage(backends=[Shouts(), production])
     assert storage.save("new.txt", ContentFile(b"mine")) == "new.txt"
     assert (media / "new.txt").read_bytes() == b"MINE"
+    with pytest.raises(ImproperlyConfigured, match="it has the same files as 'Shouts'"):
+        FallbackStorage(backends=[Shouts(), FileSystemStorage()]).exists("a.txt")
+
+
+def test_modes_are_those_of_the_settings(storage: FallbackStorage, media: Path, project: Any) -> None:
+    project(FILE_UPLOAD_PERMISSIONS=0o604, FILE_UPLOAD_DIRECTORY_PERMISSIONS=0o705)
+    storage.save("up/new.txt", ContentFile(b"mine"))
+    assert [oct((media / name).stat().st_mode & 0o777) for name in ("up", "up/new.txt")] == ["0o705", "0o604"]

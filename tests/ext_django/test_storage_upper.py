@@ -64,6 +64,32 @@ def test_a_storage_that_stores_under_another_name_has_not_taken_this_one() -> No
     assert storage.listdir("") == ([], [])
 
 
+class Overwrites(InMemoryStorage):  # type: ignore[misc]
+    """While it stores a file, ``meanwhile`` is called: another upload."""
+
+    meanwhile: Any = None
+
+    def exists(self, name: str) -> bool:
+        return False
+
+    def _save(self, name: str, content: Any) -> Any:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return super()._save(name, content)
+
+
+def test_two_uploads_of_one_name_at_once_are_two_files() -> None:
+    storage = Overwrites()
+    stack = MediaStack([UpperBackend(storage, name="upper")])
+    names: list[str] = []
+    storage.meanwhile = lambda: names.append(stack.save("a.txt", b"the second"))
+    names.append(stack.save("a.txt", b"the first"))
+    assert names[1] == "a.txt"
+    assert storage.open("a.txt").read() == b"the first"
+    assert storage.open(names[0]).read() == b"the second"
+
+
 class Breaks(InMemoryStorage):  # type: ignore[misc]
     def _save(self, name: str, content: Any) -> Any:
         raise OSError(28, "No space left on device")

@@ -38,6 +38,7 @@ def copy_up(stack: MediaStack, key: str) -> bool:
             draft.close()
         if Whiteouts(upper).is_set(checked):  # deleted meanwhile
             upper.delete(checked)
+            return False
     except (FileNotFoundError, NameTaken):
         return False
     except (MediaError, OSError) as error:
