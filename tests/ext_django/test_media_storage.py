@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
+import pickle
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -585,6 +587,14 @@ def test_in_a_migration() -> None:
     text, imports = MigrationWriter.serialize(made)
     assert text == "mediamw.ext.django.MediaStorage(backends=['./other', 's3://acme'], direct_urls=True)"
     assert imports == {"import mediamw.ext.django"}
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda made: pickle.loads(pickle.dumps(made))])
+def test_copies(copied: Any, tmp_path: Path) -> None:
+    made = MediaStorage(backends=[str(tmp_path)], names="shadow")
+    assert made.save("a.txt", ContentFile(b"mine")) == "a.txt"
+    other = copied(made)
+    assert (other.exists("a.txt"), other.names, other.stack is made.stack) == (True, "shadow", False)
 
 
 def test_delete_wants_a_name(storage: Any) -> None:

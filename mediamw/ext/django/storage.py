@@ -16,6 +16,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 from urllib.parse import urljoin
@@ -78,6 +79,11 @@ class MediaStorage(StackStorage):
         self._lock = threading.Lock()
         self._own: MediaStack | None = None
         setting_changed.connect(self._setting_changed)
+
+    def __reduce__(self) -> Any:
+        """Have a copy, and what is unpickled, be made anew: a stack has threads and connections."""
+        args, kwargs = self._constructor_args  # deconstructible keeps them
+        return partial(type(self), *args, **kwargs), ()
 
     # -- the stack -------------------------------------------------------------------------------------------------
 
