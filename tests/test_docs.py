@@ -33,6 +33,7 @@ RUN_BY = {
     ("configuration.md", "toml"): "test_docs_configuration.py",
     ("design.md", "text"): "test_docs.py",
     ("django.md", "python"): "test_docs_django.py",
+    ("fallback_storage.md", "python"): "test_docs_fallback_storage.py",
     ("frameworks.md", "python"): "test_docs_frameworks.py",
     ("http_origin.md", "python"): "test_http_origin.py",
     ("overlay.md", "python"): "test_docs_overlay.py",

@@ -53,6 +53,10 @@ def bucket(**more: Any) -> Any:
     return {"spec": "s3://acme", "name": "prod", "access_key_id": "AK", "secret_access_key": "the-secret-of-it", **more}
 
 
+FALLBACK = {"default": {"BACKEND": "mediamw.ext.django.FallbackStorage"}}
+TO_FILES = {"STORAGES": FALLBACK, "FALLBACK_STORAGES": ["django.core.files.storage.FileSystemStorage"]}
+
+
 def own_stack(*backends: Any) -> Any:
     return {"default": {**OURS_FIRST["default"], "OPTIONS": {"backends": list(backends)}}}
 
@@ -92,6 +96,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("W004", {"MEDIAMW": {"backends": ["./other", "media"]}}, {"MEDIAMW": {"backends": ["./media/../media"]}}),
     ("W004", {"MEDIAMW": {"backends": ["./other"]}}, {"MEDIAMW": {"backends": ["./other"]}, "MEDIA_ROOT": ""}),
     ("W003", {"STORAGES": OURS_FIRST, "MEDIAMW": {"backends": [bucket()]}}, {"STORAGES": OURS_FIRST, "MEDIAMW": OTHER}),
+    ("E102", {"STORAGES": FALLBACK, "FALLBACK_STORAGES": []}, TO_FILES),
     ("W003", {"STORAGES": own_stack(bucket())}, {"STORAGES": own_stack("media", bucket())}),
     ("W004", {"MEDIAMW": OTHER}, {"STORAGES": OURS_FIRST, "MEDIAMW": OTHER}),
     ("W004", {"STORAGES": own_stack("./other")}, {"STORAGES": own_stack("./media")}),
@@ -251,3 +256,10 @@ def test_every_id_is_documented_and_raised_by_a_test() -> None:
     assert not set(IDS) & set(FAULTS)
     assert {f"mediamw.{case[0]}" for case in CASES} >= set(IDS) - {"mediamw.W009"}
     assert "mediamw.W009" in (HERE / "test_conf.py").read_text("utf-8")
+
+
+def test_fallback_storage_that_uploads_elsewhere(project: Any, media: Path) -> None:
+    elsewhere = ["django.core.files.storage.InMemoryStorage", *TO_FILES["FALLBACK_STORAGES"]]
+    project(STORAGES=FALLBACK, MEDIAMW={"backends": [str(media)]}, FALLBACK_STORAGES=elsewhere)
+    (told,) = [message for message in check_settings() if message.id == "mediamw.W004"]
+    assert "begin with the first of FALLBACK_STORAGES" in str(told.hint)

@@ -12,11 +12,13 @@ from ...lazy import lazily
 
 if TYPE_CHECKING:
     from .conf import media_stack as media_stack
+    from .fallback import FallbackStorage as FallbackStorage
     from .middleware import MediaMiddleware as MediaMiddleware
     from .storage import MediaStorage as MediaStorage
     from .wrapping import wrap as wrap
 
 _HOME = {
+    "FallbackStorage": ".fallback",
     "MediaMiddleware": ".middleware",
     "MediaStorage": ".storage",
     "media_stack": ".conf",

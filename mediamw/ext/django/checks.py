@@ -22,7 +22,7 @@ from django.utils.module_loading import import_string
 from ...backends.base import Backend, Puts
 from ...backends.local import LocalBackend
 from ...backends.s3 import S3Backend
-from ...core.errors import ConfigErrors, Fault
+from ...core.errors import ConfigError, ConfigErrors, Fault
 from ...settings.reading import DEFAULT
 from ...settings.template import NOT_SET
 from . import conf
@@ -31,6 +31,7 @@ from .storages import stack_storage, writes_to
 MIDDLEWARE: Final = "mediamw.ext.django.MediaMiddleware"
 IDS: Final = {
     "mediamw.E101": "STATIC_URL and the prefix lie one in the other",
+    "mediamw.E102": "FALLBACK_STORAGES is missing, or wrong",
     "mediamw.W001": "MEDIA_URL leads elsewhere than to the prefix",
     "mediamw.W002": "MEDIA_URL is on another host, which this project does not answer for",
     "mediamw.W003": "the first backend cannot be written to: uploads fail, or are shown by nobody",
@@ -204,13 +205,20 @@ def _own_stack(storage: Any, upper: Backend) -> Iterator[CheckMessage]:
     except ConfigErrors as error:
         yield from map(_of_fault, error.faults)
         return
+    except ConfigError as error:
+        yield Error(
+            f"STORAGES['default']: {error}", hint="docs/fallback_storage.md has the setting.", id="mediamw.E102"
+        )
+        return
     if not isinstance(takes, Puts):
         text = f"The first backend of STORAGES['default'], {takes.name!r}, cannot be written to: uploads are refused."
-        yield _warning("W003", text, "Put a directory first in its OPTIONS['backends'].")
+        yield _warning("W003", text, f"Put a directory first in {storage.setting}.")
     ours, theirs = (getattr(backend, "whereabouts", None) for backend in (upper, takes))
     if takes is not upper and (ours is None or ours != theirs):
         text = f"Uploads go to {takes!r}, of STORAGES['default']'s own backends; the middleware's first is {upper!r}."
-        yield _warning("W004", text, "Leave OPTIONS['backends'] out: then STORAGES['default'] has those of MEDIAMW.")
+        yield _warning(
+            "W004", text, f"Let MEDIAMW['backends'] begin with the first of {storage.setting}, or be all of it."
+        )
 
 
 def _written(found: conf.Configuration) -> Iterator[CheckMessage]:

@@ -104,6 +104,11 @@ class MediaStorage(StackStorage):
         return self._backends is None
 
     @property
+    def setting(self) -> str:
+        """Where its backends stand, if they are its own."""
+        return "its OPTIONS['backends']"
+
+    @property
     def names(self) -> NamePolicy:
         """What is done with a name that is taken."""
         return self.stack.names if self._names is None else self._names

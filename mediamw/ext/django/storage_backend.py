@@ -86,7 +86,7 @@ class StorageBackend:
 
     def open(self, key: Key) -> Handle | None:
         """Open a file; None if there is none. Raises ``BackendUnavailable`` if the storage cannot tell."""
-        asking = _Asking(self, key, "open")
+        asking = Asking(self, key, "open")
         if not asking(lambda: self.storage.exists(key), False):
             return None
         mtime_ns = self._mtime_ns(asking, key)
@@ -117,7 +117,7 @@ class StorageBackend:
             yield from self._list(folder, prefix, recursive)
 
     def _list(self, folder: str, prefix: str, recursive: bool) -> Iterator[Entry]:
-        folders, files = _Asking(self, folder, "list")(lambda: self.storage.listdir(folder), ((), ()))
+        folders, files = Asking(self, folder, "list")(lambda: self.storage.listdir(folder), ((), ()))
         before = f"{folder}/" if folder else ""
         found = {before + str(name).strip("/") + "/" for name in folders} | {before + str(name) for name in files}
         for key in sorted(key for key in found if refusal(key.removesuffix("/")) is None):
@@ -130,7 +130,7 @@ class StorageBackend:
             elif key.startswith(prefix):
                 yield from self._list(key[:-1], prefix, recursive)
 
-    def _mtime_ns(self, asking: _Asking, key: Key) -> Any:
+    def _mtime_ns(self, asking: Asking, key: Key) -> Any:
         modified = asking(lambda: _known(lambda: self.storage.get_modified_time(key)), _GONE)
         if modified is None or modified is _GONE:
             return modified
@@ -141,7 +141,7 @@ _GONE: Final = object()
 """Said of a file that was there a moment ago."""
 
 
-class _Asking(NamedTuple):
+class Asking(NamedTuple):
     """Calls a storage, and says what its errors mean."""
 
     backend: StorageBackend

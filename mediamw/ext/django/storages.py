@@ -35,7 +35,7 @@ _KNOWN: Final = {
 """The options that may stand beside the alias."""
 
 
-class _Storage(NamedTuple):
+class StorageKind(NamedTuple):
     """An entry of STORAGES: what kind of storage it is, and its options, those of its class included."""
 
     kind: str
@@ -58,8 +58,7 @@ def of_storage(where: str, name: str, **beside: Any) -> Backend:
         if option not in known:
             raise ConfigError(unknown_option(option, known), backend=name)
     if storage.kind == "s3":
-        named = f"settings.STORAGES[{alias!r}]['OPTIONS']"
-        return s3_of_django_storages(_aws_settings(), storage.options, name=name, named=named, **beside)
+        return bucket_of(storage.options, named=f"settings.STORAGES[{alias!r}]['OPTIONS']", name=name, **beside)
     try:
         made = storages[alias]
     except Exception as error:  # the storage's own, whatever it is
@@ -72,6 +71,11 @@ def of_storage(where: str, name: str, **beside: Any) -> Backend:
     if storage.kind == "files":
         return LocalBackend(made.location, name=name, **beside)
     return StorageBackend(made, name=name, **beside)
+
+
+def bucket_of(options: Mapping[str, Any], *, named: str, name: str, **rules: Any) -> S3Backend:
+    """Make the read-only bucket of a storage of django-storages. Raises ``ConfigError``."""
+    return s3_of_django_storages(_aws_settings(), options, name=name, named=named, **rules)
 
 
 def production() -> str | None:
@@ -109,26 +113,32 @@ def stack_storage(alias: str) -> Any:
     return made if isinstance(made, StackStorage) else None
 
 
-def _storage(alias: str, name: str) -> _Storage:
+def _storage(alias: str, name: str) -> StorageKind:
     entry = settings.STORAGES[alias]
-    path, options = str(entry.get("BACKEND", "")), entry.get("OPTIONS") or {}
+    return storage_of_class(
+        str(entry.get("BACKEND", "")), entry.get("OPTIONS") or {}, named=f"STORAGES[{alias!r}]", name=name
+    )
+
+
+def storage_of_class(path: str, options: Mapping[str, Any], *, named: str, name: str) -> StorageKind:
+    """Say what kind of storage a dotted path is. Raises ``ConfigError``, which calls the setting ``named``."""
     if path in _S3:  # known without django-storages, which a development machine need not have
-        return _Storage("s3", options)
+        return StorageKind("s3", options)
     if not re.match(r"[A-Za-z_]\w*\.", path):
-        raise ConfigError(f"STORAGES[{alias!r}] has no BACKEND: name a class", backend=name)
+        raise ConfigError(f"{named} has no BACKEND: name a class", backend=name)
     try:
         made = import_string(path)
     except Exception as error:  # the module's own, whatever it is
         raise ConfigError(
-            f"STORAGES[{alias!r}]: importing {path} raised {type(error).__name__}: see that it can be imported",
+            f"{named}: importing {path} raised {type(error).__name__}: see that it can be imported",
             backend=name,
         ) from error
     if isinstance(made, type):
         if issubclass(made, FileSystemStorage):
-            return _Storage("files", options)
+            return StorageKind("files", options)
         if any(f"{base.__module__}.{base.__qualname__}" == _S3[0] for base in made.__mro__):
-            return _Storage("s3", {**_class_options(made, name), **options})
-    return _Storage("other", options)
+            return StorageKind("s3", {**_class_options(made, name), **options})
+    return StorageKind("other", options)
 
 
 def _class_options(made: type, name: str) -> dict[str, Any]:

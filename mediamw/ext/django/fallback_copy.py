@@ -1,0 +1,47 @@
+"""Data migration: what a lower has is copied into the upper when it is read, under its very name.
+
+1. Nothing that is found there is replaced, and a deleted file does not come back.
+2. Its content type comes along if the name does not tell it. What a bucket stores encoded (gzip) is not copied: as a
+   file of its own it would be another.
+3. A copy that cannot be made (no room, an upper that fails, a name that is a folder) is a line in the log: reading goes
+   on from where the file is.
+"""
+
+from __future__ import annotations
+
+from ...core.errors import MediaError, NameTaken
+from ...core.keys import parse_key
+from ...core.media_types import guess, type_of_origin
+from ...stack.stack import MediaStack
+from ...stack.whiteouts import Whiteouts, as_upper
+
+
+def copy_up(stack: MediaStack, key: str) -> bool:
+    """Copy a file into the upper if only a lower has it; False if there was nothing to do, or it could not be done."""
+    upper, checked = as_upper(stack.upper), parse_key(key)
+    if upper is None:
+        return False
+    try:
+        found = upper.open(checked)
+        if found is not None:
+            getattr(found, "close", bool)()
+            return False
+        meta = stack.stat(key)
+        if meta.content_encoding not in (None, guess(key)[1]):
+            return False
+        told = type_of_origin(meta.content_type)
+        with stack.open(key) as source:
+            draft = upper.draft(source, content_type=None if told == guess(key)[0] else told)
+        try:
+            draft.publish(checked)
+        finally:
+            draft.close()
+        if Whiteouts(upper).is_set(checked):  # deleted meanwhile
+            upper.delete(checked)
+            return False
+    except (FileNotFoundError, NameTaken):
+        return False
+    except (MediaError, OSError) as error:
+        stack.say(f"copy {stack.upper.name}", f"{key!r} was read and could not be copied: {error}", str(error))
+        return False
+    return True
