@@ -188,9 +188,7 @@ def test_runserver_reloads(tmp_path: Path) -> None:
 
         def is_new() -> bool:
             nonlocal touched
-            if (
-                time.monotonic() - touched > 5
-            ):  # what changed before Django first looked, it does not see
+            if time.monotonic() - touched > 5:  # what changed before Django first looked, it does not see
                 os.utime(settings)
                 touched = time.monotonic()
             try:
