@@ -23,7 +23,7 @@ FOLDER = ROOT / "examples" / "django_app"
 README = FOLDER / "README.md"
 PICTURES = {file.key: file for _, file in all_media() if file.kind == "image" and file.asset is not None}
 JPEG = b"\xff\xd8" + b"x" * 1000
-SAYS = "(?:Starting development server at|Uvicorn running on|Listening at:)"
+SAYS = "(?:Starting (?:WSGI )?development server at|Uvicorn running on|Listening at:)"
 
 
 class Browser:

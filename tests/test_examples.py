@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,15 +34,19 @@ def started(command: list[str], folder: Path, says: str, **more: str) -> Iterato
     )
     assert process.stdout is not None
     heard: list[str] = []
+    too_late = threading.Timer(START_SECONDS, process.terminate)
+    too_late.start()
     try:
         for line in process.stdout:
             heard.append(line)
             if found := re.search(rf"{says}\s*(http://127\.0\.0\.1:\d+)", line):
+                too_late.cancel()
                 yield found[1], process
                 break
         else:
             pytest.fail(f"it ended: {''.join(heard)}")
     finally:
+        too_late.cancel()
         process.terminate()
         rest, _ = process.communicate(timeout=20)
     assert "writes that reached production" not in rest
