@@ -319,6 +319,13 @@ class MediaStack:
         """
         return self._writing("save").is_free(key, names)
 
+    def names_by_chance(self) -> bool:
+        """Say whether ``save`` gives new files names by chance, since the upper cannot keep two of one name apart.
+
+        Raises ``NotWritable``, and ``BackendUnavailable`` if that cannot be told now.
+        """
+        return self._writing("save").names_by_chance()
+
     def delete(self, key: str) -> bool:
         """Remove the upper's file, and hide what the lowers have; False if nothing was visible.
 
