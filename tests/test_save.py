@@ -182,11 +182,37 @@ def test_a_content_type_belongs_to_one_file(root: Path) -> None:
     stack.save("a", b"y", names="replace")
     assert stack.stat("a").content_type is None
     stack.save("a", b"z", names="replace", content_type="image/png")
-    (root / "a").write_bytes(b"by hand, and longer")
-    assert stack.stat("a").content_type is None
-    stack.save("a", b"z", names="replace", content_type="image/png")
     stack.delete("a")
     assert list((root / ".mediamw" / "types").iterdir()) == []
+    stack.save("a", b"z", content_type="image/png")
+    (root / "a").write_bytes(b"by hand, and longer")
+    assert stack.stat("a").content_type is None
+
+
+def test_who_loses_a_race_for_a_name_does_not_take_the_winner_s_type(root: Path) -> None:
+    upper = LocalBackend(root)
+    first = upper.draft(b"first", content_type="image/webp")
+    second = upper.draft(b"second", content_type="text/plain")
+    first.publish(Key("a"))
+    with pytest.raises(NameTaken):
+        second.publish(Key("a"))
+    second.close()
+    first.close()
+    stack = MediaStack([upper])
+    assert stack.stat("a").content_type == "image/webp"
+    assert len(list((root / ".mediamw" / "types").iterdir())) == 1
+    with upper.draft(b"late", content_type="image/png") as late, late._named(Key("a"), os.fstat(late._fd)):
+        assert stack.stat("a").content_type == "image/webp"  # and so it is if it is killed now
+
+
+def test_what_cannot_be_hidden_is_not_said_to_be(root: Path) -> None:
+    """A file stands where the folder of the whiteouts should."""
+    stack = MediaStack([LocalBackend(root), Bucket("s3", {A: b"production"})])
+    stack.save(A, b"new", names="shadow")
+    (root / ".mediamw" / "whiteouts").write_bytes(b"")
+    with pytest.raises(BackendUnavailable, match="whiteouts cannot be written"):
+        stack.delete(A)
+    assert stack.open(A).read() == b"new"
 
 
 @pytest.mark.parametrize("record", [b"", b"{", b"[]", b'{"key": 1}', b"\xff", b"x" * 20_000], ids=len)

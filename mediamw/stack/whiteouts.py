@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Final, Protocol
 
 from ..backends.base import Backend, Deletes, Entry, Lists, Puts, ReadsRanges, Remote
@@ -47,8 +46,16 @@ class Whiteouts:
 
     def set(self, key: Key) -> None:
         """Set the marker, whoever else does at this moment."""
-        with suppress(NameTaken):
+        try:
             self._upper.put(marker_of(key), key.encode())
+        except NameTaken as error:
+            if error.is_final:  # no marker has the name, but a file stands where the folder should: nothing is hidden
+                raise BackendUnavailable(
+                    f"its whiteouts cannot be written: {error.reason} ({marker_of(key)})",
+                    backend=self._upper.name,
+                    key=key,
+                    operation="delete",
+                ) from error
 
     def clear(self, key: Key) -> bool:
         """Remove the marker; False if there is none."""
