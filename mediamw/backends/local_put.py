@@ -96,7 +96,7 @@ def _unnamed(_key: Key, _status: os.stat_result) -> contextlib.AbstractContextMa
 
 
 class LocalDraft:
-    """A finished file without a name. ``close`` it, published or not. ``named``: what is done around its getting one."""
+    """A finished file without a name. ``close`` it, published or not. ``named``: what is done as it gets one."""
 
     def __init__(self, place: Place, data: Content, named: Named = _unnamed) -> None:
         self._place, self._named = place, named
