@@ -27,6 +27,7 @@ from mediamw import (
     TooLarge,
     WritableS3Backend,
 )
+from mediamw.backends.beneath import Root
 from mediamw.backends.rules import Rules
 from mediamw.core.keys import MAX_KEY_BYTES, Key, parse_key
 from mediamw.core.media_types import guess, type_of_origin
@@ -509,6 +510,38 @@ def test_markers_by_hand_are_not_believed(root: Path) -> None:
     assert list(stack.hidden()) == [A]
     assert isinstance(stack.find("b"), object)
     assert stack.exists("b")
+
+
+def test_a_listing_reads_each_marker_once(upper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = MediaStack([upper, MemoryBackend({A: b"x", "homes/2/b.jpg": b"y", "homes/3/c.jpg": b"z"}, name="s3")])
+    stack.delete(A)
+    for _ in range(2):
+        assert [entry.key for entry in stack.list("homes/")] == ["homes/2/", "homes/3/"]
+    with monkeypatch.context() as patch:
+        patch.setattr("mediamw.stack.whiteouts.Whiteouts._text", lambda *_: pytest.fail("it was read before"))
+        patch.setattr("mediamw.stack.whiteouts._remote_text", lambda *_: pytest.fail("it was read before"))
+        assert [entry.key for entry in stack.list("homes/")] == ["homes/2/", "homes/3/"]
+    stack.restore(A)
+    stack.delete("homes/2/b.jpg")
+    assert [entry.key for entry in stack.list("homes/")] == ["homes/1/", "homes/3/"]
+    assert list(stack.hidden()) == ["homes/2/b.jpg"]
+
+
+def test_whiteouts_that_may_not_be_listed_are_an_upper_that_cannot_tell(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = MediaStack([LocalBackend(root), Bucket("s3", {A: b"production"})])
+    stack.delete(A)
+    opened = Root.open_folder
+
+    def refuse(self: Root, folder: str, **options: Any) -> Any:
+        if folder.endswith("/whiteouts"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return opened(self, folder, **options)
+
+    monkeypatch.setattr(Root, "open_folder", refuse)
+    with pytest.raises(BackendUnavailable, match="Permission denied"):
+        list(stack.list(recursive=True))
 
 
 def test_an_upload_that_comes_between_the_two_looks_is_seen(root: Path) -> None:

@@ -293,8 +293,11 @@ class LocalBackend:
             with self._beneath.open_folder(folder) as opened:
                 found = opened.scan()
         except OSError as error:
-            # A folder that may not be read is left out (lost+found of a volume); a root that may not is an error.
-            if isinstance(error, LinkRefused) or error.errno in _MISSING or (folder and error.errno in _NOT_SERVABLE):
+            # A folder that may not be read is left out (lost+found of a volume); a root that may not is an error, and
+            # so is the state: without its whiteouts deleted files would be listed.
+            may_be_left_out = folder and not is_state(f"{folder}/")
+            is_refused = isinstance(error, LinkRefused) or error.errno in _NOT_SERVABLE
+            if error.errno in _MISSING or (is_refused and may_be_left_out):
                 return
             raise self._unavailable(error, folder, "list") from error
         names = []

@@ -16,6 +16,8 @@ from ..core.keys import MAX_KEY_BYTES, STATE_FOLDER, Key, parse_key, state_key
 
 _FOLDER: Final = "whiteouts"
 _READERS: Final = 8
+MAX_KNOWN: Final = 10_000
+"""How many markers' keys each stack remembers, so that a listing does not read them each time."""
 
 
 class Upper(Backend, Puts, Deletes, Lists, Protocol):
@@ -39,6 +41,7 @@ class Whiteouts:
 
     def __init__(self, upper: Upper) -> None:
         self._upper = upper
+        self._known: dict[str, Key] = {}  # a marker's name is a hash of its key: it is never another's
 
     def is_set(self, key: Key) -> bool:
         """Say whether ``key`` has a marker."""
@@ -67,8 +70,14 @@ class Whiteouts:
 
     def hidden(self) -> Iterator[Key]:
         """Yield the keys that have a marker, in no order."""
-        entries = list(self._upper.list(f"{STATE_FOLDER}/{_FOLDER}/", recursive=True))
-        upper = self._upper
+        upper, known = self._upper, self._known
+        entries = []
+        for entry in upper.list(f"{STATE_FOLDER}/{_FOLDER}/", recursive=True):
+            key = known.get(entry.key)
+            if key is None:
+                entries.append(entry)
+            else:
+                yield key
         if not isinstance(upper, ReadsRanges):
             texts: Iterator[bytes] = map(self._text, entries)
         else:  # across a network: a few at once
@@ -80,6 +89,8 @@ class Whiteouts:
             except ValueError:  # InvalidKey is one: cleared meanwhile, or put there by hand
                 continue
             if marker_of(key) == entry.key:
+                if len(known) < MAX_KNOWN:
+                    known[entry.key] = key
                 yield key
 
     def _text(self, entry: Entry) -> bytes:
