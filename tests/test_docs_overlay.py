@@ -37,7 +37,7 @@ def test_the_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_methods() -> None:
     for name, signature in re.findall(r"^\| `(\w+)\((.*?)\)(?: -> \w+)?` \|", PAGE, re.MULTILINE):
-        told = [part.split("=")[0].strip() for part in signature.split(",") if part.strip() != "*"]
+        told = [part.split("=")[0].strip() for part in signature.split(",") if part.strip() not in ("", "*")]
         assert told == list(inspect.signature(getattr(MediaStack, name)).parameters)[1:]
 
 

@@ -27,6 +27,7 @@ from mediamw import (
     TooLarge,
     WritableS3Backend,
 )
+from mediamw.backends.beneath import Root
 from mediamw.backends.rules import Rules
 from mediamw.core.keys import MAX_KEY_BYTES, Key, parse_key
 from mediamw.core.media_types import guess, type_of_origin
@@ -182,11 +183,37 @@ def test_a_content_type_belongs_to_one_file(root: Path) -> None:
     stack.save("a", b"y", names="replace")
     assert stack.stat("a").content_type is None
     stack.save("a", b"z", names="replace", content_type="image/png")
-    (root / "a").write_bytes(b"by hand, and longer")
-    assert stack.stat("a").content_type is None
-    stack.save("a", b"z", names="replace", content_type="image/png")
     stack.delete("a")
     assert list((root / ".mediamw" / "types").iterdir()) == []
+    stack.save("a", b"z", content_type="image/png")
+    (root / "a").write_bytes(b"by hand, and longer")
+    assert stack.stat("a").content_type is None
+
+
+def test_who_loses_a_race_for_a_name_does_not_take_the_winner_s_type(root: Path) -> None:
+    upper = LocalBackend(root)
+    first = upper.draft(b"first", content_type="image/webp")
+    second = upper.draft(b"second", content_type="text/plain")
+    first.publish(Key("a"))
+    with pytest.raises(NameTaken):
+        second.publish(Key("a"))
+    second.close()
+    first.close()
+    stack = MediaStack([upper])
+    assert stack.stat("a").content_type == "image/webp"
+    assert len(list((root / ".mediamw" / "types").iterdir())) == 1
+    with upper.draft(b"late", content_type="image/png") as late, late._named(Key("a"), os.fstat(late._fd)):
+        assert stack.stat("a").content_type == "image/webp"  # and so it is if it is killed now
+
+
+def test_what_cannot_be_hidden_is_not_said_to_be(root: Path) -> None:
+    """A file stands where the folder of the whiteouts should."""
+    stack = MediaStack([LocalBackend(root), Bucket("s3", {A: b"production"})])
+    stack.save(A, b"new", names="shadow")
+    (root / ".mediamw" / "whiteouts").write_bytes(b"")
+    with pytest.raises(BackendUnavailable, match="whiteouts cannot be written"):
+        stack.delete(A)
+    assert stack.open(A).read() == b"new"
 
 
 @pytest.mark.parametrize("record", [b"", b"{", b"[]", b'{"key": 1}', b"\xff", b"x" * 20_000], ids=len)
@@ -483,6 +510,38 @@ def test_markers_by_hand_are_not_believed(root: Path) -> None:
     assert list(stack.hidden()) == [A]
     assert isinstance(stack.find("b"), object)
     assert stack.exists("b")
+
+
+def test_a_listing_reads_each_marker_once(upper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = MediaStack([upper, MemoryBackend({A: b"x", "homes/2/b.jpg": b"y", "homes/3/c.jpg": b"z"}, name="s3")])
+    stack.delete(A)
+    for _ in range(2):
+        assert [entry.key for entry in stack.list("homes/")] == ["homes/2/", "homes/3/"]
+    with monkeypatch.context() as patch:
+        patch.setattr("mediamw.stack.whiteouts.Whiteouts._text", lambda *_: pytest.fail("it was read before"))
+        patch.setattr("mediamw.stack.whiteouts._remote_text", lambda *_: pytest.fail("it was read before"))
+        assert [entry.key for entry in stack.list("homes/")] == ["homes/2/", "homes/3/"]
+    stack.restore(A)
+    stack.delete("homes/2/b.jpg")
+    assert [entry.key for entry in stack.list("homes/")] == ["homes/1/", "homes/3/"]
+    assert list(stack.hidden()) == ["homes/2/b.jpg"]
+
+
+def test_whiteouts_that_may_not_be_listed_are_an_upper_that_cannot_tell(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = MediaStack([LocalBackend(root), Bucket("s3", {A: b"production"})])
+    stack.delete(A)
+    opened = Root.open_folder
+
+    def refuse(self: Root, folder: str, **options: Any) -> Any:
+        if folder.endswith("/whiteouts"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return opened(self, folder, **options)
+
+    monkeypatch.setattr(Root, "open_folder", refuse)
+    with pytest.raises(BackendUnavailable, match="Permission denied"):
+        list(stack.list(recursive=True))
 
 
 def test_an_upload_that_comes_between_the_two_looks_is_seen(root: Path) -> None:

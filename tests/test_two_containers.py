@@ -31,12 +31,18 @@ stack = read_settings().stack()
 
 
 def change(path, body):
-    """/save/KEY, /delete/KEY, /restore/KEY, /list"""
+    """/save/KEY, /delete/KEY, /restore/KEY, /exists/KEY, /open/KEY, /list"""
     _, what, key = path.split("/", 2)
     if what == "save":
         return stack.save(key, body, names="replace")
     if what == "list":
         return " ".join(entry.key for entry in stack.list(recursive=True))
+    if what == "open":
+        try:
+            with stack.open(key) as file:
+                return file.read().decode()
+        except FileNotFoundError:
+            return "FileNotFoundError"
     return str(getattr(stack, what)(key))
 
 
@@ -127,6 +133,8 @@ def test_what_one_does_the_other_shows(world: tuple[StrictS3, list[Running]]) ->
         assert tell(writer, "delete", A) == "True"
         assert seen(reader, A) == 404
         assert tell(reader, "list") == ""
+        for code in (reader, writer):
+            assert (tell(code, "exists", A), tell(code, "open", A)) == ("False", "FileNotFoundError")
         assert tell(reader, "delete", A) == "False"
         assert tell(writer, "save", A, b"again") == A
         assert (seen(reader, A), tell(reader, "list")) == (b"again", A)
@@ -134,6 +142,8 @@ def test_what_one_does_the_other_shows(world: tuple[StrictS3, list[Running]]) ->
         assert seen(writer, A) == 404
         assert tell(reader, "restore", A) == "True"
         assert seen(writer, A) == b"production"
+        for code in (reader, writer):
+            assert (tell(code, "exists", A), tell(code, "open", A)) == ("True", "production")
         assert tell(writer, "save", "new.txt", b"new") == "new.txt"
         assert seen(reader, "new.txt") == b"new"
         assert tell(reader, "delete", "new.txt") == "True"

@@ -194,8 +194,8 @@ class Root:
         fd = os.open(self.path, DIRECTORY_FLAGS)
         try:
             for depth, name in enumerate(names, 1):
-                if create:
-                    _make_directory(name, fd, mode)
+                if create and _make_directory(name, fd, mode):
+                    Folder(fd, "").sync()  # or the disk may lose it, with all that is synced in it
                 deeper = self._open_one(fd, name, "/".join(names[:depth]))
                 os.close(fd)
                 fd = deeper
@@ -276,13 +276,15 @@ class Root:
         raise LinkRefused(errno.EXDEV, "a link that leads out of the root (see follow_links_to)", key)
 
 
-def _make_directory(path: str, dir_fd: int | None, mode: int | None) -> None:
+def _make_directory(path: str, dir_fd: int | None, mode: int | None) -> bool:
+    """Make a directory; False if there is something already."""
     try:
         os.mkdir(path, dir_fd=dir_fd)
     except FileExistsError:  # opening tells what it is
-        return
+        return False
     if mode is not None:
         os.chmod(path, mode, dir_fd=dir_fd)
+    return True
 
 
 def _open_below(base: str, path: str, flags: int) -> int:

@@ -14,6 +14,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from ..core.errors import BackendUnavailable, ConfigError, MediaError, NotServable
@@ -201,18 +202,44 @@ class LocalBackend:
 
     def delete(self, key: Key) -> bool:
         """Remove a file; False if there is none. Its folder stays."""
+        before = self._typed(key)
         is_there = local_put.delete(self._place, key)
-        if is_there and not is_state(key):
-            self._types.drop(self._place, key)
+        if is_there and before is not None:
+            self._types.drop(self._place, key, before)
         return is_there
 
-    def _namer(self, content_type: str | None) -> Named:
-        """Return what is to be done just before a new file gets its name."""
+    def _typed(self, key: Key) -> str | None:
+        """Return the ETag of a file of which there may be a record; None if there is none."""
+        if is_state(key) or not self._types.has_any():
+            return None
+        try:
+            fd = self._beneath.open_file(key)
+        except (OSError, UnicodeEncodeError):
+            return None
+        try:
+            return _etag(os.fstat(fd))
+        finally:
+            os.close(fd)
 
-        def named(key: Key, status: os.stat_result) -> None:
+    def _namer(self, content_type: str | None) -> Named:
+        """Return what is to be done when a new file gets its name."""
+
+        @contextmanager
+        def named(key: Key, status: os.stat_result) -> Iterator[None]:
             self._check_name(key)
+            before, etag = self._typed(key), _etag(status)
             if content_type is not None:
-                self._types.keep(self._place, key, _etag(status), content_type)
+                self._types.keep(self._place, key, etag, content_type)
+            try:
+                yield
+            except BaseException:
+                if content_type is not None:
+                    with suppress(MediaError):  # what was wrong at first is told
+                        self._types.drop(self._place, key, etag)
+                raise
+            if before not in (None, etag):
+                with suppress(MediaError):  # it is nobody's any more
+                    self._types.drop(self._place, key, str(before))
 
         return named
 
@@ -266,8 +293,11 @@ class LocalBackend:
             with self._beneath.open_folder(folder) as opened:
                 found = opened.scan()
         except OSError as error:
-            # A folder that may not be read is left out (lost+found of a volume); a root that may not is an error.
-            if isinstance(error, LinkRefused) or error.errno in _MISSING or (folder and error.errno in _NOT_SERVABLE):
+            # A folder that may not be read is left out (lost+found of a volume); a root that may not is an error, and
+            # so is the state: without its whiteouts deleted files would be listed.
+            may_be_left_out = folder and not is_state(f"{folder}/")
+            is_refused = isinstance(error, LinkRefused) or error.errno in _NOT_SERVABLE
+            if error.errno in _MISSING or (is_refused and may_be_left_out):
                 return
             raise self._unavailable(error, folder, "list") from error
         names = []

@@ -87,15 +87,16 @@ class Place(NamedTuple):
         return made
 
 
-Named = Callable[[Key, os.stat_result], None]
+Named = Callable[[Key, os.stat_result], contextlib.AbstractContextManager[None]]
 
 
-def _unnamed(_key: Key, _status: os.stat_result) -> None:
+def _unnamed(_key: Key, _status: os.stat_result) -> contextlib.AbstractContextManager[None]:
     """Nobody wants to know."""
+    return contextlib.nullcontext()
 
 
 class LocalDraft:
-    """A finished file without a name. ``close`` it, published or not. ``named`` is told before it gets one."""
+    """A finished file without a name. ``close`` it, published or not. ``named``: what is done as it gets one."""
 
     def __init__(self, place: Place, data: Content, named: Named = _unnamed) -> None:
         self._place, self._named = place, named
@@ -148,9 +149,9 @@ class LocalDraft:
         """Give it a name. Raises ``NameTaken``, after which another may be tried; see ``put``."""
         folder_name, _, name = key.rpartition("/")
         with self._place.errors(key), self._place.folder(folder_name) as folder:
-            self._named(key, os.fstat(self._fd))
             try:
-                _publish(self._fd, self._folder, self._name, folder, name, replace)
+                with self._named(key, os.fstat(self._fd)):
+                    _publish(self._fd, self._folder, self._name, folder, name, replace)
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
@@ -165,8 +166,8 @@ class LocalDraft:
             if self._place.file_mode is not None:
                 os.chmod(fd if os.chmod in os.supports_fd else folder.at(neighbour), self._place.file_mode)
             _copy(self._fd, fd)
-            self._named(key, os.fstat(fd))
-            _publish(fd, folder, neighbour, folder, key.rpartition("/")[2], replace)
+            with self._named(key, os.fstat(fd)):
+                _publish(fd, folder, neighbour, folder, key.rpartition("/")[2], replace)
         finally:
             os.close(fd)
             _discard(folder, neighbour)

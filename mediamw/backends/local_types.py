@@ -1,7 +1,8 @@
 """Content types of files in a directory, where the name does not tell them: a record below ``.mediamw/types`` for each.
 
-A record holds for the very file whose ETag it names. It is written before the file has its name, so that nobody sees
-the file without it; one that was replaced since, by whatever program, is told by its name again.
+A record holds for the very file whose ETag it names, and has a name of its own: that of one who lost a race for a name,
+or was killed before he got it, takes nobody else's place. It is written before the file has its name, so that nobody
+sees the file without it; one that was replaced since, by whatever program, is told by its name again.
 """
 
 from __future__ import annotations
@@ -26,12 +27,16 @@ class Types:
         self._root = root
         self._folder = os.path.join(root.path, STATE_FOLDER, _FOLDER)
 
+    def has_any(self) -> bool:
+        """Say whether there may be any: mostly there are none, and then it costs no more than this."""
+        return os.access(self._folder, os.F_OK)
+
     def of(self, key: Key, etag: str) -> str | None:
         """Return the type of the file that has ``etag``, None if its name tells."""
-        if not os.access(self._folder, os.F_OK):  # mostly there is none: then it costs no more than this
+        if not self.has_any():
             return None
         try:
-            fd = self._root.open_file(state_key(_FOLDER, key))
+            fd = self._root.open_file(_record_key(key, etag))
         except OSError:
             return None
         try:
@@ -45,9 +50,12 @@ class Types:
     def keep(self, place: local_put.Place, key: Key, etag: str, content_type: str) -> None:
         """Write down a type. Raises as ``local_put.put`` does."""
         record = {"key": key, "etag": etag, "content_type": content_type}
-        local_put.put(place, state_key(_FOLDER, key), json.dumps(record).encode())
+        local_put.put(place, _record_key(key, etag), json.dumps(record).encode())
 
-    def drop(self, place: local_put.Place, key: Key) -> None:
-        """Forget a type."""
-        if os.access(self._folder, os.F_OK):
-            local_put.delete(place, state_key(_FOLDER, key))
+    def drop(self, place: local_put.Place, key: Key, etag: str) -> None:
+        """Forget the type of a file that is not there any more."""
+        local_put.delete(place, _record_key(key, etag))
+
+
+def _record_key(key: Key, etag: str) -> Key:
+    return state_key(_FOLDER, f"{etag}\n{key}")

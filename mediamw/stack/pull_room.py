@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -45,8 +46,12 @@ def make_room(folder: Folder, need: int, budget: int, now: float) -> None:
 
 
 def _copies(folder: Folder, old: float) -> Iterator[_Copy]:
-    """Yield the copies and parts; remove what is neither, and parts from before ``old`` that nobody holds."""
+    """Yield the copies and parts; remove what is neither, and parts from before ``old`` that nobody holds.
+
+    Records are read only where two versions have one: to read all would take seconds of thousands of copies.
+    """
     found = dict(folder.scan())
+    versions = Counter(match["record"] for match in map(_NAME.fullmatch, found) if match and _is_bytes(match))
     named = set()
     for name, status in found.items():
         match = _NAME.fullmatch(name)
@@ -58,7 +63,7 @@ def _copies(folder: Folder, old: float) -> Iterator[_Copy]:
                 yield _Copy(status.st_mtime, max(int(match["size"]), status.st_size), (name,))
         elif match["bytes"] is not None:
             record = found.get(match["record"])
-            if record is None or not _names(folder, match["record"], name):
+            if record is None or (versions[match["record"]] > 1 and not _names(folder, match["record"], name)):
                 remove(folder, name)
                 continue
             named.add(match["record"])
@@ -66,6 +71,10 @@ def _copies(folder: Folder, old: float) -> Iterator[_Copy]:
     for name in found:
         if name not in named and (match := _NAME.fullmatch(name)) is not None and match["bytes"] is None:
             remove(folder, name)
+
+
+def _is_bytes(match: re.Match[str]) -> bool:
+    return match["bytes"] is not None and match["size"] is None
 
 
 def _names(folder: Folder, record: str, name: str) -> bool:

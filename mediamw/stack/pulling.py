@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from ..backends.base import Backend, Remote
+from ..backends.base import Backend, Draft, Remote
 from ..backends.per_process import PerProcess
 from ..core.errors import BackendUnavailable, ContentChanged, MediaError, NotWritable
 from ..core.keys import Key
@@ -182,10 +182,13 @@ class Puller:
         """The same for a file that is at hand in a lower."""
         meta = handle.meta
         told = None if meta.content_type == guess(key)[0] else meta.content_type
-        draft = self._upper.draft(handle.chunks(0, meta.size or 0), content_type=told)
-        with closing(draft):
-            is_hidden = partial(self._whiteouts.is_set, key)
-            return self._kept(key, lambda: self._pulled.publish(lambda: draft.publish(key), is_hidden))
+        with closing(self._upper.draft(handle.chunks(0, meta.size or 0), content_type=told)) as draft:
+            return self.publish(key, draft)
+
+    def publish(self, key: Key, draft: Draft) -> bool:
+        """See ``MediaStack.publish_below``."""
+        is_hidden = partial(self._whiteouts.is_set, key)
+        return self._kept(key, lambda: self._pulled.publish(lambda: draft.publish(key), is_hidden))
 
     def _kept(self, key: Key, keep: Callable[[], bool]) -> bool:
         try:

@@ -26,6 +26,7 @@ from ..backends.base import (
     Backend,
     Closes,
     Content,
+    Draft,
     Entry,
     HoldsCopies,
     ReadsRanges,
@@ -54,6 +55,7 @@ from .checks import (
 from .copies import copy_of
 from .listing import Lister
 from .origin_health import MISSES_A_MINUTE
+from .pull_version import NotKept
 from .pulled import PULL_BUDGET_BYTES, Pulled
 from .pulling import Puller, no_copies
 from .reader import BUFFER_BYTES, HandleReader, RemoteReader
@@ -319,6 +321,13 @@ class MediaStack:
         """
         return self._writing("save").is_free(key, names)
 
+    def names_by_chance(self) -> bool:
+        """Say whether ``save`` gives new files names by chance, since the upper cannot keep two of one name apart.
+
+        Raises ``NotWritable``, and ``BackendUnavailable`` if that cannot be told now.
+        """
+        return self._writing("save").names_by_chance()
+
     def delete(self, key: str) -> bool:
         """Remove the upper's file, and hide what the lowers have; False if nothing was visible.
 
@@ -349,6 +358,16 @@ class MediaStack:
             raise _not_found(key)
         backend, answer = located
         return self._puller.pull(backend, checked, answer, partial(self.forget, key), keep=keep)
+
+    def publish_below(self, key: str, draft: Draft) -> bool | None:
+        """Have a draft of the upper, made of a lower's file, be its file ``key``; False if that has one, or is hidden.
+
+        No upload and no delete of that moment is lost. None, and nothing is done, if the upper has no locks for that.
+        """
+        try:
+            return None if self._puller is None else self._puller.publish(parse_key(key), draft)
+        except NotKept as error:
+            raise BackendUnavailable(str(error), backend=self.upper.name, key=key, operation="pull") from error
 
     def hidden(self, prefix: str = "") -> Iterator[str]:
         """Yield the deleted keys that start with ``prefix``, sorted: those of which a lower may have a file."""

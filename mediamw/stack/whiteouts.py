@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Final, Protocol
 
 from ..backends.base import Backend, Deletes, Entry, Lists, Puts, ReadsRanges, Remote
@@ -17,6 +16,8 @@ from ..core.keys import MAX_KEY_BYTES, STATE_FOLDER, Key, parse_key, state_key
 
 _FOLDER: Final = "whiteouts"
 _READERS: Final = 8
+MAX_KNOWN: Final = 10_000
+"""How many markers' keys each stack remembers, so that a listing does not read them each time."""
 
 
 class Upper(Backend, Puts, Deletes, Lists, Protocol):
@@ -40,6 +41,7 @@ class Whiteouts:
 
     def __init__(self, upper: Upper) -> None:
         self._upper = upper
+        self._known: dict[str, Key] = {}  # a marker's name is a hash of its key: it is never another's
 
     def is_set(self, key: Key) -> bool:
         """Say whether ``key`` has a marker."""
@@ -47,8 +49,16 @@ class Whiteouts:
 
     def set(self, key: Key) -> None:
         """Set the marker, whoever else does at this moment."""
-        with suppress(NameTaken):
+        try:
             self._upper.put(marker_of(key), key.encode())
+        except NameTaken as error:
+            if error.is_final:  # no marker has the name, but a file stands where the folder should: nothing is hidden
+                raise BackendUnavailable(
+                    f"its whiteouts cannot be written: {error.reason} ({marker_of(key)})",
+                    backend=self._upper.name,
+                    key=key,
+                    operation="delete",
+                ) from error
 
     def clear(self, key: Key) -> bool:
         """Remove the marker; False if there is none."""
@@ -60,8 +70,14 @@ class Whiteouts:
 
     def hidden(self) -> Iterator[Key]:
         """Yield the keys that have a marker, in no order."""
-        entries = list(self._upper.list(f"{STATE_FOLDER}/{_FOLDER}/", recursive=True))
-        upper = self._upper
+        upper, known = self._upper, self._known
+        entries = []
+        for entry in upper.list(f"{STATE_FOLDER}/{_FOLDER}/", recursive=True):
+            key = known.get(entry.key)
+            if key is None:
+                entries.append(entry)
+            else:
+                yield key
         if not isinstance(upper, ReadsRanges):
             texts: Iterator[bytes] = map(self._text, entries)
         else:  # across a network: a few at once
@@ -73,6 +89,8 @@ class Whiteouts:
             except ValueError:  # InvalidKey is one: cleared meanwhile, or put there by hand
                 continue
             if marker_of(key) == entry.key:
+                if len(known) < MAX_KNOWN:
+                    known[entry.key] = key
                 yield key
 
     def _text(self, entry: Entry) -> bytes:

@@ -58,12 +58,7 @@ class Writer:
     ) -> Key:
         """See ``MediaStack.save``."""
         wanted, policy = parse_key(key), self.names if names is None else check_names(names)
-        if policy != "replace" and isinstance(self._upper, TellsExclusion) and not self._upper.is_exclusive():
-            if policy != "suffix":
-                raise _not_exclusive(self._upper.name, policy, wanted)
-            name = self._first_name(self._another(wanted), policy)
-        else:
-            name = self._first_name(wanted, policy)
+        name = self._first_name(self._another(wanted) if self._is_by_chance(policy, wanted) else wanted, policy)
         told = type_of_origin(content_type)
         if told == guess(name)[0]:
             told = None
@@ -76,11 +71,17 @@ class Writer:
     def is_free(self, key: str, names: NamePolicy | None) -> bool:
         """See ``MediaStack.is_free``."""
         wanted, policy = parse_key(key), self.names if names is None else check_names(names)
+        if self._is_by_chance(policy, wanted):
+            return False
         self._asker.lookups.forget(wanted)
         taken = self._is_taken(wanted, policy)
         if isinstance(taken, BackendUnavailable):
             raise taken
         return not taken
+
+    def names_by_chance(self) -> bool:
+        """See ``MediaStack.names_by_chance``."""
+        return isinstance(self._upper, TellsExclusion) and not self._upper.is_exclusive()
 
     def delete(self, key: str) -> bool:
         """See ``MediaStack.delete``."""
@@ -108,6 +109,14 @@ class Writer:
         """See ``MediaStack.reset``."""
         self.restore(key)
         return self._upper.delete(parse_key(key))
+
+    def _is_by_chance(self, policy: NamePolicy, wanted: Key) -> bool:
+        """Say whether a new file only gets a name by chance. Raises ``NotWritable`` if it is to have its own."""
+        if policy == "replace" or not self.names_by_chance():
+            return False
+        if policy != "suffix":
+            raise _not_exclusive(self._upper.name, policy, wanted)
+        return True
 
     def _first_name(self, wanted: Key, policy: NamePolicy) -> Key:
         """Return the name to begin with. Raises ``NameTaken`` before anything is read."""

@@ -17,9 +17,12 @@ from django.db.migrations.writer import MigrationWriter
 from django.utils import timezone
 
 from mediamw import BackendUnavailable, LocalBackend, NameTaken
+from mediamw.backends.local_put import LocalDraft
+from mediamw.core.keys import Key
 from mediamw.ext.django import FallbackStorage
 from mediamw.ext.django.fallback_copy import copy_up
 from mediamw.ext.django.fallback_members import FallbackConfigError
+from mediamw.stack.whiteouts import marker_of
 
 PRODUCTION = {"far/b.txt": b"production's", "both.txt": b"production's both"}
 FILES = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
@@ -214,6 +217,26 @@ def test_migration_loses_no_race(
     assert not copy_up(storage.stack, "far/b.txt")
     assert bytes_of(storage, "far/b.txt") == b"mine"
     assert [path.name for path in (media / "far").iterdir()] == ["b.txt"]
+
+
+def test_migration_takes_no_upload_for_its_own_copy(storage: FallbackStorage, project: Any) -> None:
+    """Just when the copy has its name the file is deleted, and another is uploaded whose whiteout is still there."""
+    project(FALLBACK_DATA_MIGRATION=True)
+    upper, key = storage.stack.upper, Key("far/b.txt")
+    assert isinstance(upper, LocalBackend)
+    publish = LocalDraft.publish
+
+    def meanwhile(draft: LocalDraft, name: Key, *, replace: bool = False) -> None:
+        publish(draft, name, replace=replace)
+        patch.undo()
+        upper.put(marker_of(key), key.encode())
+        upper.delete(key)
+        upper.put(key, b"mine")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LocalDraft, "publish", meanwhile)
+        copy_up(storage.stack, key)
+    assert bytes_of(storage, key) == b"mine"
 
 
 def test_migration_that_has_no_room_goes_on_reading(

@@ -6,6 +6,7 @@ import copy
 import logging
 import os
 import pickle
+import re
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -70,6 +71,13 @@ def kept(media: Path) -> dict[str, bytes]:
     """Return the files of the upper but those of the state."""
     files = [path for path in media.rglob("*") if path.is_file() and ".mediamw" not in path.parts]
     return {str(path.relative_to(media)): path.read_bytes() for path in files if path.name != "large.bin"}
+
+
+class Overwriting(MemoryBackend):
+    """An upper whose server does not honour If-None-Match."""
+
+    def is_exclusive(self) -> bool:
+        return False
 
 
 # -- the same truth ----------------------------------------------------------------------------------------------------
@@ -184,6 +192,26 @@ def test_policies(
         assert (got != name) if saved == "another" else got == saved
         assert default_storage.open(got).read() == b"mine"
     assert default_storage.save("free.txt", ContentFile(b"mine")) == "free.txt"
+
+
+def test_an_upper_that_cannot_keep_uploads_apart(project: Any, lower: Lower) -> None:
+    """Every new file has a name by chance, as in the stack, and no longer than a field may have it."""
+    project(STORAGES={"default": OURS}, MEDIAMW={"backends": [Overwriting(name="qa"), lower]})
+    stack = default_storage.stack
+    names = [default_storage.save("new.txt", ContentFile(b"mine"), max_length=14) for _ in range(2)]
+    assert all(re.fullmatch(r"ne?w?_[A-Za-z0-9]{7}\.txt", name) and len(name) <= 14 for name in names)
+    assert len(set(names)) == 2
+    assert {bytes_of(default_storage, name) for name in names} == {b"mine"}
+    assert not default_storage.is_name_available("new.txt")
+    assert not stack.is_free("new.txt")
+    # A project that names files itself: what has the name is not replaced all the same.
+    stack.save("own.txt", b"first", names="replace")
+    saved = default_storage._save("own.txt", ContentFile(b"second"))
+    assert re.fullmatch(r"own_[A-Za-z0-9]{7}\.txt", saved)
+    assert bytes_of(default_storage, "own.txt") == b"first"
+    with pytest.raises(NotWritable, match="does not honour If-None-Match"):
+        MediaStorage(names="error").save("other.txt", ContentFile(b"mine"))
+    assert MediaStorage(allow_overwrite=True).save("own.txt", ContentFile(b"third")) == "own.txt"
 
 
 def test_a_project_s_own_way_to_a_name(storage: Any, lower: Lower) -> None:

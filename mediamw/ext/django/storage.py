@@ -37,7 +37,7 @@ from ...stack.stack import MediaStack
 from . import conf
 from .storage_errors import as_django_has_them, reader
 from .storage_files import MediaFile, check_mode, in_bytes, length_of
-from .storage_names import StackStorage
+from .storage_names import StackStorage, takes_chosen
 
 _OF_SETTINGS: Final = object()
 
@@ -162,8 +162,10 @@ class MediaStorage(StackStorage):
     def _save(self, name: Any, content: Any) -> str:
         # Whether production has the name was asked by get_available_name: here only the upper counts.
         policy: NamePolicy = "shadow" if self.names in ("suffix", "shadow") else self.names
-        key = self.key_of(name)
+        key, is_chosen = self.key_of(name), takes_chosen(name)
         with as_django_has_them():
+            if self.names == "suffix" and self.stack.names_by_chance():
+                policy = "replace" if is_chosen else "suffix"
             try:
                 saved = self.stack.save(key, in_bytes(content.chunks()), names=policy)
             except NameTaken as error:
@@ -171,7 +173,7 @@ class MediaStorage(StackStorage):
                     raise self._not_a_directory(key) from error
                 raise
         if hasattr(content, "temporary_file_path"):  # Django's storages take it over, so nobody else removes it
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # stored it is all the same
                 os.remove(content.temporary_file_path())
         return saved
 

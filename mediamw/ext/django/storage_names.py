@@ -6,6 +6,8 @@
    another (``stack/writing.py``).
 3. What counts as taken is the stack's policy, or the storage's own (``core/names.py``): under ``shadow`` what the upper
    has, under ``replace`` nothing; under ``error`` there is no other name.
+4. Where the server of the upper cannot keep two uploads of one name apart, only a name by chance is free: the first
+   that is tried is none, the next is taken without asking, and no longer than it may be.
 """
 
 from __future__ import annotations
@@ -20,8 +22,26 @@ from ...core.names import NamePolicy
 from ...stack.stack import MediaStack
 from .storage_errors import as_django_has_them
 
-_unsure: ContextVar[list[BackendUnavailable] | None] = ContextVar("mediamw_unsure", default=None)
-"""While a name is looked for: why one could not tell of those tried so far."""
+
+class _Search:
+    """What is known while a name is looked for."""
+
+    def __init__(self) -> None:
+        self.unsure: list[BackendUnavailable] = []
+        """Why one could not tell of those tried so far."""
+        self.by_chance = False
+
+
+_search: ContextVar[_Search | None] = ContextVar("mediamw_search", default=None)
+_chosen: ContextVar[str | None] = ContextVar("mediamw_chosen", default=None)
+"""The name by chance that was found last, until it is stored."""
+
+
+def takes_chosen(name: Any) -> bool:
+    """Say whether ``name`` is the one by chance that was found just before; once."""
+    chosen = _chosen.get()
+    _chosen.set(None)
+    return chosen is not None and str(name) == chosen
 
 
 class StackStorage(Storage):  # type: ignore[misc]  # Django has no types
@@ -43,33 +63,38 @@ class StackStorage(Storage):  # type: ignore[misc]  # Django has no types
 
     def get_available_name(self, name: Any, max_length: int | None = None) -> str:
         """Return a name that is free; under ``error`` this one, or raise ``NameTaken``."""
-        token = _unsure.set([])
+        search = _Search()
+        token = _search.set(search)
         try:
             free: str = super().get_available_name(name, max_length=max_length)
-            for error in _unsure.get() or ():
+            _chosen.set(str(free) if search.by_chance else None)
+            for error in search.unsure:
                 self.stack.say(f"name {error.backend}", f"{error}: so the upload {str(name)!r} is stored as {free!r}")
             return free
         finally:
-            _unsure.reset(token)
+            _search.reset(token)
 
     def is_name_available(self, name: Any, max_length: int | None = None) -> bool:
         """Say whether a file can be saved under this very name; False if one cannot tell."""
         if max_length and len(str(name)) > max_length:
             return False
-        unsure = _unsure.get()
-        if unsure or self.names == "replace":
+        search = _search.get()
+        if self.names == "replace" or (search is not None and (search.unsure or search.by_chance)):
             return True  # another name than the one of which nobody could tell: publishing decides
         key = self.key_of(name)
         with as_django_has_them():
+            if search is not None and self.names == "suffix" and self.stack.names_by_chance():
+                search.by_chance = True
+                return False
             try:
                 is_free = self.stack.is_free(key, names=self.names)
             except BackendUnavailable as error:
                 if error.backend == self.stack.upper.name or self.names == "error":
                     raise
-                if unsure is not None:
-                    unsure.append(error)
+                if search is not None:
+                    search.unsure.append(error)
                 return False
-        if not is_free and unsure is not None and self.names == "error":
+        if not is_free and search is not None and self.names == "error":
             raise NameTaken("a backend has this name", key=key, operation="save")
         return is_free
 
