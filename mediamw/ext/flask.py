@@ -68,6 +68,7 @@ class MediaMW:
         if authorize is not None:
             check_authorize(authorize, can_await=False)
             chosen["authorize"] = partial(_ask, app, authorize)
+        # Flask documents wsgi_app as what is replaced to wrap the app; it is a method to mypy.
         app.wsgi_app = MediaMiddleware(app.wsgi_app, stack, **chosen)  # type: ignore[method-assign]
         app.extensions[KEY] = stack
 
