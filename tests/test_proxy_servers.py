@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPException
 from pathlib import Path
 
@@ -150,30 +150,16 @@ def test_a_connection_that_breaks_off_is_taken_up_again(server: Running, origin:
 def test_fifty_clients_of_a_gigabyte_half_of_them_stalled(server: Running) -> None:
     """At most 64 MiB above what the idle server has."""
     get(server, "small.bin")
-    idle = resident_bytes(server)
-    peak, stop = [idle], threading.Event()
-
-    def watch() -> None:
-        while not stop.wait(0.05):
-            peak.append(resident_bytes(server))
-
-    watching = threading.Thread(target=watch)
-    watching.start()
-    with ExitStack() as stack:
-        try:
-            for _ in range(25):
-                client = stack.enter_context(socket.socket())
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
-                client.settimeout(30)
-                client.connect(("127.0.0.1", server.port))
-                client.sendall(b"GET /media/1g.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                assert client.recv(1) == b"H"
-            with ThreadPoolExecutor(25) as threads:
-                assert list(threads.map(lambda _: read_some(server, 16 * MIB), range(25))) == [True] * 25
-        finally:
-            stop.set()
-            watching.join()
-    assert max(peak) - idle <= 64 * MIB, f"{(max(peak) - idle) / MIB:.1f} MiB above idle"
+    with at_most_64_mib_more(server), ExitStack() as stack:
+        for _ in range(25):
+            client = stack.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+            client.settimeout(30)
+            client.connect(("127.0.0.1", server.port))
+            client.sendall(b"GET /media/1g.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert client.recv(1) == b"H"
+        with ThreadPoolExecutor(25) as threads:
+            assert list(threads.map(lambda _: read_some(server, 16 * MIB), range(25))) == [True] * 25
 
 
 def read_some(server: Running, length: int) -> bool:
@@ -187,6 +173,26 @@ def read_some(server: Running, length: int) -> bool:
                 assert data == content(position, position + 65536)
                 position += len(data)
     return True
+
+
+@contextmanager
+def at_most_64_mib_more(server: Running) -> Iterator[None]:
+    """Fail if the server takes more than 64 MiB above what it has now, idle, while the block runs."""
+    idle = resident_bytes(server)
+    peak, stop = [idle], threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.02):
+            peak.append(resident_bytes(server))
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watching.join()
+    assert max(peak) - idle <= 64 * MIB, f"{(max(peak) - idle) / MIB:.1f} MiB above idle"
 
 
 def resident_bytes(server: Running) -> int:

@@ -16,6 +16,8 @@ from mediamw import asgi as asgi_side
 from mediamw import wsgi as wsgi_side
 from mediamw.backends.local import LocalHandle
 
+from .http_table.callers import messages_of
+
 SIZE = 3 * 1024 * 1024 + 7
 
 
@@ -32,26 +34,8 @@ def wsgi_body(folder: Path, *, method: str = "GET", **environ: Any) -> Any:
 
 
 async def asgi_messages(folder: Path, on_send: Callable[[int], None], disconnect: asyncio.Event) -> list[Any]:
-    """Send one request; ``on_send`` is called with the number of each message before it counts as sent."""
-    sent: list[Any] = []
-    first = True
-
-    async def receive() -> Any:
-        nonlocal first
-        if first:
-            first = False
-            return {"type": "http.request", "body": b"", "more_body": False}
-        await disconnect.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        on_send(len(sent))
-        sent.append(message)
-        await asyncio.sleep(0)  # as a server would: others get their turn
-
-    scope = {"type": "http", "method": "GET", "path": "/media/big.bin", "headers": []}
-    await asgi_side.MediaMiddleware(None, [str(folder)])(scope, receive, send)
-    return sent
+    """Send one request to a middleware of its own: see ``messages_of``."""
+    return await messages_of(asgi_side.MediaMiddleware(None, [str(folder)]), on_send, disconnect)
 
 
 @pytest.fixture

@@ -98,6 +98,8 @@ class BackendUnavailable(MediaError):
     out without the origin, such as that the request cannot be sent at all: it says nothing of whether the origin is up.
     """
 
+    _usually_answered = True
+
     def __init__(
         self,
         reason: str,
@@ -106,11 +108,11 @@ class BackendUnavailable(MediaError):
         key: str = "",
         operation: str = "",
         retry_after: int = 10,
-        answered: bool = True,
+        answered: bool | None = None,
     ) -> None:
         super().__init__(reason, backend=backend, key=key, operation=operation)
         self.retry_after = retry_after
-        self.answered = answered
+        self.answered = self._usually_answered if answered is None else answered
 
 
 class Unreachable(BackendUnavailable):
@@ -121,19 +123,7 @@ class Unreachable(BackendUnavailable):
     file may be broken, so that such answers of the same key in a row count once.
     """
 
-    def __init__(
-        self,
-        reason: str,
-        *,
-        backend: str = "",
-        key: str = "",
-        operation: str = "",
-        retry_after: int = 10,
-        answered: bool = False,
-    ) -> None:
-        super().__init__(
-            reason, backend=backend, key=key, operation=operation, retry_after=retry_after, answered=answered
-        )
+    _usually_answered = False
 
 
 class RangeIgnored(BackendUnavailable):

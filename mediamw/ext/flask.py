@@ -76,6 +76,7 @@ class MediaMW:
             check_authorize(authorize, can_await=False)
             chosen["authorize"] = partial(_ask, app, authorize)
         middleware = MediaMiddleware(app.wsgi_app, stack, **chosen)
+        # Flask documents wsgi_app as what is replaced to wrap the app; it is a method to mypy.
         app.wsgi_app = middleware  # type: ignore[method-assign]
         app.extensions |= {KEY: stack, _SERVICE: middleware.service}
         app.jinja_env.globals["url_for_media"] = self.url_for

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import wsgiref.util
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from mediamw.backends.local import LocalHandle
 from mediamw.ext.django import media_stack
 
 from ..fakes import Bucket
-from ..http_table.callers import Sendfile, call_wsgi
+from ..http_table.callers import Sendfile, call_wsgi, environ, messages_of
 from .middlewares import ASYNC, OURS, SYNC
 
 ORDERS = {"alone": [OURS], "sync behind": [OURS, SYNC], "sync in front": [SYNC, OURS], "async behind": [OURS, ASYNC]}
@@ -131,43 +131,11 @@ def test_wsgi_closes_and_says_so(wrapper: Any, header: Any, big: Path, closed: l
 
 
 def test_wsgi_client_leaves(big: Path, closed: list[LocalHandle]) -> None:
-    environ: dict[str, Any] = {**_environ("/media/big.bin")}
-    body = WSGIHandler()(environ, lambda status, headers: None)
+    body = WSGIHandler()(dict(environ("GET", "/media/big.bin")), lambda status, headers: None)
     next(iter(body))
     assert closed == []
     body.close()
     assert closed
-
-
-def _environ(path: str) -> dict[str, Any]:
-    from ..http_table.callers import environ
-
-    return environ("GET", path)
-
-
-async def messages(
-    app: Any, on_send: Callable[[int], Any], left: asyncio.Event, target: str = "/media/big.bin"
-) -> list[Any]:
-    """Send one request as a server does; ``on_send`` is called with the number of each message."""
-    sent: list[Any] = []
-    first = True
-
-    async def receive() -> Any:
-        nonlocal first
-        if first:
-            first = False
-            return {"type": "http.request", "body": b"", "more_body": False}
-        await left.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        on_send(len(sent))
-        sent.append(message)
-        await asyncio.sleep(0)  # others get their turn, as they do at a server
-
-    scope = {"type": "http", "method": "GET", "path": target, "headers": [], "query_string": b""}
-    await asyncio.wait_for(app(scope, receive, send), 20)
-    return sent
 
 
 @pytest.mark.usefixtures("order")
@@ -179,7 +147,7 @@ def test_asgi_sends_pieces_closes_and_says_so(big: Path, closed: list[LocalHandl
 
     request_finished.connect(note)
     try:
-        sent = asyncio.run(messages(ASGIHandler(), lambda number: None, asyncio.Event()))
+        sent = asyncio.run(messages_of(ASGIHandler(), lambda number: None, asyncio.Event()))
     finally:
         request_finished.disconnect(note)
     assert finished == [ASGIHandler]
@@ -192,7 +160,7 @@ def test_asgi_sends_pieces_closes_and_says_so(big: Path, closed: list[LocalHandl
 def test_asgi_client_leaves(big: Path, closed: list[LocalHandle]) -> None:
     async def run() -> list[Any]:
         left = asyncio.Event()
-        sent = await messages(ASGIHandler(), lambda number: left.set() if number == 1 else None, left)
+        sent = await messages_of(ASGIHandler(), lambda number: left.set() if number == 1 else None, left)
         while not closed:  # by a thread of the pool, if it was reading
             await asyncio.sleep(0.001)
         return sent
@@ -215,7 +183,7 @@ def test_asgi_client_leaves_while_an_origin_is_asked(project: Any) -> None:
 
     async def run() -> list[Any]:
         left = asyncio.Event()
-        task = asyncio.ensure_future(messages(ASGIHandler(), lambda number: None, left, "/media/far.jpg"))
+        task = asyncio.ensure_future(messages_of(ASGIHandler(), lambda number: None, left, "/media/far.jpg"))
         while not asked.is_set():
             await asyncio.sleep(0.001)
         left.set()
@@ -259,7 +227,7 @@ def test_asgi_breaks_off(big: Path, closed: list[LocalHandle]) -> None:
             os.truncate(big, 10)
 
     with pytest.raises(ContentChanged):
-        asyncio.run(messages(ASGIHandler(), on_send, asyncio.Event()))
+        asyncio.run(messages_of(ASGIHandler(), on_send, asyncio.Event()))
     assert sent
     assert closed
     gc.collect()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import re
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,7 +16,7 @@ from mediamw.testing import StrictS3
 
 from ..big_origin import BigOrigin, File, big_origin, content
 from ..servers import Running, running
-from ..test_proxy_servers import resident_bytes
+from ..test_proxy_servers import at_most_64_mib_more
 from .middlewares import OURS, SYNC
 from .site import SERVED, environment, write_site
 
@@ -145,27 +144,13 @@ def check_who_leaves(server: Running) -> None:
 
 def check_memory(server: Running, path: str) -> None:
     """A gigabyte, read to its end: at most 64 MiB above what the idle server has."""
-    idle = resident_bytes(server)
-    peak, stop = [idle], threading.Event()
-
-    def watch() -> None:
-        while not stop.wait(0.02):
-            peak.append(resident_bytes(server))
-
-    watching = threading.Thread(target=watch)
-    watching.start()
     length, buffer = 0, bytearray(MIB)
-    try:
-        with closing(server.http(60)) as connection:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            while count := response.readinto(buffer):
-                length += count
-    finally:
-        stop.set()
-        watching.join()
+    with at_most_64_mib_more(server), closing(server.http(60)) as connection:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        while count := response.readinto(buffer):
+            length += count
     assert length == 1024 * MIB
-    assert max(peak) - idle <= 64 * MIB, f"{path}: {(max(peak) - idle) / MIB:.1f} MiB above idle"
 
 
 def until(holds: object, what: str) -> None:

@@ -103,6 +103,34 @@ def call_wsgi(
     return Response(int(status[:3]), tuple((name.lower(), value) for name, value in sent), b"".join(written))
 
 
+async def messages_of(
+    app: Any, on_send: Callable[[int], Any], left: asyncio.Event, target: str = "/media/big.bin"
+) -> list[Any]:
+    """Send one GET as a server does whose client leaves when ``left`` is set; return what the app sent.
+
+    ``on_send`` is called with the number of each message, before it counts as sent.
+    """
+    sent: list[Any] = []
+    first = True
+
+    async def receive() -> Any:
+        nonlocal first
+        if first:
+            first = False
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        on_send(len(sent))
+        sent.append(message)
+        await asyncio.sleep(0)  # others get their turn, as they do at a server
+
+    scope = {"type": "http", "method": "GET", "path": target, "headers": [], "query_string": b""}
+    await asyncio.wait_for(app(scope, receive, send), TIMEOUT_SECONDS)
+    return sent
+
+
 async def acall_asgi(app: Any, method: str, target: str, headers: Pairs = (), *, mount: str = "") -> Response:
     """Call an ASGI app as a strict server does."""
     raw, _, query = (mount + target).partition("?")

@@ -21,7 +21,7 @@ class _Decided:
 
     def has_header(self, header: str) -> bool:
         """Say whether a header is there, or not to be added."""
-        is_there: bool = header.lower() in DECIDED_HERE or super().has_header(header)  # type: ignore[misc]
+        is_there: bool = header.lower() in DECIDED_HERE or super().has_header(header)  # type: ignore[misc]  # no types
         return is_there
 
 
@@ -29,11 +29,11 @@ class _Whole(_Decided, HttpResponse):  # type: ignore[misc]  # Django has no typ
     pass
 
 
-class _Streamed(_Decided, StreamingHttpResponse):  # type: ignore[misc]
+class _Streamed(_Decided, StreamingHttpResponse):  # type: ignore[misc]  # no types
     pass
 
 
-class _Wrapped(_Decided, FileResponse):  # type: ignore[misc]
+class _Wrapped(_Decided, FileResponse):  # type: ignore[misc]  # no types
     """A file of the disk, for the server's file wrapper."""
 
     block_size = SEND_BYTES
