@@ -12,12 +12,12 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, TypeVar, Unpack
+from typing import Any, TypeVar, Unpack, cast
 
 from .config import Options, check_app
 from .core.errors import ConfigError
 from .core.model import REQUEST_HEADERS, Pass
-from .reply import Reply
+from .reply import Head, Reply
 from .service import MediaService, make_service, without_app
 from .settings import settled
 from .specs import Spec
@@ -63,29 +63,49 @@ class MediaMiddleware:
                 raise
             log.critical("%s", error)
             self.service, self._fault = None, error
+        # No path starts with one of no prefixes.
+        self._prefix: str | tuple[str, ...] = () if self.service is None else self.service.prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass on whatever else the server has: lifespan, websockets."""
+        if scope["type"] == "http":
+            path = _path(scope) if scope.get("root_path") else scope["path"]
+            if path.startswith(self._prefix) and await self._answered(path, scope, receive, send):
+                return
         if self._fault is not None:
             await _fail(self._fault, scope, receive, send)
-        elif scope["type"] != "http":
-            if self.app is not None:
-                await self.app(scope, receive, send)
-            elif scope["type"] == "lifespan":
-                await _lifespan(receive, send)
-        else:
-            await self._answer(scope, receive, send)
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        service = self.service
-        steps = None if service is None else asking(service, scope, scope, _path(scope))
-        reply = None if steps is None else await drive(steps)
-        if isinstance(reply, Reply):
-            await _send(reply, receive, send)
         elif self.app is not None:
             await self.app(scope, receive, send)
-        else:
-            await _send_whole(without_app(scope["method"], _path(scope), service), send)
+        elif scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["type"] == "http":
+            await _send(without_app(scope["method"], _path(scope), self.service), receive, send)
+
+    async def _answered(self, path: str, scope: Scope, receive: Receive, send: Send) -> bool:
+        service = cast("MediaService", self.service)  # or there would be no prefix
+        request = _request(service, scope, path)
+        if request is None:
+            return False
+        known = service.at_once(*request, waits=False)
+        if known is not None:
+            await _send_whole(*known, send)
+            return True
+        reply = await drive(service.respond(*request, scope, inline=True, needs_length=_needs_length(scope)))
+        if isinstance(reply, Reply):
+            await _send(reply, receive, send)
+        return isinstance(reply, Reply)
+
+
+def _request(service: MediaService, scope: Scope, path: str) -> tuple[str, str | None, dict[str, str]] | None:
+    """Return method, name and conditions of a request, None if it is not the service's."""
+    method: str = scope["method"]
+    if not service.takes(method, path):
+        return None
+    return method, _decoded(path[len(service.prefix) :], scope), _conditional(scope["headers"])
+
+
+def _needs_length(scope: Scope) -> bool:
+    return scope.get("http_version") in _HTTP_1_0
 
 
 def asking(
@@ -95,12 +115,10 @@ def asking(
 
     ``client`` is what ``authorize`` is given, ``path`` that below the mount point; ``inline``: the steps run on a loop.
     """
-    method: str = scope["method"]
-    if not service.takes(method, path):
+    request = _request(service, scope, path)
+    if request is None:
         return None
-    name, headers = _decoded(path[len(service.prefix) :], scope), _conditional(scope["headers"])
-    needs_length = scope.get("http_version") in _HTTP_1_0
-    return service.respond(method, name, headers, client, inline=inline, needs_length=needs_length)
+    return service.respond(*request, client, inline=inline, needs_length=_needs_length(scope))
 
 
 class MediaApp(MediaMiddleware):
@@ -204,12 +222,12 @@ async def _result(future: Future[T] | Awaitable[T], seconds: float | None) -> T:
 
 async def _send(reply: Reply, receive: Receive, send: Send) -> None:
     if reply.data is not None:
-        await _send_whole(reply, send)
+        await _send_whole(reply.head, reply.data, send)
         return
     gone = asyncio.ensure_future(_disconnected(receive))
     pieces = Pieces(reply)
     try:
-        await send(_start(reply))
+        await send(_start(reply.head))
         while not gone.done():
             piece = await anext(pieces, b"")
             if not piece:
@@ -265,14 +283,13 @@ class Pieces:
         self._reply.close()
 
 
-async def _send_whole(reply: Reply, send: Send) -> None:
-    await send(_start(reply))
-    await send({"type": "http.response.body", "body": reply.data})
+async def _send_whole(head: Head, body: bytes, send: Send) -> None:
+    await send(_start(head))
+    await send({"type": "http.response.body", "body": body})
 
 
-def _start(reply: Reply) -> Message:
-    headers = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in reply.plan.headers]
-    return {"type": "http.response.start", "status": reply.plan.status, "headers": headers}
+def _start(head: Head) -> Message:
+    return {"type": "http.response.start", "status": head.plan.status, "headers": list(head.raw_headers)}
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -15,6 +15,26 @@ INLINE_BYTES: Final = 64 * 1024
 """Bodies up to this size are read whole before the answer starts."""
 
 
+class Head:
+    """Status and headers of a plan, as WSGI servers want them and as ASGI servers do. It may be sent many times."""
+
+    __slots__ = ("_raw_headers", "plan", "status_line")
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.status_line = f"{plan.status} {REASONS[plan.status]}"
+        self._raw_headers: tuple[tuple[bytes, bytes], ...] | None = None
+
+    @property
+    def raw_headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the headers as ASGI wants them."""
+        if self._raw_headers is None:
+            self._raw_headers = tuple(
+                (name.lower().encode("ascii"), value.encode("latin-1")) for name, value in self.plan.headers
+            )
+        return self._raw_headers
+
+
 class Reply:
     """A plan and its file. ``data`` is the whole body if it is small, else read ``stream``, on a thread of ``pool``."""
 
@@ -29,9 +49,9 @@ class Reply:
         self._pool = pool
 
     @property
-    def status_line(self) -> str:
-        """Return the status as WSGI wants it: ``404 Not Found``."""
-        return f"{self.plan.status} {REASONS[self.plan.status]}"
+    def head(self) -> Head:
+        """Return what is sent before the body."""
+        return Head(self.plan)
 
     @property
     def pool(self) -> Pool:

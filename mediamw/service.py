@@ -18,6 +18,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, NamedTuple, Unpack, cast
 
+from .backends.local import LocalBackend
 from .config import (
     Authorize,
     Options,
@@ -36,7 +37,8 @@ from .core.keys import Key, parse_http_key
 from .core.model import Held, Outcome, Pass, Plan, Refused, Request, Unavailable, body_length
 from .core.plan import ON_MISS_ALONE, decide, judged
 from .core.plan import without_app as plan_without_app
-from .reply import Reply, joined
+from .kept_plans import KeptPlans
+from .reply import Head, Reply, joined
 from .specs import Spec, build_stack
 from .stack.remote_handle import RemoteHandle
 from .stack.stack import MediaStack, StackOptions
@@ -77,10 +79,26 @@ class MediaService:
             backends if isinstance(backends, MediaStack) else build_stack(backends, base_url=base_url_of(prefix))
         )
         self.policy = replace(build_policy(**policy), last_modified=not self.stack.redirects)
+        self._kept: KeptPlans | None = None
+        upper, depends_on_more = self.stack.upper, authorize or self.policy.add_headers or self.policy.debug
+        if isinstance(upper, LocalBackend) and not depends_on_more:
+            self._kept = KeptPlans(upper)
 
     def takes(self, method: str, path: str) -> bool:
         """Say whether the request is ours: GET or HEAD below the prefix. ``path`` starts at the mount point."""
         return path.startswith(self.prefix) and (method == "GET" or method == "HEAD")
+
+    def at_once(
+        self, method: str, name: str | None, headers: Mapping[str, str], *, waits: bool
+    ) -> tuple[Head, bytes] | None:
+        """Answer with a small file of the upper that was answered with before; None if ``respond`` has to.
+
+        The arguments are those of ``respond``. ``waits`` False: on an event loop, where not even a disk may be waited
+        for.
+        """
+        if self._kept is None or name is None or log.isEnabledFor(logging.DEBUG):
+            return None
+        return self._kept.answer(method, name, headers, waits=waits)
 
     def respond(
         self,
@@ -185,6 +203,8 @@ class MediaService:
         keep = False
         try:
             plan = self._plan(request, found, trace)
+            if self._kept is not None:
+                self._kept.keep(request, found, plan, time.time())
             if needs_length and isinstance(handle, RemoteHandle) and body_length(plan.body) is None:
                 handle = yield from self.stack.copying(found.backend, handle.copied)
                 plan = self._plan(request, Held(found.backend, handle), trace)

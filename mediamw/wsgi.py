@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 from .config import Options, check_app
 from .core.errors import ContentChanged
 from .core.model import REQUEST_HEADERS, Pass, Slice
-from .reply import Reply
+from .reply import Head, Reply
 from .service import MediaService, make_service, without_app
 from .settings import settled
 from .specs import Spec
@@ -42,19 +42,37 @@ class MediaMiddleware:
         check_app(app, asgi=False)
         self.app = app
         self.service = make_service(app, *settled(backends, options), can_await=False)
+        # No path starts with one of no prefixes.
+        self._prefix: str | tuple[str, ...] = () if self.service is None else self.service.prefix
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        service = self.service
-        steps = None if service is None else asking(service, environ, environ)
-        reply = None if steps is None else run(steps)
-        if isinstance(reply, Reply):
-            return _send(reply, environ, start_response)
         app = self.app
-        if app is None:
+        if app is not None and not environ.get("PATH_INFO", "").startswith(self._prefix):
+            return app(environ, start_response)
+        answer = self._answer(environ, start_response)
+        return cast("WSGIApplication", app)(environ, start_response) if answer is None else answer
+
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes] | None:
+        service = self.service
+        request = None if service is None else _request(service, environ)
+        reply: Reply | Pass | None = None
+        if service is not None and request is not None:
+            known = service.at_once(*request, waits=True)
+            if known is not None:
+                return _send_whole(*known, start_response)
+            reply = run(service.respond(*request, environ, needs_length=not _breaks_off(environ)))
+        if self.app is None and not isinstance(reply, Reply):
             reply = without_app(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), service)
-            return _send(reply, environ, start_response)
-        return app(environ, start_response)
+        return _send(reply, environ, start_response) if isinstance(reply, Reply) else None
+
+
+def _request(service: MediaService, environ: WSGIEnvironment) -> tuple[str, str | None, dict[str, str]] | None:
+    """Return method, name and conditions of a request, None if it is not the service's."""
+    method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+    if not service.takes(method, path):
+        return None
+    return method, _decoded(path[len(service.prefix) :]), _conditional(environ)
 
 
 def asking(
@@ -64,11 +82,10 @@ def asking(
 
     ``client`` is what ``authorize`` is given; ``inline``: the steps run on an event loop.
     """
-    method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
-    if not service.takes(method, path):
+    request = _request(service, environ)
+    if request is None:
         return None
-    name, needs_length = _decoded(path[len(service.prefix) :]), not _breaks_off(environ)
-    return service.respond(method, name, _conditional(environ), client, inline=inline, needs_length=needs_length)
+    return service.respond(*request, client, inline=inline, needs_length=not _breaks_off(environ))
 
 
 def answer(service: MediaService, environ: WSGIEnvironment, key: str) -> Reply | Pass:
@@ -114,14 +131,23 @@ def _breaks_off(environ: WSGIEnvironment) -> bool:
 
 
 def _send(reply: Reply, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    start_response(reply.status_line, list(reply.plan.headers))
     if reply.data is not None:
-        return [reply.data] if reply.data else []
+        return _send_whole(reply.head, reply.data, start_response)
+    _send_head(reply.head, start_response)
     wrapper: Any = environ.get("wsgi.file_wrapper")
     file = sendable(reply) if wrapper is not None else None
     if file is not None:
         return cast("Iterable[bytes]", wrapper(file, SEND_BYTES))
     return Body(reply)
+
+
+def _send_whole(head: Head, body: bytes, start_response: StartResponse) -> Iterable[bytes]:
+    _send_head(head, start_response)
+    return [body] if body else []
+
+
+def _send_head(head: Head, start_response: StartResponse) -> None:
+    start_response(head.status_line, list(head.plan.headers))
 
 
 class Body:

@@ -33,22 +33,31 @@ _OPENAT2 = 437  # the same number on every architecture
 _ROOT_CHECK_SECONDS = 1.0
 
 Openat2 = Callable[[int, str, int, int], int]
+OpenCached = Callable[[int, bytes], int]
 
 
-def _load_openat2() -> Openat2 | None:
-    """Return openat2(dir_fd, path, flags, resolve) -> descriptor, or None where there is no such call."""
+def _load_openat2() -> tuple[Openat2, OpenCached] | tuple[None, None]:
+    """Return openat2(dir_fd, path, flags, resolve) -> descriptor, and the same for files that are opened all the time.
+
+    The second takes what the dentry cache knows, or says -1; it keeps the GIL, as it waits for nothing. None and None
+    where there is no such call.
+    """
     if sys.platform != "linux":
-        return None
+        return None, None
     import ctypes
 
     class OpenHow(ctypes.Structure):
         _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
+    argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t)
     syscall = ctypes.CDLL(None, use_errno=True).syscall
-    syscall.restype = ctypes.c_long
-    syscall.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t)
+    syscall.restype, syscall.argtypes = ctypes.c_long, argtypes
+    quick = ctypes.PyDLL(None).syscall
+    quick.restype, quick.argtypes = ctypes.c_int, argtypes
     size = ctypes.sizeof(OpenHow)
     hows: dict[tuple[int, int], OpenHow] = {}  # a handful, filled once; the kernel only reads them
+    cached = OpenHow(FILE_FLAGS, 0, _BENEATH | _NO_MAGICLINKS | _CACHED)
+    cached_at = ctypes.addressof(cached)  # good for as long as ``cached`` lives: see below
 
     def openat2(dir_fd: int, path: str, flags: int, resolve: int) -> int:
         how = hows.get((flags, resolve))
@@ -60,14 +69,18 @@ def _load_openat2() -> Openat2 | None:
             raise OSError(number, os.strerror(number), path)
         return fd
 
+    def open_cached(dir_fd: int, path: bytes, _keep: OpenHow = cached) -> int:
+        fd: int = quick(_OPENAT2, dir_fd, path, cached_at, size)
+        return fd
+
     try:
         os.close(openat2(-100, ".", DIRECTORY_FLAGS, _BENEATH))  # -100: AT_FDCWD
     except OSError:
-        return None  # ENOSYS: an older kernel; EPERM: a seccomp filter. Settled once.
-    return openat2
+        return None, None  # ENOSYS: an older kernel; EPERM: a seccomp filter. Settled once.
+    return openat2, open_cached
 
 
-_openat2 = _load_openat2()
+_openat2, _open_cached = _load_openat2()
 
 
 class _Directory:
@@ -174,6 +187,16 @@ class Root:
                 raise
             # EAGAIN: not in the dentry cache; EINVAL: a kernel before 5.12; EXDEV, ELOOP: a link to look at.
             return None
+
+    def open_again(self, path: bytes) -> int:
+        """Open a file of which all is in the caches; -1 if it is not, or is missing, or the root has to be looked at.
+
+        ``path`` is a key as the disk has it. Where there is no openat2 it is always -1.
+        """
+        directory = self._directory  # held by name: another thread may renew it, and its descriptor must stay open
+        if directory is None or time.monotonic() - self._checked > _ROOT_CHECK_SECONDS:
+            return -1
+        return -1 if _openat2 is None or _open_cached is None else _open_cached(directory.fd, path)
 
     def open_folder(self, folder: str, *, create: bool = False, mode: int | None = None) -> Folder:
         """Open a directory beneath the root ("" is the root itself), making what is missing below it if ``create``.

@@ -130,6 +130,11 @@ class LocalBackend:
         return f"LocalBackend({self.root!r}, name={self.name!r})"
 
     @property
+    def beneath(self) -> Root:
+        """Where its files are opened."""
+        return self._beneath
+
+    @property
     def whereabouts(self) -> tuple[str, ...]:
         """Where the files are, links resolved, from the outermost folder to the innermost."""
         try:

@@ -55,7 +55,7 @@ class _Wrapped(_Decided, FileResponse):  # type: ignore[misc]  # no types
 
 def response_of(reply: Reply, request: Any) -> Any:
     """Return the response to ``request``. A large file is closed with it."""
-    status, _, reason = reply.status_line.partition(" ")
+    status, _, reason = reply.head.status_line.partition(" ")
     about = {"status": int(status), "reason": reason}
     if reply.data is not None:
         response = _Whole(reply.data, **about)
