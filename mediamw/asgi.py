@@ -18,7 +18,7 @@ from .config import Options, check_app
 from .core.errors import ConfigError
 from .core.model import REQUEST_HEADERS, Pass
 from .reply import Head, Reply
-from .service import MediaService, make_service, without_app
+from .service import MediaService, make_service, prefix_of, without_app
 from .settings import settled
 from .specs import Spec
 from .stack.stack import MediaStack
@@ -63,8 +63,7 @@ class MediaMiddleware:
                 raise
             log.critical("%s", error)
             self.service, self._fault = None, error
-        # No path starts with one of no prefixes.
-        self._prefix: str | tuple[str, ...] = () if self.service is None else self.service.prefix
+        self._prefix = prefix_of(self.service)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass on whatever else the server has: lifespan, websockets."""

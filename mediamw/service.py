@@ -256,6 +256,11 @@ def make_service(
     return MediaService(backends, **rest)
 
 
+def prefix_of(service: MediaService | None) -> str | tuple[str, ...]:
+    """Return what the paths start with that are a service's. Without a service: no path starts with one of none."""
+    return () if service is None else service.prefix
+
+
 def without_app(method: str, path: str, service: MediaService | None) -> Reply:
     """Answer in the place of an app, where none is wrapped."""
     plan = plan_without_app(method, inside=service is not None and path.startswith(service.prefix))

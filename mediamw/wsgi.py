@@ -11,7 +11,7 @@ from .config import Options, check_app
 from .core.errors import ContentChanged
 from .core.model import REQUEST_HEADERS, Pass, Slice
 from .reply import Head, Reply
-from .service import MediaService, make_service, without_app
+from .service import MediaService, make_service, prefix_of, without_app
 from .settings import settled
 from .specs import Spec
 from .stack.stack import MediaStack
@@ -42,8 +42,7 @@ class MediaMiddleware:
         check_app(app, asgi=False)
         self.app = app
         self.service = make_service(app, *settled(backends, options), can_await=False)
-        # No path starts with one of no prefixes.
-        self._prefix: str | tuple[str, ...] = () if self.service is None else self.service.prefix
+        self._prefix = prefix_of(self.service)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""

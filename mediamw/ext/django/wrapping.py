@@ -8,7 +8,7 @@ from django.conf import settings
 
 from ... import asgi, wsgi
 from ...config import is_async
-from ...service import MediaService
+from ...service import MediaService, prefix_of
 from . import conf
 
 _ASGI, _WSGI = (conf.Entrance(can_await, wrapped=True) for can_await in (True, False))
@@ -34,6 +34,10 @@ class _WSGIWrap(wsgi.MediaMiddleware):
     def service(self) -> MediaService | None:  # type: ignore[override]  # asked each time: see override_settings
         return conf.service(_WSGI)
 
+    @property
+    def _prefix(self) -> str | tuple[str, ...]:  # type: ignore[override]  # as the service is
+        return prefix_of(self.service)
+
 
 class _ASGIWrap(asgi.MediaMiddleware):
     def __init__(self, application: Any) -> None:
@@ -42,6 +46,10 @@ class _ASGIWrap(asgi.MediaMiddleware):
     @property
     def service(self) -> MediaService | None:  # type: ignore[override]  # asked each time: see override_settings
         return conf.service(_ASGI)
+
+    @property
+    def _prefix(self) -> str | tuple[str, ...]:  # type: ignore[override]  # as the service is
+        return prefix_of(self.service)
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         mount = settings.FORCE_SCRIPT_NAME  # which Django prefers to the server's, too
