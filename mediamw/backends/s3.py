@@ -31,6 +31,7 @@ from .s3_answers import head_meta, listed
 from .s3_errors import OWN_URL_LIFE_SECONDS, REASON_BYTES, Reasons, archived, listing_error, refused
 from .s3_hosts import Place, plain_host
 from .s3_options import LEAST_REST_SECONDS, Options
+from .signed_urls import WindowURLs
 from .sigv4 import Credentials, NoSigner, Signer
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ class S3Reader:
         self._reasons = Reasons()
         self._preparing = PerProcess(threading.Lock)
         self._signer: Signer | None = None
+        self._urls = WindowURLs()
         self._http: OriginHTTP | None = None
         self.whereabouts: Final = (given.server(), bucket, *filter(None, self.location.split("/")))
         static = given.credentials()
@@ -203,8 +205,19 @@ class S3Reader:
 
     def sign(self, key: Key, method: str, now: float) -> SignedURL:
         """Return the URL of ``key`` for ``method``, presigned or the CDN's; the same one for a whole window."""
+        second = int(now)
+        start = second - second % self._window
+        signer = self._signer
+        urls = self._urls.of(start, signer)
+        known = urls.get((key, method))
+        if known is None or (known.expires is not None and known.expires <= now):
+            known = urls[key, method] = self._signed(key, method, start, now)
+        if signer is not None and self._domain is None:
+            self._note_use(signer)
+        return known
+
+    def _signed(self, key: Key, method: str, start: int, now: float) -> SignedURL:
         object_key = self._object_key(key)
-        start = int(now) - int(now) % self._window
         if self._domain is not None:
             return self._domain.url(object_key, start + self._life)
         signer, place = self._signer, self._place
@@ -218,7 +231,6 @@ class S3Reader:
                 raise BackendUnavailable(
                     "the AWS credentials have expired", backend=self.name, key=key, operation="sign"
                 )
-        self._note_use(signer)
         origin, path = self._public or place[:2]
         url = signer.presign(method, origin, path + object_key, at=start, life=life)
         return SignedURL(url, None if self._anonymous else start + life)

@@ -119,6 +119,8 @@ class MediaStack:
         self.base_url = check_base_url(base_url)
         times = Times(found_ttl, missing_ttl, stale_if_error, deadline)
         check_seconds(times._asdict())
+        # isinstance with a protocol is slow, so it is asked once.
+        self._deliveries = {backend.name: delivery_of(backend) for backend in self.backends}
         self._said: dict[str, dict[str, float]] = {}
         budget, first = check_budget(pull_budget), self.backends[0]
         pulled = Pulled(cast("HoldsCopies", first), budget) if holds_copies(first) and self.backends[1:] else None
@@ -147,7 +149,7 @@ class MediaStack:
     @property
     def redirects(self) -> bool:
         """True if some backend's files are answered by sending the client there."""
-        return any("redirect" in delivery_of(backend)[1] for backend in self.backends)
+        return any("redirect" in ways for _, ways in self._deliveries.values())
 
     def pool_of(self, backend: str) -> Pool:
         """Return the threads that read the files of ``backend``, by its name."""
@@ -210,7 +212,7 @@ class MediaStack:
         is_other = (
             if_range not in ("", answer.meta.etag) and isinstance(backend, ReadsRanges) and answer is not UNCHECKED
         )
-        delivery = self.rules(backend).delivery_of(key, delivery_of(backend)[0])
+        delivery = self.rules(backend).delivery_of(key, self._deliveries[backend.name][0])
         if delivery == "pull" and self._puller is not None:
             handle = self._puller.handle(backend, key, answer.meta, via, partial(self.forget, key))
             return Held(backend.name, handle)
