@@ -1,11 +1,12 @@
-"""Plans of small files of the upper that were answered before: the way of a request that asks for one of them again.
+"""Plans that were made before: the way of a request that is made again, for a small file of the upper or a redirect.
 
-A plan depends on the request, the policy, and what was opened. So it is kept with the inode, the length and the time of
-the file, and true for as long as the name leads to a file with all three; that is looked at each time, and the body is
-read each time. Nothing is kept of an answer that depends on more: on ``authorize``, ``add_headers`` or ``debug``, on
-the clock, on whom the request came through. What is not here is answered by ``service.py``.
+A plan depends on the request, the policy, and what was found. So that of a file is kept with its inode, length and
+time, and true for as long as the name leads to a file with all three; that is looked at each time, and the body is read
+each time. That of a redirect is true for as long as the stack gives the same (``stack/known_redirects.py``). Nothing is
+kept of an answer that depends on more: on ``authorize``, ``add_headers`` or ``debug``, on the clock, on whom the
+request came through. What is not here is answered by ``service.py``.
 
-Bounds: 2,048 plans, with conditions and ranges of at most 256 characters each, the oldest go first.
+Bounds: 2,048 plans of each kind, with conditions and ranges of at most 256 characters each, the oldest go first.
 """
 
 from __future__ import annotations
@@ -13,26 +14,30 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 from .backends.again import Seen, read_again
 from .backends.local import LocalBackend, LocalHandle
-from .core.model import Held, Plan, Request, Slice
+from .core.model import Held, Plan, Redirect, Request, Slice
 from .reply import INLINE_BYTES, Head
+from .stack.stack import MediaStack
 
 MAX_PLANS: Final = 2048
 MAX_CONDITION_CHARS: Final = 256
 
+T = TypeVar("T")
 _Id = str | tuple[str, ...]
 
 
 class KeptPlans:
-    """The plans of the files of one directory."""
+    """The plans of a stack whose upper is a directory."""
 
-    def __init__(self, upper: LocalBackend) -> None:
+    def __init__(self, upper: LocalBackend, stack: MediaStack) -> None:
         self._name = upper.name
         self._root = upper.beneath
+        self._stack = stack
         self._kept: dict[_Id, tuple[Seen, Head]] = {}
+        self._redirects: dict[_Id, tuple[Redirect, Head]] = {}
         self._lock = threading.Lock()
 
     def answer(self, method: str, name: str, headers: Mapping[str, str], *, waits: bool) -> tuple[Head, bytes] | None:
@@ -40,31 +45,48 @@ class KeptPlans:
 
         ``name`` and ``headers`` are those of a ``Request``, not yet checked. ``waits`` False: on an event loop.
         """
-        kept = self._kept.get(name if method == "GET" and not headers else (method, name, *_flat(headers)))
-        if kept is None:
-            return None
-        body = read_again(self._root, kept[0], waits=waits)
-        return None if body is None else (kept[1], body)
+        identity = _identity(method, name, headers)
+        if (kept := self._kept.get(identity)) is not None:
+            body = read_again(self._root, kept[0], waits=waits)
+            if body is not None:
+                return kept[1], body
+        if (redirected := self._redirects.get(identity)) is not None:
+            redirect, head = redirected
+            if self._stack.redirect_again(name, method) is redirect:
+                return head, b""
+        return None
 
-    def keep(self, request: Request, found: Held, plan: Plan, now: float) -> None:
-        """Keep a plan, if it will be that of the same request as long as the file is the same."""
-        handle, headers = found.handle, request.headers
-        if found.backend != self._name or not isinstance(handle, LocalHandle) or not _is_for_good(headers):
-            return
+    def keep(self, request: Request, found: Held | Redirect, plan: Plan, now: float) -> None:
+        """Keep a plan, if it will be that of the same request as long as what is found is the same."""
+        if isinstance(found, Redirect):
+            if not request.headers:
+                self._put(self._redirects, request, (found, Head(plan)))
+        elif (seen := self._seen(request, found, plan, now)) is not None:
+            self._put(self._kept, request, (seen, Head(plan)))
+
+    def _seen(self, request: Request, found: Held, plan: Plan, now: float) -> Seen | None:
+        handle = found.handle
+        if found.backend != self._name or not isinstance(handle, LocalHandle) or not _is_for_good(request.headers):
+            return None
         mtime_ns, size = handle.meta.mtime_ns, handle.meta.size
         if mtime_ns is None or size is None or mtime_ns >= int(now) * 1_000_000_000:
-            return  # Last-Modified depends on the clock as long as that second is not over
+            return None  # Last-Modified depends on the clock as long as that second is not over
         part = plan.body[0] if plan.body else Slice(0, 0)
         if len(plan.body) > 1 or not isinstance(part, Slice) or part.length > INLINE_BYTES:
-            return
+            return None
         inode = os.fstat(handle.fileno()).st_ino
-        seen = Seen(os.fsencode(request.key), mtime_ns, size, inode, part.start, part.length)
-        method, name = request.method, str(request.key)
-        identity = name if method == "GET" and not headers else (method, name, *_flat(headers))
+        return Seen(os.fsencode(request.key), mtime_ns, size, inode, part.start, part.length)
+
+    def _put(self, kept: dict[_Id, T], request: Request, value: T) -> None:
         with self._lock:
-            while len(self._kept) >= MAX_PLANS:
-                del self._kept[next(iter(self._kept))]
-            self._kept[identity] = seen, Head(plan)
+            while len(kept) >= MAX_PLANS:
+                del kept[next(iter(kept))]
+            kept[_identity(request.method, request.key, request.headers)] = value
+
+
+def _identity(method: str, name: str, headers: Mapping[str, str]) -> _Id:
+    """Return what tells requests apart."""
+    return str(name) if method == "GET" and not headers else (method, name, *_flat(headers))
 
 
 def _flat(headers: Mapping[str, str]) -> list[str]:

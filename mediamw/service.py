@@ -34,7 +34,7 @@ from .config import (
 )
 from .core.errors import BackendUnavailable, ConfigError, ContentChanged, InvalidKey, NotServable, RangeIgnored
 from .core.keys import Key, parse_http_key
-from .core.model import Held, Outcome, Pass, Plan, Refused, Request, Unavailable, body_length
+from .core.model import Held, Outcome, Pass, Plan, Redirect, Refused, Request, Unavailable, body_length
 from .core.plan import ON_MISS_ALONE, decide, judged
 from .core.plan import without_app as plan_without_app
 from .kept_plans import KeptPlans
@@ -79,10 +79,9 @@ class MediaService:
             backends if isinstance(backends, MediaStack) else build_stack(backends, base_url=base_url_of(prefix))
         )
         self.policy = replace(build_policy(**policy), last_modified=not self.stack.redirects)
-        self._kept: KeptPlans | None = None
-        upper, depends_on_more = self.stack.upper, authorize or self.policy.add_headers or self.policy.debug
-        if isinstance(upper, LocalBackend) and not depends_on_more:
-            self._kept = KeptPlans(upper)
+        upper, ours = self.stack.upper, self.policy
+        depends_on_more = authorize or ours.add_headers or ours.debug or ours.redirect_max_age
+        self._kept = KeptPlans(upper, self.stack) if isinstance(upper, LocalBackend) and not depends_on_more else None
 
     def takes(self, method: str, path: str) -> bool:
         """Say whether the request is ours: GET or HEAD below the prefix. ``path`` starts at the mount point."""
@@ -91,7 +90,7 @@ class MediaService:
     def at_once(
         self, method: str, name: str | None, headers: Mapping[str, str], *, waits: bool
     ) -> tuple[Head, bytes] | None:
-        """Answer with a small file of the upper that was answered with before; None if ``respond`` has to.
+        """Answer as before, with a small file of the upper or a redirect; None if ``respond`` has to.
 
         The arguments are those of ``respond``. ``waits`` False: on an event loop, where not even a disk may be waited
         for.
@@ -198,7 +197,10 @@ class MediaService:
         if trace is not None:
             trace.found(found)
         if not isinstance(found, Held):
-            return self._decided(request, found, trace)
+            reply_or_pass = self._decided(request, found, trace)
+            if self._kept is not None and isinstance(found, Redirect) and isinstance(reply_or_pass, Reply):
+                self._kept.keep(request, found, reply_or_pass.plan, time.time())
+            return reply_or_pass
         handle, pool = found.handle, self.stack.pool_for(found)
         keep = False
         try:

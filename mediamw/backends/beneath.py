@@ -14,7 +14,7 @@ import errno
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 FILE_FLAGS = (
     os.O_RDONLY
@@ -39,8 +39,8 @@ OpenCached = Callable[[int, bytes], int]
 def _load_openat2() -> tuple[Openat2, OpenCached] | tuple[None, None]:
     """Return openat2(dir_fd, path, flags, resolve) -> descriptor, and the same for files that are opened all the time.
 
-    The second takes what the dentry cache knows, or says -1; it keeps the GIL, as it waits for nothing. None and None
-    where there is no such call.
+    The second takes what the dentry cache knows, or returns the negative errno; it keeps the GIL, as it waits for
+    nothing. None and None where there is no such call.
     """
     if sys.platform != "linux":
         return None, None
@@ -52,7 +52,7 @@ def _load_openat2() -> tuple[Openat2, OpenCached] | tuple[None, None]:
     argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t)
     syscall = ctypes.CDLL(None, use_errno=True).syscall
     syscall.restype, syscall.argtypes = ctypes.c_long, argtypes
-    quick = ctypes.PyDLL(None).syscall
+    quick = ctypes.PyDLL(None, use_errno=True).syscall
     quick.restype, quick.argtypes = ctypes.c_int, argtypes
     size = ctypes.sizeof(OpenHow)
     hows: dict[tuple[int, int], OpenHow] = {}  # a handful, filled once; the kernel only reads them
@@ -71,7 +71,7 @@ def _load_openat2() -> tuple[Openat2, OpenCached] | tuple[None, None]:
 
     def open_cached(dir_fd: int, path: bytes, _keep: OpenHow = cached) -> int:
         fd: int = quick(_OPENAT2, dir_fd, path, cached_at, size)
-        return fd
+        return fd if fd >= 0 else -ctypes.get_errno()
 
     try:
         os.close(openat2(-100, ".", DIRECTORY_FLAGS, _BENEATH))  # -100: AT_FDCWD
@@ -189,14 +189,32 @@ class Root:
             return None
 
     def open_again(self, path: bytes) -> int:
-        """Open a file of which all is in the caches; -1 if it is not, or is missing, or the root has to be looked at.
+        """Open a file of which all is in the caches; negative if not, if it is missing, or the root is to be looked at.
 
-        ``path`` is a key as the disk has it. Where there is no openat2 it is always -1.
+        ``path`` is a key as the disk has it. Where there is no openat2 it always is.
         """
         directory = self._directory  # held by name: another thread may renew it, and its descriptor must stay open
         if directory is None or time.monotonic() - self._checked > _ROOT_CHECK_SECONDS:
             return -1
         return -1 if _openat2 is None or _open_cached is None else _open_cached(directory.fd, path)
+
+    def are_missing_again(self, paths: Iterable[bytes]) -> bool:
+        """Say whether the caches know that there is nothing under any of these names, looked at in this order.
+
+        False if there is something, or one would have to wait for the disk to know.
+        """
+        directory = self._directory  # held by name, as above
+        if directory is None or time.monotonic() - self._checked > _ROOT_CHECK_SECONDS:
+            return False
+        if _openat2 is None or _open_cached is None:
+            return False
+        for path in paths:
+            fd = _open_cached(directory.fd, path)
+            if fd != -errno.ENOENT:
+                if fd >= 0:
+                    os.close(fd)
+                return False
+        return True
 
     def open_folder(self, folder: str, *, create: bool = False, mode: int | None = None) -> Folder:
         """Open a directory beneath the root ("" is the root itself), making what is missing below it if ``create``.

@@ -290,6 +290,11 @@ class Asker:
             return backend.list(prefix, recursive=recursive)
         return origin.health.watch(lambda: backend.list(prefix, recursive=recursive))
 
+    def asked_until(self, last: Backend, key: Key) -> list[Backend]:
+        """Return the lowers that a look-up of ``key`` asks up to ``last``, which has it."""
+        lowers = self._backends[1 : self._backends.index(last) + 1]
+        return [backend for backend in lowers if not self._reason_to_skip(backend, key, "")]
+
     def _reason_to_skip(self, backend: Backend, key: Key, via: str) -> str:
         rules = self.rules[backend.name]
         if not rules.lets(key):

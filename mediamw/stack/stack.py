@@ -35,7 +35,7 @@ from ..backends.base import (
     Signs,
 )
 from ..backends.http_origin import sites_of
-from ..backends.local import LocalHandle
+from ..backends.local import LocalBackend, LocalHandle
 from ..backends.rules import Rules
 from ..core.errors import BackendUnavailable, InvalidKey, NoURL
 from ..core.keys import Key, parse_key, refusal
@@ -53,6 +53,7 @@ from .checks import (
     holds_copies,
 )
 from .copies import copy_of
+from .known_redirects import KnownRedirects
 from .listing import Lister
 from .origin_health import MISSES_A_MINUTE
 from .pull_version import NotKept
@@ -126,6 +127,9 @@ class MediaStack:
         pulled = Pulled(cast("HoldsCopies", first), budget) if holds_copies(first) and self.backends[1:] else None
         self._asker = Asker(self.backends, times, check_misses(misses_a_minute), self.say, pulled)
         upper = as_upper(first)
+        self._known: KnownRedirects | None = None
+        if isinstance(first, LocalBackend) and self.redirects:
+            self._known = KnownRedirects(first.beneath, self._asker.lookups, has_copies=pulled is not None)
         self._lister = Lister(self.backends, self._asker)
         settle = None if pulled is None else pulled.settle
         self._writer = None if upper is None else Writer(upper, self._asker, check_names(names), self.say, settle)
@@ -223,7 +227,17 @@ class MediaStack:
         if not signing.can_sign(time.time()):
             yield from self._asker.prepare(backend.name, signing.prepare)
         signed = signing.sign(key, method, time.time())
-        return Redirect(backend.name, signed.url, signed.expires)
+        redirect = Redirect(backend.name, signed.url, signed.expires)
+        if self._known is not None and not via:
+            self._known.keep(key, method, redirect, self._asker.asked_until(backend, key))
+        return redirect
+
+    def redirect_again(self, key: str, method: str) -> Redirect | None:
+        """Return the redirect that ``find`` gave before, the very same, if it would again; None if it has to look.
+
+        Waits for nothing. ``key`` need not have been checked.
+        """
+        return None if self._known is None else self._known.again(key, method, time.time())
 
     def reading(self, backend: str, work: Callable[[], Any]) -> Steps[Any]:
         """Have a thread read from ``backend``, within the bounds of a look-up, as steps."""

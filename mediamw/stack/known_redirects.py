@@ -1,0 +1,72 @@
+"""Redirects that were made before: the way of a request for a file that still only a lower has.
+
+What another process can change is looked at each time, and as ``asking.py`` does: the upper, its whiteout, both again,
+the copies. What the lowers said counts for as long as ``lookups.py`` remembers it, a URL for as long as the backend
+gives the same. Whatever is unusual is left to ``MediaStack.finding``.
+
+Bound: 2,048 redirects, the oldest go first.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from typing import Final, NamedTuple, cast
+
+from ..backends.base import Backend, Remote, Signs
+from ..backends.beneath import Root
+from ..core.keys import Key
+from ..core.model import Redirect
+from .lookups import UNKNOWN, Lookups
+from .pull_version import record_key, source_of
+from .whiteouts import marker_of
+
+MAX_REDIRECTS: Final = 2048
+
+Asked = Sequence[tuple[Backend, Remote | None]]
+"""The lowers that were asked for a key, first to last, and what they said; the last one has it."""
+
+
+class _Known(NamedTuple):
+    paths: tuple[bytes, ...]
+    asked: Asked
+    redirect: Redirect
+
+
+class KnownRedirects:
+    """The redirects of a stack whose upper is a directory. ``has_copies``: copies of lowers' files may be in it."""
+
+    def __init__(self, root: Root, lookups: Lookups, *, has_copies: bool) -> None:
+        self._root = root
+        self._lookups = lookups
+        self._has_copies = has_copies
+        self._kept: dict[tuple[str, str], _Known] = {}
+        self._lock = threading.Lock()
+
+    def again(self, key: str, method: str, now: float) -> Redirect | None:
+        """Return the redirect of last time, the very same, if it is right still; None if that has to be found out."""
+        kept = self._kept.get((key, method))
+        if kept is None or not self._root.are_missing_again(kept.paths):
+            return None
+        checked = cast("Key", key)  # or it would not be here
+        for backend, answer in kept.asked:
+            if self._lookups.known(backend, checked) is not answer:
+                return None
+        signing = cast("Signs", kept.asked[-1][0])
+        if not signing.can_sign(now) or signing.sign(checked, method, now).url != kept.redirect.url:
+            return None
+        return kept.redirect
+
+    def keep(self, key: Key, method: str, redirect: Redirect, asked: Sequence[Backend]) -> None:
+        """Keep a redirect to a file of the last of the lowers that were asked."""
+        answers = [(backend, self._lookups.known(backend, key)) for backend in asked]
+        if any(answer is UNKNOWN for _, answer in answers) or answers[-1][1] is None:
+            return  # one could not tell, is not checked, or what it said is forgotten already
+        marker = marker_of(key)
+        copies = [record_key(source_of(backend), key) for backend in asked] if self._has_copies else []
+        paths = tuple(os.fsencode(path) for path in (key, marker, key, marker, *copies))
+        with self._lock:
+            while len(self._kept) >= MAX_REDIRECTS:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key, method] = _Known(paths, cast("Asked", answers), redirect)

@@ -1,0 +1,226 @@
+"""Redirects that are given again: only while the upper, its whiteouts, its copies and the lowers would say the same."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mediamw import BackendUnavailable, LocalBackend, MediaStack, asgi, service, wsgi
+from mediamw.backends import beneath
+from mediamw.backends.base import Remote, SignedURL
+from mediamw.core.keys import Key
+from mediamw.core.model import Meta, Redirect
+from mediamw.stack import known_redirects, lookups
+from mediamw.stack.pull_version import record_key, source_of
+
+from .http_table.callers import Response, acall_asgi, call_wsgi
+
+A = Key("homes/a.jpg")
+Ask = Callable[..., Response]
+
+
+class Bucket:
+    """Has keys, far away, and notes what it is asked. ``window`` is in its URLs; ``broken``: it cannot tell."""
+
+    def __init__(self, name: str, *keys: str) -> None:
+        self.name = name
+        self.keys = set(keys)
+        self.asked: list[str] = []
+        self.window = 1
+        self.broken = False
+
+    def open(self, key: Key) -> Remote | None:
+        self.asked.append(key)
+        if self.broken:
+            raise BackendUnavailable("down", backend=self.name)
+        return Remote(Meta(7, etag='"far"')) if key in self.keys else None
+
+    def can_sign(self, now: float) -> bool:
+        return True
+
+    def prepare(self) -> None:
+        pass
+
+    def sign(self, key: Key, method: str, now: float) -> SignedURL:
+        return SignedURL(f"https://{self.name}.example/{key}?{method}&{self.window}", now + 3600)
+
+
+@pytest.fixture(autouse=True)
+def decided(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The keys that ``decide`` was asked about: what is given again is not among them."""
+    keys: list[str] = []
+    real = service.decide
+
+    def decide(request: Any, *more: Any) -> Any:
+        keys.append(request.key)
+        return real(request, *more)
+
+    monkeypatch.setattr(service, "decide", decide)
+    return keys
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    if not beneath.HAS_DIR_FD or beneath._openat2 is None:
+        pytest.skip("run without Linux-only calls: nothing is kept")
+    (tmp_path / "homes").mkdir()
+    return tmp_path
+
+
+@pytest.fixture(params=["wsgi", "asgi"])
+def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Ask]]:
+    """A middleware of either kind around a stack, and how it is asked."""
+    with asyncio.Runner() as runner:
+
+        def ask(stack: Any, **options: Any) -> Ask:
+            if request.param == "wsgi":
+                by_wsgi = wsgi.MediaMiddleware(None, stack, **options)
+                return lambda *headers, method="GET": call_wsgi(by_wsgi, method, f"/media/{A}", headers)
+            by_asgi = asgi.MediaMiddleware(None, stack, **options)
+            return lambda *headers, method="GET": runner.run(acall_asgi(by_asgi, method, f"/media/{A}", headers))
+
+        yield ask
+
+
+def test_it_is_given_again(make: Any, root: Path, decided: list[str]) -> None:
+    bucket = Bucket("prod", A)
+    get = make(MediaStack([LocalBackend(root), bucket]))
+    first = get()
+    assert first.get("location") == f"https://prod.example/{A}?GET&1"
+    decided.clear()
+    assert get() == get() == first
+    assert decided == []
+    head = get(method="HEAD")
+    assert head.get("location") == f"https://prod.example/{A}?HEAD&1"
+    assert get(method="HEAD") == head
+    assert get() == first
+    assert decided == [A]
+    assert bucket.asked == [A]
+
+
+def test_uploads_and_deletes_of_others_show_at_once(make: Any, root: Path) -> None:
+    other = MediaStack([LocalBackend(root), Bucket("prod", A)], names="shadow")
+    get = make(MediaStack([LocalBackend(root), Bucket("prod", A)]))
+    for _ in range(20):
+        assert get().status == get().status == 302
+        other.save(A, b"local")
+        assert get().body == b"local"
+        other.delete(A)
+        assert get().status == 404
+        other.restore(A)
+
+
+def test_a_copy_shows_at_once(make: Any, root: Path) -> None:
+    """What another process pulled is served from there, whatever this one has given before."""
+    bucket = Bucket("prod", A)
+    local = LocalBackend(root)
+    get = make(MediaStack([local, bucket]))
+    assert get().status == get().status == 302
+    record = record_key(source_of(bucket), A)
+    (root / record).parent.mkdir(parents=True)
+    (root / record).write_bytes(b"{")
+    stack = MediaStack([local, bucket])
+    again = stack.redirect_again(A, "GET")
+    assert again is None
+    assert get().status == 302  # it is no record of a copy
+    assert isinstance(stack.find(A), Redirect)
+    assert stack.redirect_again(A, "GET") is None  # somebody has to look at it each time
+
+
+def test_another_window(make: Any, root: Path) -> None:
+    bucket = Bucket("prod", A)
+    get = make(MediaStack([LocalBackend(root), bucket]))
+    assert get().get("location") == get().get("location") == f"https://prod.example/{A}?GET&1"
+    bucket.window = 2
+    assert get().get("location") == get().get("location") == f"https://prod.example/{A}?GET&2"
+
+
+@pytest.mark.parametrize("ttl", ["found", "missing"])
+def test_what_was_said_is_believed_as_long_as_ever(
+    make: Any, root: Path, ttl: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(lookups.Lookups.__init__, "__kwdefaults__", {
+        **lookups.Lookups.__init__.__kwdefaults__, "clock": lambda: now,
+    })  # fmt: skip
+    first, second = Bucket("staging"), Bucket("prod", A)
+    get = make(MediaStack([LocalBackend(root), first, second], found_ttl=300, missing_ttl=30))
+    assert "prod" in str(get().get("location"))
+    first.keys.add(A)
+    second.keys.clear()
+    now += 29.0
+    assert "prod" in str(get().get("location"))
+    now += 2.0 if ttl == "missing" else 300.0
+    assert "staging" in str(get().get("location"))
+
+
+def test_forgetting(make: Any, root: Path) -> None:
+    bucket = Bucket("prod", A)
+    stack = MediaStack([LocalBackend(root), bucket])
+    get = make(stack, on_miss="404")
+    assert get().status == get().status == 302
+    bucket.keys.clear()
+    stack.forget(A)
+    assert get().status == 404
+
+
+def test_one_that_could_not_tell(make: Any, root: Path, decided: list[str]) -> None:
+    first, second = Bucket("staging", A), Bucket("prod", A)
+    first.broken = True
+    get = make(MediaStack([LocalBackend(root), first, second]))
+    assert "prod" in str(get().get("location"))
+    first.broken = False
+    assert "staging" in str(get().get("location"))
+
+
+@pytest.mark.parametrize(
+    ("options", "headers"),
+    [
+        ({"authorize": lambda request, key: True}, ()),
+        ({"add_headers": lambda key, status: {"X-Now": "1"}}, ()),
+        ({"debug": True}, ()),
+        ({"redirect_max_age": 60}, ()),
+        ({}, (("Via", "1.1 other"),)),
+        ({}, (("Range", "bytes=0-1"), ("If-Range", '"other"'))),
+    ],
+    ids=["authorize", "add_headers", "debug", "redirect_max_age", "via", "if-range"],
+)
+def test_what_depends_on_more_is_decided_each_time(
+    make: Any, root: Path, decided: list[str], options: Any, headers: Any
+) -> None:
+    get = make(MediaStack([LocalBackend(root), Bucket("prod", A)]), **options)
+    for _ in range(3):
+        assert get(*headers).status == 302
+    assert decided == [A] * 3
+
+
+def test_the_bound(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_redirects, "MAX_REDIRECTS", 2)
+    stack = MediaStack([LocalBackend(root), Bucket("prod", "a", "b", "c")])
+    found = {key: stack.find(key) for key in ("a", "b", "c")}
+    assert [stack.redirect_again(key, "GET") for key in found] == [None, found["b"], found["c"]]
+
+
+def test_a_folder_that_may_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows what is in it: to send clients to production then would be a lie."""
+    stack = MediaStack([LocalBackend(root), Bucket("prod", A)])
+    assert stack.find(A) is stack.redirect_again(A, "GET")
+    monkeypatch.setattr(beneath, "_open_cached", lambda fd, path: -13)
+    assert stack.redirect_again(A, "GET") is None
+
+
+def test_no_descriptor_is_left(root: Path) -> None:
+    """A name that is taken meanwhile is opened, and let go of."""
+
+    stack = MediaStack([LocalBackend(root), Bucket("prod", A)])
+    stack.find(A)
+    (root / A).write_bytes(b"x")
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(10):
+        assert stack.redirect_again(A, "GET") is None
+    assert len(os.listdir("/proc/self/fd")) == before
