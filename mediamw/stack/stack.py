@@ -351,13 +351,17 @@ class MediaStack:
         deleted here; ``BackendUnavailable`` if it cannot be fetched or there is no room for it; ``NotWritable`` if the
         first backend is no directory; ``NameTaken`` if it is to be kept and a folder has the name.
         """
-        if self._puller is None:
+        if self._puller is None and not holds_copies(self.upper):
             raise no_copies(self.upper.name, type(self.upper).__name__)
         checked = parse_key(key)
         located = run(self._asker.locate(checked))
         if located is None or isinstance(located, Hidden):
             raise _not_found(key)
         backend, answer = located
+        if self._puller is None:  # a directory without lowers
+            if not isinstance(answer, Remote):
+                answer.close()
+            return False
         return self._puller.pull(backend, checked, answer, partial(self.forget, key), keep=keep)
 
     def publish_below(self, key: str, draft: Draft) -> bool | None:
