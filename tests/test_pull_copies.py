@@ -98,6 +98,17 @@ def test_pull_of_what_is_not_there(tmp_path: Path) -> None:
         MediaStack([MemoryBackend(), Bucket("prod")]).pull(A)
 
 
+def test_a_directory_alone_has_nothing_to_pull(tmp_path: Path) -> None:
+    stack = stack_on(tmp_path)
+    stack.save(A, SMALL)
+    assert not stack.pull(A)
+    assert not stack.pull(A, keep=True)
+    with pytest.raises(FileNotFoundError):
+        stack.pull(B)
+    with pytest.raises(NotWritable, match="Bucket holds no copies"):
+        MediaStack([Bucket("prod", {A: SMALL})]).pull(A)
+
+
 # -- how long ----------------------------------------------------------------------------------------------------------
 
 

@@ -564,6 +564,46 @@ def test_an_upload_that_comes_between_the_two_looks_is_seen(root: Path) -> None:
     found.handle.close()
 
 
+# -- mistakes ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [None, 100])
+def test_a_file_that_was_read_before_is_refused(upper: Any, limit: int | None) -> None:
+    stack = MediaStack([upper])
+    file = io.BytesIO(b"0123456789")
+    file.read()
+    with pytest.raises(ValueError, match=r"stands at 10: seek\(0\) first"):
+        stack.save(A, file, max_bytes=limit)
+    assert not stack.exists(A)
+    file.seek(4)
+    assert stack.save(A, file, max_bytes=limit) == A
+    with stack.open(A) as stored:
+        assert stored.read() == b"456789"
+
+
+def test_an_empty_file_and_what_cannot_say_where_it_stands_are_stored(upper: Any) -> None:
+    stack = MediaStack([upper])
+    assert stack.save(A, io.BytesIO()) == A
+    reading, writing = os.pipe()
+    os.close(writing)
+    with open(reading, "rb") as pipe:  # its tell() raises
+        assert stack.save("pipe", pipe) == "pipe"
+
+
+@pytest.mark.parametrize("limit", ["5", -1, 1e6, True])
+def test_a_limit_is_a_whole_number(root: Path, limit: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^max_bytes: .* is not a whole number of bytes, 0 or more$"):
+        MediaStack([LocalBackend(root)]).save(A, b"", max_bytes=limit)
+
+
+@pytest.mark.parametrize("name", [Path("a.jpg"), b"a.jpg", 5, None])
+def test_a_key_is_a_str(root: Path, name: Any) -> None:
+    stack = MediaStack([LocalBackend(root)])
+    for call in (lambda: stack.save(name, b""), lambda: stack.exists(name), lambda: stack.delete(name)):
+        with pytest.raises(InvalidKey, match=r"is no str, but (PosixPath|WindowsPath|bytes|int|NoneType)$"):
+            call()
+
+
 # -- is_free -----------------------------------------------------------------------------------------------------------
 
 

@@ -105,6 +105,13 @@ def check_budget(number: Any) -> int:
     return number
 
 
+def check_max_bytes(number: Any) -> int:
+    """Return how many bytes a file may have."""
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise ConfigError(f"max_bytes: {number!r} is not a whole number of bytes, 0 or more")
+    return number
+
+
 def _check_places(backends: Sequence[Backend]) -> None:
     """Refuse two backends of the same files, and an upper that holds or lies inside a lower: uploads would be in both.
 

@@ -308,6 +308,7 @@ class MediaStack:
         """Store a file in the upper and return its key, which is another than ``key`` if that is taken.
 
         ``data``: bytes, a file (read from where it stands) or an iterable of bytes; it is never held in memory whole.
+        A file that was read to its end before is a ``ValueError``.
         ``names``: what to do with a name that is taken, if not what the stack does; ``core/names.py`` has the policies.
         ``content_type``: kept if the name does not tell it. Raises ``NameTaken``, ``TooLarge`` if there are more than
         ``max_bytes``, ``NotWritable``, ``BackendUnavailable`` if the upper does not take it; then nothing is kept.
@@ -350,13 +351,17 @@ class MediaStack:
         deleted here; ``BackendUnavailable`` if it cannot be fetched or there is no room for it; ``NotWritable`` if the
         first backend is no directory; ``NameTaken`` if it is to be kept and a folder has the name.
         """
-        if self._puller is None:
+        if self._puller is None and not holds_copies(self.upper):
             raise no_copies(self.upper.name, type(self.upper).__name__)
         checked = parse_key(key)
         located = run(self._asker.locate(checked))
         if located is None or isinstance(located, Hidden):
             raise _not_found(key)
         backend, answer = located
+        if self._puller is None:  # a directory without lowers
+            if not isinstance(answer, Remote):
+                answer.close()
+            return False
         return self._puller.pull(backend, checked, answer, partial(self.forget, key), keep=keep)
 
     def publish_below(self, key: str, draft: Draft) -> bool | None:
