@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from mediamw import MediaStack, MemoryBackend
 from mediamw.backends import local_put
 from mediamw.backends.local import LocalBackend
 from mediamw.core.errors import BackendUnavailable, ConfigError, NameTaken, NotServable
@@ -174,3 +175,26 @@ def test_an_upload_that_takes_long_is_not_swept(mode: str, root: Path) -> None:
 
     backend.put(Key("slow.txt"), slow())
     assert answer(backend, "slow.txt") == b"first, second"
+
+
+@needs_links
+@pytest.mark.parametrize("reaches", ["production", "production/homes", ".", "shared"])
+def test_no_link_leads_from_uploads_to_a_lower(tmp_path: Path, reaches: str) -> None:
+    """By a link to a folder a delete would remove production's file."""
+    (tmp_path / "production" / "homes").mkdir(parents=True)
+    upper = LocalBackend(tmp_path / "media", follow_links_to=[tmp_path / reaches])
+    lower = LocalBackend(tmp_path / "production", name="prod", follow_links_to=[tmp_path / "shared"])
+    with pytest.raises(ConfigError, match=r"follow_links_to: .* could reach files of 'prod', '.*': leave that"):
+        MediaStack([upper, lower])
+    if reaches != ".":  # then its root is in there too
+        with pytest.raises(ConfigError, match="follow_links_to"):
+            MediaStack([LocalBackend(lower.root), LocalBackend(upper.root, name="prod", follow_links_to=[lower.root])])
+    beside = LocalBackend(upper.root, follow_links_to=[tmp_path / "beside"])
+    assert MediaStack([beside, lower]).save("a.jpg", b"x") == "a.jpg"
+    MediaStack(
+        [
+            MemoryBackend(),
+            LocalBackend(lower.root),
+            LocalBackend(tmp_path / "x", name="x", follow_links_to=[lower.root]),
+        ]
+    )

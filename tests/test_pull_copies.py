@@ -15,9 +15,9 @@ from mediamw import BackendUnavailable, ConfigError, InvalidKey, LocalBackend, M
 from mediamw.backends.base import Remote
 from mediamw.backends.http_origin import HTTPOriginBackend
 from mediamw.backends.rules import Rules
-from mediamw.core.errors import NotWritable
+from mediamw.core.errors import ContentChanged, NotWritable
 from mediamw.core.keys import Key
-from mediamw.core.model import Hidden
+from mediamw.core.model import Held, Hidden
 from mediamw.stack import download
 from mediamw.stack.pull_version import source_of
 
@@ -48,6 +48,16 @@ def read(stack: MediaStack, key: str = A) -> bytes:
         return file.read()
 
 
+def served(stack: MediaStack, key: str) -> bytes:
+    """Read it as a browser does."""
+    found = stack.find(key)
+    assert isinstance(found, Held)
+    data = b"".join(found.handle.chunks(0, found.handle.meta.size or 0))
+    found.handle.close()
+    return data
+
+
+KEEP = Rules(delivery="pull", pull="keep")
 FORGETFUL: Any = {"found_ttl": 0, "missing_ttl": 0}
 
 
@@ -477,17 +487,77 @@ def test_keep_not_what_a_file_cannot_say(tmp_path: Path) -> None:
 
 
 def test_pull_keep_as_a_rule(tmp_path: Path, caplog: Any) -> None:
-    origin = Origin({A: SMALL, B: SMALL}, Rules(delivery="pull", pull="keep"))
+    origin = Origin({A: SMALL, B: SMALL}, KEEP)
     stack = stack_on(tmp_path, origin)
     for key in (A, B):
         if key == B:
             (tmp_path / B / "folder").mkdir(parents=True)
-        found: Any = stack.find(key)
-        assert b"".join(found.handle.chunks(0, 1000)) == SMALL
-        found.handle.close()
+        assert served(stack, key) == SMALL
         settled(stack)
     assert ((tmp_path / A).read_bytes(), names(tmp_path)) == (SMALL, ["bytes", "record"])
     assert "stays a copy" in caplog.text
+
+
+def test_copies_from_before_the_rule_are_kept_when_they_are_read(tmp_path: Path) -> None:
+    origin = Origin({A: SMALL, B: SMALL})
+    for key in (A, B):
+        stack_on(tmp_path, origin).pull(key)
+    (tmp_path / B / "folder").mkdir(parents=True)  # what cannot be kept is read all the same
+    origin.rules = KEEP
+    stack = stack_on(tmp_path, origin)
+    for key in (A, B, A, B):
+        assert served(stack, key) == SMALL
+    until(lambda: names(tmp_path) == ["bytes", "record"])
+    assert ((tmp_path / A).read_bytes(), len(origin.ranges)) == (SMALL, 2)
+
+
+@pytest.mark.parametrize("coding", ["gzip", None])
+def test_what_is_not_kept_has_its_budget(tmp_path: Path, coding: str | None) -> None:
+    """Files that can be no files of a directory, and such whose name a folder has."""
+
+    class Encoded(Origin):
+        def open(self, key: Key) -> Any:
+            found = super().open(key)
+            return None if found is None else Remote(replace(found.meta, content_encoding=coding))
+
+    keys = [Key(f"{number}.css") for number in range(6)]
+    origin = Encoded({key: bytes([number]) * 1000 for number, key in enumerate(keys)}, KEEP)
+    stack = stack_on(tmp_path, origin, pull_budget=2500)
+    for number, key in enumerate(keys):
+        (tmp_path / key / "folder").mkdir(parents=True)
+        if number % 2:
+            with pytest.raises((BackendUnavailable, NameTaken)):
+                stack.pull(key, keep=True)
+        else:
+            assert served(stack, key) == origin.files[key]
+            settled(stack)
+        assert sum(path.stat().st_size for path in files(tmp_path, "bytes")) <= 2500
+    assert names(tmp_path) == ["bytes", "bytes", "record", "record"]
+
+
+def test_keeping_sweeps_what_was_left_behind(tmp_path: Path) -> None:
+    stack = stack_on(tmp_path, Origin({A: SMALL, B: SMALL}, KEEP))
+    stack.pull(A)
+    left = tmp_path / ".mediamw" / "pulled" / f"{'a' * 32}-{'b' * 16}.9.part"
+    left.touch()
+    os.utime(left, (1, 1))
+    stack.pull(B)
+    assert names(tmp_path) == []
+
+
+def test_a_local_lower_s_file_that_ends_early_is_not_kept(tmp_path: Path) -> None:
+    class Short(Local):
+        def open(self, key: Key) -> Any:
+            found = super().open(key)
+            assert found is not None
+            found.data = found.data[:500]
+            return found
+
+    lower = Short("prod", {A: SMALL})
+    with pytest.raises(ContentChanged, match="500 bytes early"):
+        stack_on(tmp_path, lower).pull(A, keep=True)
+    assert not (tmp_path / A).exists()
+    assert [handle.closed for handle in lower.handles] == [1]
 
 
 def test_pull_is_the_rule_of_every_remote_backend() -> None:

@@ -122,6 +122,7 @@ class LocalBackend:
             raise ConfigError(f"{self.root} is not a directory: name the directory of the media", backend=name)
         follow = tuple(os.path.abspath(os.path.expanduser(os.fspath(folder))) for folder in follow_links_to)
         self._beneath = Root(self.root, follow)
+        self._follow = follow
         self._modes = (file_mode, directory_mode)
         self._place = Place(self._beneath, name, file_mode, directory_mode)
         self._types = Types(self._beneath)
@@ -132,11 +133,12 @@ class LocalBackend:
     @property
     def whereabouts(self) -> tuple[str, ...]:
         """Where the files are, links resolved, from the outermost folder to the innermost."""
-        try:
-            path = os.path.realpath(self.root)
-        except ValueError:  # half a surrogate pair: nothing is there, ever
-            path = self.root
-        return ("file:", *filter(None, path.split(os.sep)))
+        return _whereabouts(self.root)
+
+    @property
+    def reaches(self) -> tuple[tuple[str, ...], ...]:
+        """Where else its links may lead: below these it is as much at work as below its root."""
+        return tuple(map(_whereabouts, self._follow))
 
     def open(self, key: Key) -> LocalHandle | None:
         """Open a regular file beneath the root; None if there is none. Errors as at the top of this file."""
@@ -336,6 +338,12 @@ class LocalBackend:
             return None
         handle.close()
         return handle.meta
+
+
+def _whereabouts(path: str) -> tuple[str, ...]:
+    with suppress(ValueError):  # half a surrogate pair: nothing is there, ever
+        path = os.path.realpath(path)
+    return ("file:", *filter(None, path.split(os.sep)))
 
 
 def _check_modes(backend: str, **modes: int | None) -> None:

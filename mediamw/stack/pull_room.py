@@ -45,6 +45,12 @@ def make_room(folder: Folder, need: int, budget: int, now: float) -> None:
         raise NotKept(f"files that are being fetched have {used} of the {budget} bytes for copies (pull_budget)")
 
 
+def sweep(folder: Folder, now: float) -> None:
+    """Remove what killed processes left."""
+    for _ in _copies(folder, now - SWEEP_SECONDS):
+        pass
+
+
 def _copies(folder: Folder, old: float) -> Iterator[_Copy]:
     """Yield the copies and parts; remove what is neither, and parts from before ``old`` that nobody holds.
 

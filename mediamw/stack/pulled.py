@@ -25,11 +25,9 @@ from typing import Final
 
 from ..backends.base import HoldsCopies
 from ..backends.beneath import Folder
-from ..backends.local import LocalHandle
 from ..core.errors import BackendUnavailable, MediaError
-from ..core.media_types import guess
 from .pull_files import NEW, File, flock, open_file, read_file, remove, rename, stat_of
-from .pull_room import check_size, make_room
+from .pull_room import check_size, make_room, sweep
 from .pull_version import NotKept, Vanished, Version, read_record
 
 PULL_BUDGET_BYTES: Final = 2 * 1024 * 1024 * 1024
@@ -65,6 +63,8 @@ class Pulled:
             if part is None:
                 if within_budget:
                     make_room(folder, version.size, self.budget, self._clock())
+                else:
+                    sweep(folder, self._clock())
                 part = os.open(folder.at(version.part), NEW | os.O_EXCL, 0o666, dir_fd=folder.fd)
             return File(part, is_whole=False)
 
@@ -107,27 +107,23 @@ class Pulled:
         with contextlib.suppress(OSError, MediaError), self._upper.copies() as folder:  # evicted meanwhile
             os.utime(folder.at(name), (now, now), dir_fd=folder.fd, follow_symlinks=False)
 
-    def open(self, version: Version) -> LocalHandle | None:
-        """Open the copy of that very version."""
-        with self._locked() as folder:
-            if self._read_record(folder, version) != version or (fd := open_file(folder, version.bytes)) is None:
-                return None
-        return LocalHandle(fd, version.meta)
+    def trim(self) -> None:
+        """Evict until the copies are within the budget: one that was to be kept, and was not, was made without it."""
+        with contextlib.suppress(NotKept, OSError), self._locked() as folder:  # else whoever makes room next does
+            make_room(folder, 0, self.budget, self._clock())
 
     def keep(self, version: Version, is_hidden: Callable[[], bool]) -> bool:
         """Have the copy of ``version`` become a file of the upper, of its own key; False if that is hidden.
 
         What has the name already stays. Raises as ``publish_copy`` does; ``Vanished`` if there is no copy any more.
         """
-        content_type, coding = version.meta.content_type, version.meta.content_encoding
-        guessed, guessed_coding = guess(version.key)
-        if coding is not None and coding != guessed_coding:  # as a file it would be sent without saying so
+        if not version.is_plain:
+            coding = version.meta.content_encoding
             raise NotKept(f"its bytes are encoded ({coding}), which a file of a directory cannot tell")
-        told = None if content_type == guessed else content_type
 
         def publish() -> None:
             try:
-                self._upper.publish_copy(version.bytes, version.key, content_type=told)
+                self._upper.publish_copy(version.bytes, version.key, content_type=version.told_type)
             except BackendUnavailable as error:
                 if isinstance(error.__cause__, FileNotFoundError):
                     raise Vanished("the copy is not there any more") from error

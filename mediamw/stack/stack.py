@@ -203,6 +203,8 @@ class MediaStack:
         backend, answer = located
         if not isinstance(answer, Remote):
             if self._asker.is_remote(backend):  # a copy
+                if self._puller is not None and method == "GET":
+                    self._puller.keep_later(backend, key, answer.meta)
                 cast("LocalHandle", answer).meta = for_clients(answer.meta)
             return Held(backend.name, answer)
         # A client that goes on with a download of another version must have the whole one (RFC 9110, 13.1.5). S3s that
