@@ -13,7 +13,7 @@ from typing import BinaryIO, Final, NamedTuple, Protocol, runtime_checkable
 
 from ..core.keys import Key
 from ..core.model import Handle, Meta
-from .beneath import Folder
+from .folder import Folder
 
 CHUNK_BYTES: Final = 1024 * 1024
 """The size of the pieces in which a large local file is read."""
@@ -162,6 +162,17 @@ class TellsExclusion(Protocol):
         """Say whether ``NameTaken`` can be relied on, whoever takes the name at the same moment. May ask, once.
 
         False: the later of two takes the place of the other, and nobody is told. Raises ``BackendUnavailable``.
+        """
+
+
+@runtime_checkable
+class FoldsNames(Protocol):
+    """Takes new files, and may lie on a disk to which two keys are one name: ``A.jpg`` and ``a.jpg``."""
+
+    def is_taken(self, key: Key) -> bool:
+        """Say whether a file has ``key``'s name in another spelling: to ``open`` it is missing, and ``put`` fails.
+
+        Raises ``BackendUnavailable``.
         """
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-from ..backends.beneath import Folder
+from ..backends.folder import Folder
 from .pull_version import MAX_RECORD_BYTES, NotKept
 
 with contextlib.suppress(ImportError):  # Windows: where there are no locks, checks.py allows no copies

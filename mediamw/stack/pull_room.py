@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..backends.beneath import Folder
+from ..backends.folder import Folder
 from ..backends.local_put import SWEEP_SECONDS
 from ..core.keys import Key
 from .pull_files import File, open_file, read_file, remove

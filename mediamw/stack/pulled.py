@@ -24,7 +24,7 @@ from dataclasses import asdict
 from typing import Final
 
 from ..backends.base import HoldsCopies
-from ..backends.beneath import Folder
+from ..backends.folder import Folder
 from ..backends.local import LocalHandle
 from ..core.errors import BackendUnavailable, MediaError
 from ..core.media_types import guess
