@@ -1,7 +1,7 @@
 """A disk that folds names, made of any directory: what macOS, Windows and ext4 with casefold do.
 
 Every call of the system that takes a name finds an entry of another spelling, and keeps that entry's.
-Not every kernel can mount a disk that does. By hand the same was tried on NTFS, `lowntfs-3g -o ignore_case disk.img folder`, which
+Not every kernel can mount a disk that does. By hand the same was tried on NTFS, by `lowntfs-3g -o ignore_case`, which
 stores names in lower case: `a.jpg` is found, `A.jpg` is the lower's, and saving it is refused.
 """
 

@@ -141,6 +141,30 @@ def test_an_upload_that_breaks_off_leaves_nothing(upper: Any, root: Path) -> Non
     assert stack.find(A).backend == "s3"  # type: ignore[union-attr]
 
 
+NO_BYTES: dict[str, tuple[Callable[[], Any], str]] = {
+    "text": (lambda: "text", r"got str: encode it first, as by text\.encode\(\)"),
+    "a text file": (lambda: io.StringIO("text"), 'got a file that reads str: open the file in binary mode, "rb"'),
+    "an empty text file": (io.StringIO, "got a file that reads str: open the file in binary mode"),
+    "an iterable of text": (lambda: iter([b"bytes first", "text"]), "got an iterable with str: encode each piece"),
+    "numbers": (lambda: [1, 2], "got an iterable with int: encode each piece"),
+    "a path": (lambda: Path("a.jpg"), "got (Posix|Windows)Path: open the file first"),
+    "nothing": (lambda: None, "got NoneType: open the file first"),
+}
+
+
+@pytest.mark.parametrize("max_bytes", [None, 10_000])
+@pytest.mark.parametrize("kind", NO_BYTES)
+def test_what_is_no_bytes(upper: Any, root: Path, kind: str, max_bytes: int | None) -> None:
+    make, text = NO_BYTES[kind]
+    stack = MediaStack([upper, Bucket("s3", {A: b"production"})])
+    for names in ("suffix", "replace"):
+        with pytest.raises(TypeError, match=f"expected bytes, a binary file or an iterable of bytes, {text}"):
+            stack.save(A, make(), max_bytes=max_bytes, names=names)  # type: ignore[arg-type]
+    assert left_behind(root) == []
+    assert list(stack.upper.list("", recursive=True)) == []  # type: ignore[attr-defined]
+    assert stack.find(A).backend == "s3"  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("key", ["", "/a", "a/../b", "a//b", ".mediamw/whiteouts/x", "a\0b"])
 def test_what_is_no_key(upper: Any, key: str) -> None:
     stack = MediaStack([upper])

@@ -73,6 +73,17 @@ def make_directory(path: str, dir_fd: int | None, mode: int | None) -> bool:
         os.mkdir(path, dir_fd=dir_fd)
     except FileExistsError:  # opening tells what it is
         return False
-    if mode is not None:
+    if mode is not None:  # mkdir would take the umask from it
         os.chmod(path, mode, dir_fd=dir_fd)
     return True
+
+
+def make_directories(path: str, mode: int | None) -> None:
+    """Make a directory and those around it that are missing. Raises ``OSError`` if something else has the name."""
+    if os.path.isdir(path):
+        return
+    around = os.path.dirname(path)
+    if around != path:
+        make_directories(around, mode)
+    if not make_directory(path, None, mode) and not os.path.isdir(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)

@@ -25,7 +25,7 @@ from ..core.errors import BackendUnavailable, MediaError, NameTaken, NotServable
 from ..core.keys import STATE_FOLDER, Key
 from .base import CHUNK_BYTES, Content, pieces
 from .beneath import LinkRefused, Root
-from .folder import Folder
+from .folder import Folder, make_directories
 from .spelling import SpeltOtherwise
 
 try:
@@ -67,7 +67,7 @@ class Place(NamedTuple):
     def make_root(self) -> None:
         """Make the directory itself. A file in its place is no name that is taken. Raises ``BackendUnavailable``."""
         try:
-            os.makedirs(self.root.path, exist_ok=True)
+            make_directories(self.root.path, self.directory_mode)
         except OSError as error:
             raise BackendUnavailable(
                 f"{error.strerror} ({self.root.path})", backend=self.backend, operation="put"

@@ -307,7 +307,8 @@ class MediaStack:
     ) -> str:
         """Store a file in the upper and return its key, which is another than ``key`` if that is taken.
 
-        ``data``: bytes, a file (read from where it stands) or an iterable of bytes; it is never held in memory whole.
+        ``data``: bytes, a binary file (read from where it stands) or an iterable of bytes; it is never held in memory
+        whole. Text is a ``TypeError``.
         ``names``: what to do with a name that is taken, if not what the stack does; ``core/names.py`` has the policies.
         ``content_type``: kept if the name does not tell it. Raises ``NameTaken``, ``TooLarge`` if there are more than
         ``max_bytes``, ``NotWritable``, ``BackendUnavailable`` if the upper does not take it; then nothing is kept.
