@@ -142,7 +142,7 @@ def test_modes_of_a_root_that_is_made(mode: str, tmp_path: Path) -> None:
 def test_a_root_where_a_file_is(tmp_path: Path) -> None:
     backend = LocalBackend(tmp_path / "file/media")
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(BackendUnavailable, match="Not a directory|File exists"):
+    with pytest.raises(BackendUnavailable, match=r"Not a directory|File exists"):
         backend.put(Key("x.txt"), b"x")
 
 

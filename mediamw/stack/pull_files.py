@@ -72,11 +72,11 @@ def open_file(folder: Folder, name: str) -> int | None:
         return None
 
 
-def read_file(folder: Folder, name: str) -> bytes:
-    """Return what stands in a record."""
+def read_file(folder: Folder, name: str, most: int = MAX_RECORD_BYTES) -> bytes:
+    """Return what stands in a record, or another file of at most so many bytes."""
     fd = os.open(folder.at(name), _OLD & ~os.O_RDWR | os.O_RDONLY, dir_fd=folder.fd)
     try:
-        return os.read(fd, MAX_RECORD_BYTES)
+        return os.read(fd, most)
     finally:
         os.close(fd)
 
@@ -92,10 +92,22 @@ def rename(folder: Folder, name: str, new: str) -> None:
     os.replace(folder.at(name), folder.at(new), **arguments)
 
 
-def remove(folder: Folder, name: str) -> None:
-    """Remove a file, if it is there."""
-    with contextlib.suppress(FileNotFoundError):
+def write_file(folder: Folder, name: str, text: bytes) -> None:
+    """Have ``text`` stand in a file, made if there is none. A process that is killed meanwhile leaves a part of it."""
+    fd = os.open(folder.at(name), NEW | os.O_TRUNC, 0o666, dir_fd=folder.fd)
+    try:
+        os.write(fd, text)
+    finally:
+        os.close(fd)
+
+
+def remove(folder: Folder, name: str) -> bool:
+    """Remove a file; False if there is none."""
+    try:
         os.unlink(folder.at(name), dir_fd=folder.fd)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _try_lock(fd: int) -> bool:
