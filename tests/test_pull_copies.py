@@ -287,7 +287,7 @@ def test_a_lock_that_may_only_be_read(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_disk_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stack = stack_on(tmp_path, Origin(SMALL))
+    stack = stack_on(tmp_path, Origin({A: SMALL, B: SMALL}))
     stack.pull(A)
 
     def no_locks(*_: Any) -> None:
@@ -297,6 +297,9 @@ def test_a_disk_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert read(stack) == SMALL
     with pytest.raises(BackendUnavailable, match="No locks"):
         stack.pull(A, keep=True)
+    with pytest.raises(BackendUnavailable, match=r"the first backend's disk has no locks for files .*put another"):
+        stack.pull(B)
+    assert stack.publish_below("c.jpg", LocalBackend(tmp_path).draft(b"not told apart")) is None
     assert stack.delete(A)
 
 

@@ -214,6 +214,24 @@ def test_a_content_type_belongs_to_one_file(root: Path) -> None:
     assert stack.stat("a").content_type is None
 
 
+@pytest.mark.parametrize("how", ["in place, of the same size", "renamed over it, of the same time"])
+def test_another_program_s_bytes_have_no_type_of_ours(root: Path, how: str) -> None:
+    stack, path = MediaStack([LocalBackend(root)]), root / "a"
+    stack.save("a", b"first", content_type="image/jpeg")
+    before = path.stat()
+    if how.startswith("in place"):
+        path.write_bytes(b"other")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))  # the clock of some disks is coarse
+    else:
+        other = root / "other"
+        other.write_bytes(b"other")
+        os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+        other.replace(path)
+    assert stack.stat("a").content_type is None
+    assert stack.save("a", b"ours", content_type="image/png", names="replace") == "a"
+    assert stack.stat("a").content_type == "image/png"
+
+
 def test_who_loses_a_race_for_a_name_does_not_take_the_winner_s_type(root: Path) -> None:
     upper = LocalBackend(root)
     first = upper.draft(b"first", content_type="image/webp")

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Iterator
 from typing import Any, Final
 
 from ..backends.folder import Folder
-from .pull_version import MAX_RECORD_BYTES, NotKept
+from .pull_version import MAX_RECORD_BYTES, NoLocks, NotKept
 
 with contextlib.suppress(ImportError):  # Windows: where there are no locks, checks.py allows no copies
     import fcntl
 
 LOCK_SECONDS: Final = 10.0
 """How long one waits for another process that has a lock of the folder."""
+_NO_LOCKS: Final = frozenset((errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS))
 _LOCK_POLL_SECONDS: Final = 0.002
 _OLD: Final = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 NEW: Final = _OLD | os.O_CREAT
@@ -44,7 +46,7 @@ class File:
 
 @contextlib.contextmanager
 def flock(folder: Folder, name: str) -> Iterator[None]:
-    """Hold the lock of ``name``, which is made if there is none. Raises ``NotKept`` if another does not let go."""
+    """Hold the lock of ``name``, made if there is none. Raises ``NotKept`` if another does not let go; ``NoLocks``."""
     fd = _open_lock(folder, name)
     try:
         end = time.monotonic() + LOCK_SECONDS
@@ -115,4 +117,9 @@ def _try_lock(fd: int) -> bool:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        reason = f"the first backend's disk has no locks for files (flock: {error.strerror}), which copies need"
+        raise NoLocks(f"{reason}: mount it with locks, or put another directory first") from error
     return True

@@ -16,7 +16,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import time
@@ -31,12 +30,11 @@ from ..core.errors import BackendUnavailable, MediaError
 from ..core.media_types import guess
 from .pull_files import NEW, File, flock, open_file, read_file, remove, rename, stat_of
 from .pull_room import check_size, count, make_room
-from .pull_version import NotKept, Vanished, Version, read_record
+from .pull_version import NoLocks, NotKept, Vanished, Version, read_record
 
 PULL_BUDGET_BYTES: Final = 2 * 1024 * 1024 * 1024
 USED_SECONDS: Final = 60.0
 """A copy's use is noted at most this often."""
-_NO_LOCKS = frozenset((errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS))
 _LOCK, _KEEP_LOCK = "lock", "keep.lock"
 
 
@@ -163,9 +161,9 @@ class Pulled:
         try:
             with self._upper.copies() as folder, flock(folder, _KEEP_LOCK):
                 pass
+        except NoLocks:  # then nobody can have it
+            return
         except (NotKept, OSError) as error:
-            if isinstance(error, OSError) and error.errno in _NO_LOCKS:  # then nobody can have it
-                return
             raise BackendUnavailable(f"{error} (.mediamw/pulled)", operation="delete") from error
 
     # -- under the lock ------------------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ from .checks import (
 from .copies import copy_of
 from .listing import Lister
 from .origin_health import MISSES_A_MINUTE
-from .pull_version import NotKept
+from .pull_version import NoLocks, NotKept
 from .pulled import PULL_BUDGET_BYTES, Pulled
 from .pulling import Puller, no_copies
 from .reader import BUFFER_BYTES, HandleReader, RemoteReader
@@ -367,6 +367,8 @@ class MediaStack:
         """
         try:
             return None if self._puller is None else self._puller.publish(parse_key(key), draft)
+        except NoLocks:
+            return None
         except NotKept as error:
             raise BackendUnavailable(str(error), backend=self.upper.name, key=key, operation="pull") from error
 
