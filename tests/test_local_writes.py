@@ -128,6 +128,25 @@ def test_modes_that_are_given(mode: str, root: Path) -> None:
     assert stat.S_IMODE((root / "sub").stat().st_mode) != 0o2750  # it was there
 
 
+def test_modes_of_a_root_that_is_made(mode: str, tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        LocalBackend(tmp_path / "around/media", directory_mode=0o2750).put(Key("x.txt"), b"x")
+        LocalBackend(tmp_path / "by/umask").put(Key("x.txt"), b"x")
+    finally:
+        os.umask(before)
+    for name, expected in (("around", 0o2750), ("around/media", 0o2750), ("by", 0o700), ("by/umask", 0o700)):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == expected
+    assert stat.S_IMODE(tmp_path.stat().st_mode) != 0o2750  # it was there
+
+
+def test_a_root_where_a_file_is(tmp_path: Path) -> None:
+    backend = LocalBackend(tmp_path / "file/media")
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(BackendUnavailable, match=r"Not a directory|File exists"):
+        backend.put(Key("x.txt"), b"x")
+
+
 @pytest.mark.parametrize("wrong", ["0644", 0, -1, 0o10000, True, 6.5], ids=repr)
 @pytest.mark.parametrize("option", ["file_mode", "directory_mode"])
 def test_what_is_no_mode(root: Path, option: str, wrong: Any) -> None:

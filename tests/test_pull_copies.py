@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,8 +19,8 @@ from mediamw.backends.rules import Rules
 from mediamw.core.errors import ContentChanged, NotWritable
 from mediamw.core.keys import Key
 from mediamw.core.model import Held, Hidden
-from mediamw.stack import download
-from mediamw.stack.pull_version import source_of
+from mediamw.stack import download, pull_room
+from mediamw.stack.pull_version import Version, source_of
 
 from .fakes import Bucket, Local, dead, gate, settle, until
 from .pulls import PULL, SMALL, A, B, C, Origin, age, files, names, settled, stack_on
@@ -307,7 +308,7 @@ def test_a_lock_that_may_only_be_read(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_disk_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stack = stack_on(tmp_path, Origin(SMALL))
+    stack = stack_on(tmp_path, Origin({A: SMALL, B: SMALL}))
     stack.pull(A)
 
     def no_locks(*_: Any) -> None:
@@ -317,6 +318,9 @@ def test_a_disk_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert read(stack) == SMALL
     with pytest.raises(BackendUnavailable, match="No locks"):
         stack.pull(A, keep=True)
+    with pytest.raises(BackendUnavailable, match=r"the first backend's disk has no locks for files .*put another"):
+        stack.pull(B)
+    assert stack.publish_below("c.jpg", LocalBackend(tmp_path).draft(b"not told apart")) is None
     assert stack.delete(A)
 
 
@@ -376,6 +380,106 @@ def test_what_is_being_fetched_counts_whole_and_is_not_evicted(tmp_path: Path) -
     assert len(files(tmp_path, "bytes")) == 1
 
 
+def looked_at(folder: Path, seconds: float, *, more: int = 0) -> None:
+    """Have all copies have been looked at so long ago, and ``more`` bytes be counted."""
+    room = folder / ".mediamw" / "pulled" / "room"
+    used, at = json.loads(room.read_text())
+    room.write_text(json.dumps([used + more, at - seconds]))
+
+
+MANY: Any = {Key(f"many/{number:02}.jpg"): bytes(10) for number in range(40)}
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows when all copies are looked at."""
+    looks, real = [], pull_room._copies
+
+    def copies(*arguments: Any) -> Any:
+        looks.append(1)
+        return real(*arguments)
+
+    monkeypatch.setattr(pull_room, "_copies", copies)
+    return looks
+
+
+def test_not_every_pull_looks_at_all_copies(tmp_path: Path, looks: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """And yet those go first that were not used for longest, whatever was used since somebody looked."""
+    monkeypatch.setattr(pull_room, "OLDEST", 8)
+    stack, other = (stack_on(tmp_path, Origin(MANY), pull_budget=200) for _ in range(2))  # as of two processes
+    keys = list(MANY)
+    for key in keys[:20]:
+        stack.pull(key)
+        age(tmp_path, "record", 500)
+    assert len(looks) == 1
+    stack.pull(keys[20])
+    assert len(looks) == 2
+    assert not files_of(tmp_path, stack, keys[0]).exists()
+    used = keys[2]  # is the next but one
+    os.utime(files_of(tmp_path, stack, used))
+    for number, key in enumerate(keys[21:28]):
+        (other if number % 2 else stack).pull(key)
+    assert len(looks) == 2  # eight are remembered, one of them was used
+    kept = [key for key in keys if files_of(tmp_path, stack, key).exists()]
+    assert kept == [used, *keys[9:28]]
+    stack.pull(keys[28])
+    assert len(looks) == 3
+    looked_at(tmp_path, 599)
+    stack.pull(keys[29])
+    assert len(looks) == 3
+    looked_at(tmp_path, 2)
+    stack.pull(keys[30])
+    assert len(looks) == 4
+
+
+@pytest.mark.parametrize("room", ["", "[1", "[-5, 1]", '["x", 1]', "null", "[0, 9e99]", "[0, 0]", "[100000, 0]"])
+def test_a_count_that_is_none_or_old_heals(tmp_path: Path, looks: list[int], room: str) -> None:
+    """As a killed process, a clock that was wrong or somebody's hand leaves it."""
+    stack, keys = stack_on(tmp_path, Origin(MANY), pull_budget=100), list(MANY)
+    for key in keys[:9]:
+        stack.pull(key)
+    (tmp_path / ".mediamw" / "pulled" / "room").write_text(room)
+    for key in keys[9:12]:
+        stack.pull(key)
+    assert len(looks) == 2
+    assert len(files(tmp_path, "bytes")) == 10
+    assert counted(tmp_path) == 100
+
+
+def test_what_counts_is_what_is_there(tmp_path: Path) -> None:
+    """After each way in which copies come and go."""
+    origin = Origin({A: b"a" * 400, B: b"b" * 300})
+    stack = stack_on(tmp_path, origin, pull_budget=10_000)
+    stack.pull(A)
+    stack.pull(B)
+    assert counted(tmp_path) == 700
+    origin.files[A] = b"A" * 500  # another version in its place
+    stack.forget(A)
+    age(tmp_path, "bytes", 7200)
+    stack.pull(A)
+    assert counted(tmp_path) == 800
+    stack.pull(B, keep=True)
+    assert counted(tmp_path) == 500
+    stack._puller._pulled.drop(version(stack, A))  # type: ignore[union-attr]
+    assert counted(tmp_path) == 0
+    stack.pull(A, keep=True)  # makes no room, and is gone at once
+    assert counted(tmp_path) == 0
+
+
+def counted(folder: Path) -> int:
+    used: int = json.loads((folder / ".mediamw" / "pulled" / "room").read_text())[0]
+    return used
+
+
+def version(stack: MediaStack, key: Key) -> Version:
+    backend: Any = stack.backends[1]
+    return Version(key, source_of(backend), backend.open(key).meta)
+
+
+def files_of(folder: Path, stack: MediaStack, key: Key) -> Path:
+    return folder / ".mediamw" / "pulled" / version(stack, key).record
+
+
 def test_what_was_left_behind_is_swept(tmp_path: Path) -> None:
     stack = stack_on(tmp_path, Origin(THREE))
     stack.pull(A)
@@ -386,6 +490,7 @@ def test_what_was_left_behind_is_swept(tmp_path: Path) -> None:
         (pulled / name).write_bytes(b"x" * 10)
         then = (pulled / name).stat().st_mtime - seconds
         os.utime(pulled / name, (then, then))
+    looked_at(tmp_path, 601)
     stack.pull(B)
     there = {path.name for path in pulled.iterdir()}
     assert not there & set(left)
@@ -541,6 +646,7 @@ def test_keeping_sweeps_what_was_left_behind(tmp_path: Path) -> None:
     left = tmp_path / ".mediamw" / "pulled" / f"{'a' * 32}-{'b' * 16}.9.part"
     left.touch()
     os.utime(left, (1, 1))
+    looked_at(tmp_path, 601)
     stack.pull(B)
     assert names(tmp_path) == []
 

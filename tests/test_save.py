@@ -141,6 +141,30 @@ def test_an_upload_that_breaks_off_leaves_nothing(upper: Any, root: Path) -> Non
     assert stack.find(A).backend == "s3"  # type: ignore[union-attr]
 
 
+NO_BYTES: dict[str, tuple[Callable[[], Any], str]] = {
+    "text": (lambda: "text", r"got str: encode it first, as by text\.encode\(\)"),
+    "a text file": (lambda: io.StringIO("text"), 'got a file that reads str: open the file in binary mode, "rb"'),
+    "an empty text file": (io.StringIO, "got a file that reads str: open the file in binary mode"),
+    "an iterable of text": (lambda: iter([b"bytes first", "text"]), "got an iterable with str: encode each piece"),
+    "numbers": (lambda: [1, 2], "got an iterable with int: encode each piece"),
+    "a path": (lambda: Path("a.jpg"), "got (Posix|Windows)Path: open the file first"),
+    "nothing": (lambda: None, "got NoneType: open the file first"),
+}
+
+
+@pytest.mark.parametrize("max_bytes", [None, 10_000])
+@pytest.mark.parametrize("kind", NO_BYTES)
+def test_what_is_no_bytes(upper: Any, root: Path, kind: str, max_bytes: int | None) -> None:
+    make, text = NO_BYTES[kind]
+    stack = MediaStack([upper, Bucket("s3", {A: b"production"})])
+    for names in ("suffix", "replace"):
+        with pytest.raises(TypeError, match=f"expected bytes, a binary file or an iterable of bytes, {text}"):
+            stack.save(A, make(), max_bytes=max_bytes, names=names)  # type: ignore[arg-type]
+    assert left_behind(root) == []
+    assert list(stack.upper.list("", recursive=True)) == []  # type: ignore[attr-defined]
+    assert stack.find(A).backend == "s3"  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("key", ["", "/a", "a/../b", "a//b", ".mediamw/whiteouts/x", "a\0b"])
 def test_what_is_no_key(upper: Any, key: str) -> None:
     stack = MediaStack([upper])
@@ -188,6 +212,24 @@ def test_a_content_type_belongs_to_one_file(root: Path) -> None:
     stack.save("a", b"z", content_type="image/png")
     (root / "a").write_bytes(b"by hand, and longer")
     assert stack.stat("a").content_type is None
+
+
+@pytest.mark.parametrize("how", ["in place, of the same size", "renamed over it, of the same time"])
+def test_another_program_s_bytes_have_no_type_of_ours(root: Path, how: str) -> None:
+    stack, path = MediaStack([LocalBackend(root)]), root / "a"
+    stack.save("a", b"first", content_type="image/jpeg")
+    before = path.stat()
+    if how.startswith("in place"):
+        path.write_bytes(b"other")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))  # the clock of some disks is coarse
+    else:
+        other = root / "other"
+        other.write_bytes(b"other")
+        os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+        other.replace(path)
+    assert stack.stat("a").content_type is None
+    assert stack.save("a", b"ours", content_type="image/png", names="replace") == "a"
+    assert stack.stat("a").content_type == "image/png"
 
 
 def test_who_loses_a_race_for_a_name_does_not_take_the_winner_s_type(root: Path) -> None:

@@ -22,7 +22,8 @@ from ..core.keys import COPIES_FOLDER, STATE_FOLDER, Key, is_state, refusal, win
 from ..core.model import Meta
 from . import local_put
 from .base import CHUNK_BYTES, LATER, Content, Entry, Later
-from .beneath import Folder, LinkRefused, Root
+from .beneath import LinkRefused, Root
+from .folder import Folder
 from .local_put import LocalDraft, Named, Place
 from .local_types import Types
 from .rules import Rules
@@ -165,6 +166,13 @@ class LocalBackend:
             self._raise_unless_missing(error, key)
             return None
 
+    def is_taken(self, key: Key) -> bool:
+        """Say whether the disk folds names and has ``key`` in another spelling. Raises ``BackendUnavailable``."""
+        try:
+            return self._beneath.is_taken(key)
+        except OSError as error:
+            raise self._unavailable(error, key, "put") from error
+
     def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
         """Yield entries sorted by key. Links to folders are shown, not descended into; FIFOs and the like are not."""
         folder = prefix.rpartition("/")[0]
@@ -293,7 +301,7 @@ class LocalBackend:
     def _list(self, folder: str, prefix: str, recursive: bool) -> Iterator[Entry]:
         try:
             with self._beneath.open_folder(folder) as opened:
-                found = opened.scan()
+                found = opened.scan() if self._beneath.is_exact(f"{folder}/") else []
         except OSError as error:
             # A folder that may not be read is left out (lost+found of a volume); a root that may not is an error, and
             # so is the state: without its whiteouts deleted files would be listed.

@@ -23,6 +23,10 @@ class NotKept(Exception):
     """Here no copy can be made, which says nothing of the origin: whoever reads goes on without one."""
 
 
+class NoLocks(NotKept):
+    """The disk has no locks for files, without which processes cannot share copies."""
+
+
 class Vanished(NotKept):
     """The copy was evicted, or kept by another, since it was made."""
 

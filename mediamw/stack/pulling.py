@@ -215,7 +215,8 @@ class Puller:
         try:
             return keep()
         except (MediaError, Vanished):
-            if has(self._upper, key):  # an upload, or another process has kept it: either stays
+            # An upload, or another process has kept it: either stays. Or it was deleted again before we could look.
+            if has(self._upper, key) or self._whiteouts.is_set(key):
                 return False
             raise
 

@@ -55,7 +55,7 @@ from .checks import (
 from .copies import copy_of
 from .listing import Lister
 from .origin_health import MISSES_A_MINUTE
-from .pull_version import NotKept
+from .pull_version import NoLocks, NotKept
 from .pulled import PULL_BUDGET_BYTES, Pulled
 from .pulling import Puller, no_copies
 from .reader import BUFFER_BYTES, HandleReader, RemoteReader
@@ -309,8 +309,8 @@ class MediaStack:
     ) -> str:
         """Store a file in the upper and return its key, which is another than ``key`` if that is taken.
 
-        ``data``: bytes, a file (read from where it stands) or an iterable of bytes; it is never held in memory whole.
-        A file that was read to its end before is a ``ValueError``.
+        ``data``: bytes, a binary file (read from where it stands) or an iterable of bytes; it is never held in memory
+        whole. Text is a ``TypeError``, a file that was read to its end before a ``ValueError``.
         ``names``: what to do with a name that is taken, if not what the stack does; ``core/names.py`` has the policies.
         ``content_type``: kept if the name does not tell it. Raises ``NameTaken``, ``TooLarge`` if there are more than
         ``max_bytes``, ``NotWritable``, ``BackendUnavailable`` if the upper does not take it; then nothing is kept.
@@ -373,6 +373,8 @@ class MediaStack:
         """
         try:
             return None if self._puller is None else self._puller.publish(parse_key(key), draft)
+        except NoLocks:
+            return None
         except NotKept as error:
             raise BackendUnavailable(str(error), backend=self.upper.name, key=key, operation="pull") from error
 

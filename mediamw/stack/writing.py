@@ -18,7 +18,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from ..backends.base import Content, Draft, TellsExclusion, pieces
+from ..backends.base import Content, Draft, FoldsNames, TellsExclusion, pieces
 from ..core.errors import BackendUnavailable, NameTaken, NotWritable, TooLarge
 from ..core.keys import Key, parse_key
 from ..core.media_types import guess, type_of_origin
@@ -141,7 +141,7 @@ class Writer:
     def _is_taken(self, name: Key, policy: NamePolicy) -> bool | BackendUnavailable:
         if policy == "replace":
             return False
-        if has(self._upper, name):
+        if has(self._upper, name) or (isinstance(self._upper, FoldsNames) and self._upper.is_taken(name)):
             return True
         if policy == "shadow" or self._whiteouts.is_set(name):
             return False

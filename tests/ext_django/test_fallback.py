@@ -279,6 +279,26 @@ def test_migration_that_has_no_room_goes_on_reading(
     assert "'far/b.txt' was read and could not be copied" in caplog.text
 
 
+def test_migration_on_a_disk_without_locks(
+    storage: FallbackStorage,
+    media: Path,
+    project: Any,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_locks(*_: Any) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    project(FALLBACK_DATA_MIGRATION=True)
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    assert bytes_of(storage, "far/b.txt") == b"production's"
+    assert (media / "far" / "b.txt").read_bytes() == b"production's"
+    assert list((media / ".mediamw" / "tmp").iterdir()) == []
+    storage.delete("both.txt")
+    assert not copy_up(storage.stack, "both.txt")
+    assert "could not be copied" not in caplog.text
+
+
 # -- its accidents -----------------------------------------------------------------------------------------------------
 
 

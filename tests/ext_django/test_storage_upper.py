@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,16 @@ def test_the_overlay_over_any_storage() -> None:
     assert stack.open("a/b.txt").read() == b"again"
     assert stack.reset("a/b.txt")
     assert stack.open("a/b.txt").read() == b"production's"
+
+
+@pytest.mark.parametrize(
+    "wrong", ["text", StringIO("text"), StringIO(), [b"bytes first", "text"]], ids=["str", "file", "empty file", "list"]
+)
+def test_text_is_not_stored(wrong: Any) -> None:
+    storage = InMemoryStorage()
+    with pytest.raises(TypeError, match="expected bytes, a binary file or an iterable of bytes"):
+        MediaStack([UpperBackend(storage, name="upper")]).save("a.txt", wrong)
+    assert storage.listdir("") == ([], [])
 
 
 def test_a_folder_is_never_removed_with_what_lies_in_it() -> None:

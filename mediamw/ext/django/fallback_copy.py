@@ -1,7 +1,8 @@
 """Data migration: what a lower has is copied into the upper when it is read, under its very name.
 
-1. Nothing that is found there is replaced, and a deleted file does not come back. If the upper is no directory, one
-   that is uploaded in the very moment in which it is deleted and copied may be lost: nothing keeps the three apart.
+1. Nothing that is found there is replaced, and a deleted file does not come back. If the upper is no directory, or on a
+   disk without locks, one that is uploaded in the very moment in which it is deleted and copied may be lost: nothing
+   keeps the three apart.
 2. Its content type comes along if the name does not tell it. What a bucket stores encoded (gzip) is not copied: as a
    file of its own it would be another.
 3. A copy that cannot be made (no room, an upper that fails, a name that is a folder) is a line in the log: reading goes
