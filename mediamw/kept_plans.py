@@ -6,7 +6,7 @@ each time. That of a redirect is true for as long as the stack gives the same (`
 kept of an answer that depends on more: on ``authorize``, ``add_headers`` or ``debug``, on the clock, on whom the
 request came through. What is not here is answered by ``service.py``.
 
-Bounds: 2,048 plans of each kind, with conditions and ranges of at most 256 characters each, the oldest go first.
+Bounds: 2,048 plans of each kind, the oldest go first.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from .backends.again import Seen, read_again
+from .backends.base import INLINE_BYTES
 from .backends.local import LocalBackend, LocalHandle
+from .core.conditions import is_timeless
+from .core.head import Head
 from .core.model import Held, Plan, Redirect, Request, Slice
-from .reply import INLINE_BYTES, Head
 from .stack.stack import MediaStack
 
 MAX_PLANS: Final = 2048
-MAX_CONDITION_CHARS: Final = 256
 
 T = TypeVar("T")
 _Id = str | tuple[str, ...]
@@ -66,9 +67,11 @@ class KeptPlans:
 
     def _seen(self, request: Request, found: Held, plan: Plan, now: float) -> Seen | None:
         handle = found.handle
-        if found.backend != self._name or not isinstance(handle, LocalHandle) or not _is_for_good(request.headers):
+        if found.backend != self._name or not isinstance(handle, LocalHandle) or not is_timeless(request.headers):
             return None
         mtime_ns, size = handle.meta.mtime_ns, handle.meta.size
+        if self._root.may_differ(request.key):
+            return None  # the disk folds names, and this one may be another's by the next time
         if mtime_ns is None or size is None or mtime_ns >= int(now) * 1_000_000_000:
             return None  # Last-Modified depends on the clock as long as that second is not over
         part = plan.body[0] if plan.body else Slice(0, 0)
@@ -91,12 +94,3 @@ def _identity(method: str, name: str, headers: Mapping[str, str]) -> _Id:
 
 def _flat(headers: Mapping[str, str]) -> list[str]:
     return [text for pair in headers.items() for text in pair]
-
-
-def _is_for_good(headers: Mapping[str, str]) -> bool:
-    """Say whether the verdict on these conditions is the same tomorrow: dates with two digits for the year are not."""
-    if "via" in headers or "if-range" in headers or "if-unmodified-since" in headers:
-        return False
-    if "if-modified-since" in headers and "if-none-match" not in headers:
-        return False
-    return all(len(value) <= MAX_CONDITION_CHARS for value in headers.values())

@@ -4,35 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future
-from typing import Any, Final, cast
+from typing import Any, cast
 
+from .backends.base import INLINE_BYTES
 from .core.errors import ContentChanged
+from .core.head import Head
 from .core.model import TO_END, Handle, Plan, Slice, body_length
-from .core.plan import REASONS
 from .stack.steps import Pool
-
-INLINE_BYTES: Final = 64 * 1024
-"""Bodies up to this size are read whole before the answer starts."""
-
-
-class Head:
-    """Status and headers of a plan, as WSGI servers want them and as ASGI servers do. It may be sent many times."""
-
-    __slots__ = ("_raw_headers", "plan", "status_line")
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.status_line = f"{plan.status} {REASONS[plan.status]}"
-        self._raw_headers: tuple[tuple[bytes, bytes], ...] | None = None
-
-    @property
-    def raw_headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        """Return the headers as ASGI wants them."""
-        if self._raw_headers is None:
-            self._raw_headers = tuple(
-                (name.lower().encode("ascii"), value.encode("latin-1")) for name, value in self.plan.headers
-            )
-        return self._raw_headers
 
 
 class Reply:

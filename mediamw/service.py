@@ -33,12 +33,13 @@ from .config import (
     is_async,
 )
 from .core.errors import BackendUnavailable, ConfigError, ContentChanged, InvalidKey, NotServable, RangeIgnored
+from .core.head import Head
 from .core.keys import Key, parse_http_key
 from .core.model import Held, Outcome, Pass, Plan, Redirect, Refused, Request, Unavailable, body_length
 from .core.plan import ON_MISS_ALONE, decide, judged
 from .core.plan import without_app as plan_without_app
 from .kept_plans import KeptPlans
-from .reply import Head, Reply, joined
+from .reply import Reply, joined
 from .specs import Spec, build_stack
 from .stack.remote_handle import RemoteHandle
 from .stack.stack import MediaStack, StackOptions

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from .config import Options, check_app
 from .core.errors import ContentChanged
+from .core.head import Head
 from .core.model import REQUEST_HEADERS, Pass, Slice
-from .reply import Head, Reply
+from .reply import Reply
 from .service import MediaService, make_service, prefix_of, without_app
 from .settings import settled
 from .specs import Spec

@@ -54,7 +54,7 @@ def names(folder: Path) -> list[str]:
         r"[0-9a-f]{32}": "record",
         r"[0-9a-f]{32}-[0-9a-f]{16}": "bytes",
         r".*\.part": "part",
-        r"(keep\.)?lock": "",
+        r"(keep\.)?lock|room|oldest": "",
     }
     pulled = folder / ".mediamw" / "pulled"
     found = sorted(os.listdir(pulled)) if pulled.is_dir() else []

@@ -25,6 +25,8 @@ from mediamw.core.keys import Key
 from mediamw.core.model import Meta
 from mediamw.testing import SAMPLE_FILES, ConformanceError, check_backend, find_faults
 
+from .folding import fold
+
 
 def fill(root: Path, files: Mapping[str, bytes] = SAMPLE_FILES) -> None:
     for name, data in files.items():
@@ -53,6 +55,12 @@ def test_local_without_hard_links_passes(mode: str, tmp_path: Path, monkeypatch:
     monkeypatch.setattr("os.link", no_links)
     fill(tmp_path)
     # Without links a file grows under its name, so a race has one winner, but its file is not whole at once.
+    check_backend(LocalBackend(tmp_path), SAMPLE_FILES, writable=True)
+
+
+def test_local_on_a_disk_that_folds_names_passes(mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path)
+    fold(monkeypatch)
     check_backend(LocalBackend(tmp_path), SAMPLE_FILES, writable=True)
 
 

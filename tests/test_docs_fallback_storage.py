@@ -16,6 +16,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage, storages
 from django.test import Client
@@ -95,6 +96,9 @@ def test_the_settings(project: Any, media: Path, s3: StrictS3) -> None:
     with pytest.raises(AttributeError):
         default_storage.get_accessed_time("homes/kitchen.png")
     assert default_storage.url("a.txt") == "/media/a.txt"
+    for name in ("", ".", ".mediamw/a"):  # signed, the first two would list the bucket
+        with pytest.raises(SuspiciousFileOperation):
+            default_storage.url(name)
 
 
 def test_the_table_of_methods_has_them_all() -> None:

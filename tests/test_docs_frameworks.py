@@ -27,7 +27,7 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for block in blocks:
         exec(compile(block, PAGE.name, "exec"), names)
         apps.append(names.get("app"))
-    flask_app, _, _, uploads_app, starlette_app, _, fastapi_app, upload_api = apps
+    flask_app, _, _, uploads_app, _, starlette_app, _, fastapi_app, upload_api = apps
     assert flask_app.test_client().get("/media/a.txt").text == "local"
     assert names["create_app"]().test_client().get("/files/a.txt").text == "local"
     private = names["private"].test_client()
@@ -37,6 +37,9 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = client.post("/pictures", data={"picture": (io.BytesIO(b"new"), "../a b.jpg")}).text
     assert re.fullmatch(r"uploads/a_b_\w{7}\.jpg", key)  # production cannot be asked here
     assert client.get(f"/media/{key}").data == client.get(f"/pictures/{key}").data == b"new"
+    nothing_chosen = client.post("/pictures", data={"picture": (io.BytesIO(b""), "")})
+    assert (nothing_chosen.status_code, "no file was chosen" in nothing_chosen.text) == (400, True)
+    assert re.fullmatch(r"/media/uploads/file_\w{7}", posted(upload_api, "照片", b"newer"))
     url = posted(upload_api, "../c d.jpg", b"newer")
     assert re.fullmatch(r"/media/uploads/c_d_\w{7}\.jpg", url)
     assert asyncio.run(acall_asgi(upload_api, "GET", url)).body == b"newer"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from flask import Flask, abort, render_template_string, request, session
+from werkzeug.datastructures import FileStorage
 
 from mediamw import ConfigError, InvalidKey, LocalBackend, MediaStack, MemoryBackend
 from mediamw.core.keys import Key
@@ -196,6 +197,11 @@ def gallery(**options: Any) -> tuple[Flask, MediaMW]:
     [
         ({}, "a b.jpg", "a_b.jpg"),
         ({}, "../../etc/passwd", "etc_passwd"),
+        ({}, "кухня.jpg", "file.jpg"),
+        ({}, "照片/日本語.tar.gz", "file.tar.gz"),
+        ({}, "日本語", "file"),
+        ({}, "照片/a.jpg", "a.jpg"),
+        ({}, ".htaccess", "htaccess"),
         ({"folder": "/uploads/"}, "a.jpg", "uploads/a.jpg"),
         ({"key": "homes/ü.jpg"}, "a.jpg", "homes/ü.jpg"),
     ],
@@ -215,6 +221,31 @@ def test_a_name_that_production_has_and_a_name_that_is_none() -> None:
     assert re.fullmatch(r"far_\w{7}\.jpg", client.post("/upload", data={"file": (io.BytesIO(b"x"), "far.jpg")}).text)
     refused = client.post("/upload", data={"file": (io.BytesIO(b"x"), "...")})
     assert (refused.status_code, "nothing is left" in refused.text) == (400, True)
+
+
+def test_an_upload_that_the_view_has_read_is_stored_whole() -> None:
+    app, media = gallery()
+
+    @app.post("/checked")
+    def checked() -> str:
+        upload = request.files["file"]
+        upload.read(4)
+        return media.save(upload)
+
+    class Pipe(io.RawIOBase):
+        """A stream of the app's own, which cannot seek."""
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            return 0
+
+    with app.test_client() as client:
+        key = client.post("/checked", data={"file": (io.BytesIO(b"0123456789"), "a.jpg")}).text
+        assert client.get(f"/media/{key}").data == b"0123456789"
+    with app.app_context():
+        assert media.save(FileStorage(io.BufferedReader(Pipe()), "pipe.jpg")) == "pipe.jpg"
 
 
 def test_the_content_type_of_a_form_is_kept() -> None:

@@ -26,7 +26,7 @@ FLOORS = {
     "specs": 3,
     "spec_options": 2,
     "reply": 3,
-    "kept_plans": 4,
+    "kept_plans": 3,
     "service": 4,
     "settings": 4,
     "wsgi": 5,

@@ -13,6 +13,7 @@ import pytest
 
 from mediamw import LocalBackend, MediaStack, MemoryBackend, asgi, kept_plans, service, wsgi
 from mediamw.backends import again, beneath
+from mediamw.core import conditions
 
 from .http_table.callers import Response, acall_asgi, call_wsgi, environ
 
@@ -192,7 +193,7 @@ def test_what_depends_on_more_is_not_kept(make: Any, root: Path, decided: list[s
         ("If-Unmodified-Since", "Sun, 09 Sep 2001 01:46:40 GMT"),
         ("If-Range", "Sun, 09 Sep 2001 01:46:40 GMT"),
         ("Via", "1.1 other"),
-        ("If-None-Match", '"' + "x" * (kept_plans.MAX_CONDITION_CHARS - 1) + '"'),
+        ("If-None-Match", '"' + "x" * (conditions.MAX_REMEMBERED_CHARS - 1) + '"'),
     ],
     ids=lambda header: header[0],
 )
@@ -206,7 +207,7 @@ def test_conditions_of_which_nothing_is_kept(make: Any, root: Path, decided: lis
 def test_a_condition_at_the_bound_is_kept(make: Any, root: Path, decided: list[str]) -> None:
     get = make([LocalBackend(root)])
     for _ in range(3):
-        get("/media/a.jpg", ("If-None-Match", '"' + "x" * (kept_plans.MAX_CONDITION_CHARS - 2) + '"'))
+        get("/media/a.jpg", ("If-None-Match", '"' + "x" * (conditions.MAX_REMEMBERED_CHARS - 2) + '"'))
     assert decided == ["a.jpg"]
 
 

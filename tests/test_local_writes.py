@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from mediamw import MediaStack, MemoryBackend
 from mediamw.backends import local_put
 from mediamw.backends.local import LocalBackend
 from mediamw.core.errors import BackendUnavailable, ConfigError, NameTaken, NotServable
@@ -127,6 +128,25 @@ def test_modes_that_are_given(mode: str, root: Path) -> None:
     assert stat.S_IMODE((root / "sub").stat().st_mode) != 0o2750  # it was there
 
 
+def test_modes_of_a_root_that_is_made(mode: str, tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        LocalBackend(tmp_path / "around/media", directory_mode=0o2750).put(Key("x.txt"), b"x")
+        LocalBackend(tmp_path / "by/umask").put(Key("x.txt"), b"x")
+    finally:
+        os.umask(before)
+    for name, expected in (("around", 0o2750), ("around/media", 0o2750), ("by", 0o700), ("by/umask", 0o700)):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == expected
+    assert stat.S_IMODE(tmp_path.stat().st_mode) != 0o2750  # it was there
+
+
+def test_a_root_where_a_file_is(tmp_path: Path) -> None:
+    backend = LocalBackend(tmp_path / "file/media")
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(BackendUnavailable, match=r"Not a directory|File exists"):
+        backend.put(Key("x.txt"), b"x")
+
+
 @pytest.mark.parametrize("wrong", ["0644", 0, -1, 0o10000, True, 6.5], ids=repr)
 @pytest.mark.parametrize("option", ["file_mode", "directory_mode"])
 def test_what_is_no_mode(root: Path, option: str, wrong: Any) -> None:
@@ -174,3 +194,26 @@ def test_an_upload_that_takes_long_is_not_swept(mode: str, root: Path) -> None:
 
     backend.put(Key("slow.txt"), slow())
     assert answer(backend, "slow.txt") == b"first, second"
+
+
+@needs_links
+@pytest.mark.parametrize("reaches", ["production", "production/homes", ".", "shared"])
+def test_no_link_leads_from_uploads_to_a_lower(tmp_path: Path, reaches: str) -> None:
+    """By a link to a folder a delete would remove production's file."""
+    (tmp_path / "production" / "homes").mkdir(parents=True)
+    upper = LocalBackend(tmp_path / "media", follow_links_to=[tmp_path / reaches])
+    lower = LocalBackend(tmp_path / "production", name="prod", follow_links_to=[tmp_path / "shared"])
+    with pytest.raises(ConfigError, match=r"follow_links_to: .* could reach files of 'prod', '.*': leave that"):
+        MediaStack([upper, lower])
+    if reaches != ".":  # then its root is in there too
+        with pytest.raises(ConfigError, match="follow_links_to"):
+            MediaStack([LocalBackend(lower.root), LocalBackend(upper.root, name="prod", follow_links_to=[lower.root])])
+    beside = LocalBackend(upper.root, follow_links_to=[tmp_path / "beside"])
+    assert MediaStack([beside, lower]).save("a.jpg", b"x") == "a.jpg"
+    MediaStack(
+        [
+            MemoryBackend(),
+            LocalBackend(lower.root),
+            LocalBackend(tmp_path / "x", name="x", follow_links_to=[lower.root]),
+        ]
+    )

@@ -13,12 +13,12 @@ import pytest
 
 from mediamw import BackendUnavailable, ContentChanged, MediaStack
 from mediamw.asgi import MediaMiddleware as ASGIMiddleware
-from mediamw.backends.base import Remote
+from mediamw.backends.base import INLINE_BYTES, Remote
 from mediamw.backends.rules import Rules
 from mediamw.core.errors import RangeIgnored, Unreachable
 from mediamw.core.keys import Key
 from mediamw.core.model import Meta, Slice
-from mediamw.reply import INLINE_BYTES, Reply
+from mediamw.reply import Reply
 from mediamw.stack.asking import NETWORK_THREADS
 from mediamw.stack.remote_handle import MAX_RESUMES, RemoteHandle
 from mediamw.stack.steps import run

@@ -221,6 +221,24 @@ def test_an_event_loop_waits_on_no_thread(tmp_path: Path, at: int) -> None:
     assert len(origin.ranges) == 2
 
 
+def test_an_answer_ends_with_its_last_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits until the copy is synced and has its name."""
+    opened, wait = gate()
+    stack = stack_on(tmp_path, Origin())
+    assert stack._puller is not None
+    finish = stack._puller._pulled.finish
+    monkeypatch.setattr(stack._puller._pulled, "finish", lambda *given: (wait(), finish(*given)))
+
+    async def play() -> Response:
+        async with asyncio.timeout(5):
+            return await acall_asgi(ASGIMiddleware(None, stack), "GET", PATH)
+
+    try:
+        assert asyncio.run(play()).body == BIG
+    finally:
+        opened.set()
+
+
 @BOTH
 @pytest.mark.parametrize("data", [SMALL, BIG], ids=len)
 def test_what_does_not_come_in_time_is_a_503(tmp_path: Path, call: Any, data: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,11 +16,11 @@ from mediamw import BackendUnavailable, ConfigError, InvalidKey, LocalBackend, M
 from mediamw.backends.base import Remote
 from mediamw.backends.http_origin import HTTPOriginBackend
 from mediamw.backends.rules import Rules
-from mediamw.core.errors import NotWritable
+from mediamw.core.errors import ContentChanged, NotWritable
 from mediamw.core.keys import Key
-from mediamw.core.model import Hidden
-from mediamw.stack import download
-from mediamw.stack.pull_version import source_of
+from mediamw.core.model import Held, Hidden
+from mediamw.stack import download, pull_room
+from mediamw.stack.pull_version import Version, source_of
 
 from .fakes import Bucket, Local, dead, gate, settle, until
 from .pulls import PULL, SMALL, A, B, C, Origin, age, files, names, settled, stack_on
@@ -48,6 +49,16 @@ def read(stack: MediaStack, key: str = A) -> bytes:
         return file.read()
 
 
+def served(stack: MediaStack, key: str) -> bytes:
+    """Read it as a browser does."""
+    found = stack.find(key)
+    assert isinstance(found, Held)
+    data = b"".join(found.handle.chunks(0, found.handle.meta.size or 0))
+    found.handle.close()
+    return data
+
+
+KEEP = Rules(delivery="pull", pull="keep")
 FORGETFUL: Any = {"found_ttl": 0, "missing_ttl": 0}
 
 
@@ -96,6 +107,17 @@ def test_pull_of_what_is_not_there(tmp_path: Path) -> None:
     assert not stack.pull("up.jpg", keep=True)
     with pytest.raises(NotWritable, match=r"LocalBackend\('media'\)"):
         MediaStack([MemoryBackend(), Bucket("prod")]).pull(A)
+
+
+def test_a_directory_alone_has_nothing_to_pull(tmp_path: Path) -> None:
+    stack = stack_on(tmp_path)
+    stack.save(A, SMALL)
+    assert not stack.pull(A)
+    assert not stack.pull(A, keep=True)
+    with pytest.raises(FileNotFoundError):
+        stack.pull(B)
+    with pytest.raises(NotWritable, match="Bucket holds no copies"):
+        MediaStack([Bucket("prod", {A: SMALL})]).pull(A)
 
 
 # -- how long ----------------------------------------------------------------------------------------------------------
@@ -286,7 +308,7 @@ def test_a_lock_that_may_only_be_read(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_disk_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stack = stack_on(tmp_path, Origin(SMALL))
+    stack = stack_on(tmp_path, Origin({A: SMALL, B: SMALL}))
     stack.pull(A)
 
     def no_locks(*_: Any) -> None:
@@ -296,6 +318,9 @@ def test_a_disk_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert read(stack) == SMALL
     with pytest.raises(BackendUnavailable, match="No locks"):
         stack.pull(A, keep=True)
+    with pytest.raises(BackendUnavailable, match=r"the first backend's disk has no locks for files .*put another"):
+        stack.pull(B)
+    assert stack.publish_below("c.jpg", LocalBackend(tmp_path).draft(b"not told apart")) is None
     assert stack.delete(A)
 
 
@@ -355,6 +380,106 @@ def test_what_is_being_fetched_counts_whole_and_is_not_evicted(tmp_path: Path) -
     assert len(files(tmp_path, "bytes")) == 1
 
 
+def looked_at(folder: Path, seconds: float, *, more: int = 0) -> None:
+    """Have all copies have been looked at so long ago, and ``more`` bytes be counted."""
+    room = folder / ".mediamw" / "pulled" / "room"
+    used, at = json.loads(room.read_text())
+    room.write_text(json.dumps([used + more, at - seconds]))
+
+
+MANY: Any = {Key(f"many/{number:02}.jpg"): bytes(10) for number in range(40)}
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows when all copies are looked at."""
+    looks, real = [], pull_room._copies
+
+    def copies(*arguments: Any) -> Any:
+        looks.append(1)
+        return real(*arguments)
+
+    monkeypatch.setattr(pull_room, "_copies", copies)
+    return looks
+
+
+def test_not_every_pull_looks_at_all_copies(tmp_path: Path, looks: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """And yet those go first that were not used for longest, whatever was used since somebody looked."""
+    monkeypatch.setattr(pull_room, "OLDEST", 8)
+    stack, other = (stack_on(tmp_path, Origin(MANY), pull_budget=200) for _ in range(2))  # as of two processes
+    keys = list(MANY)
+    for key in keys[:20]:
+        stack.pull(key)
+        age(tmp_path, "record", 500)
+    assert len(looks) == 1
+    stack.pull(keys[20])
+    assert len(looks) == 2
+    assert not files_of(tmp_path, stack, keys[0]).exists()
+    used = keys[2]  # is the next but one
+    os.utime(files_of(tmp_path, stack, used))
+    for number, key in enumerate(keys[21:28]):
+        (other if number % 2 else stack).pull(key)
+    assert len(looks) == 2  # eight are remembered, one of them was used
+    kept = [key for key in keys if files_of(tmp_path, stack, key).exists()]
+    assert kept == [used, *keys[9:28]]
+    stack.pull(keys[28])
+    assert len(looks) == 3
+    looked_at(tmp_path, 599)
+    stack.pull(keys[29])
+    assert len(looks) == 3
+    looked_at(tmp_path, 2)
+    stack.pull(keys[30])
+    assert len(looks) == 4
+
+
+@pytest.mark.parametrize("room", ["", "[1", "[-5, 1]", '["x", 1]', "null", "[0, 9e99]", "[0, 0]", "[100000, 0]"])
+def test_a_count_that_is_none_or_old_heals(tmp_path: Path, looks: list[int], room: str) -> None:
+    """As a killed process, a clock that was wrong or somebody's hand leaves it."""
+    stack, keys = stack_on(tmp_path, Origin(MANY), pull_budget=100), list(MANY)
+    for key in keys[:9]:
+        stack.pull(key)
+    (tmp_path / ".mediamw" / "pulled" / "room").write_text(room)
+    for key in keys[9:12]:
+        stack.pull(key)
+    assert len(looks) == 2
+    assert len(files(tmp_path, "bytes")) == 10
+    assert counted(tmp_path) == 100
+
+
+def test_what_counts_is_what_is_there(tmp_path: Path) -> None:
+    """After each way in which copies come and go."""
+    origin = Origin({A: b"a" * 400, B: b"b" * 300})
+    stack = stack_on(tmp_path, origin, pull_budget=10_000)
+    stack.pull(A)
+    stack.pull(B)
+    assert counted(tmp_path) == 700
+    origin.files[A] = b"A" * 500  # another version in its place
+    stack.forget(A)
+    age(tmp_path, "bytes", 7200)
+    stack.pull(A)
+    assert counted(tmp_path) == 800
+    stack.pull(B, keep=True)
+    assert counted(tmp_path) == 500
+    stack._puller._pulled.drop(version(stack, A))  # type: ignore[union-attr]
+    assert counted(tmp_path) == 0
+    stack.pull(A, keep=True)  # makes no room, and is gone at once
+    assert counted(tmp_path) == 0
+
+
+def counted(folder: Path) -> int:
+    used: int = json.loads((folder / ".mediamw" / "pulled" / "room").read_text())[0]
+    return used
+
+
+def version(stack: MediaStack, key: Key) -> Version:
+    backend: Any = stack.backends[1]
+    return Version(key, source_of(backend), backend.open(key).meta)
+
+
+def files_of(folder: Path, stack: MediaStack, key: Key) -> Path:
+    return folder / ".mediamw" / "pulled" / version(stack, key).record
+
+
 def test_what_was_left_behind_is_swept(tmp_path: Path) -> None:
     stack = stack_on(tmp_path, Origin(THREE))
     stack.pull(A)
@@ -365,6 +490,7 @@ def test_what_was_left_behind_is_swept(tmp_path: Path) -> None:
         (pulled / name).write_bytes(b"x" * 10)
         then = (pulled / name).stat().st_mtime - seconds
         os.utime(pulled / name, (then, then))
+    looked_at(tmp_path, 601)
     stack.pull(B)
     there = {path.name for path in pulled.iterdir()}
     assert not there & set(left)
@@ -466,17 +592,78 @@ def test_keep_not_what_a_file_cannot_say(tmp_path: Path) -> None:
 
 
 def test_pull_keep_as_a_rule(tmp_path: Path, caplog: Any) -> None:
-    origin = Origin({A: SMALL, B: SMALL}, Rules(delivery="pull", pull="keep"))
+    origin = Origin({A: SMALL, B: SMALL}, KEEP)
     stack = stack_on(tmp_path, origin)
     for key in (A, B):
         if key == B:
             (tmp_path / B / "folder").mkdir(parents=True)
-        found: Any = stack.find(key)
-        assert b"".join(found.handle.chunks(0, 1000)) == SMALL
-        found.handle.close()
+        assert served(stack, key) == SMALL
         settled(stack)
     assert ((tmp_path / A).read_bytes(), names(tmp_path)) == (SMALL, ["bytes", "record"])
     assert "stays a copy" in caplog.text
+
+
+def test_copies_from_before_the_rule_are_kept_when_they_are_read(tmp_path: Path) -> None:
+    origin = Origin({A: SMALL, B: SMALL})
+    for key in (A, B):
+        stack_on(tmp_path, origin).pull(key)
+    (tmp_path / B / "folder").mkdir(parents=True)  # what cannot be kept is read all the same
+    origin.rules = KEEP
+    stack = stack_on(tmp_path, origin)
+    for key in (A, B, A, B):
+        assert served(stack, key) == SMALL
+    until(lambda: names(tmp_path) == ["bytes", "record"])
+    assert ((tmp_path / A).read_bytes(), len(origin.ranges)) == (SMALL, 2)
+
+
+@pytest.mark.parametrize("coding", ["gzip", None])
+def test_what_is_not_kept_has_its_budget(tmp_path: Path, coding: str | None) -> None:
+    """Files that can be no files of a directory, and such whose name a folder has."""
+
+    class Encoded(Origin):
+        def open(self, key: Key) -> Any:
+            found = super().open(key)
+            return None if found is None else Remote(replace(found.meta, content_encoding=coding))
+
+    keys = [Key(f"{number}.css") for number in range(6)]
+    origin = Encoded({key: bytes([number]) * 1000 for number, key in enumerate(keys)}, KEEP)
+    stack = stack_on(tmp_path, origin, pull_budget=2500)
+    for number, key in enumerate(keys):
+        (tmp_path / key / "folder").mkdir(parents=True)
+        if number % 2:
+            with pytest.raises((BackendUnavailable, NameTaken)):
+                stack.pull(key, keep=True)
+        else:
+            assert served(stack, key) == origin.files[key]
+            settled(stack)
+        assert sum(path.stat().st_size for path in files(tmp_path, "bytes")) <= 2500
+    assert names(tmp_path) == ["bytes", "bytes", "record", "record"]
+
+
+def test_keeping_sweeps_what_was_left_behind(tmp_path: Path) -> None:
+    stack = stack_on(tmp_path, Origin({A: SMALL, B: SMALL}, KEEP))
+    stack.pull(A)
+    left = tmp_path / ".mediamw" / "pulled" / f"{'a' * 32}-{'b' * 16}.9.part"
+    left.touch()
+    os.utime(left, (1, 1))
+    looked_at(tmp_path, 601)
+    stack.pull(B)
+    assert names(tmp_path) == []
+
+
+def test_a_local_lower_s_file_that_ends_early_is_not_kept(tmp_path: Path) -> None:
+    class Short(Local):
+        def open(self, key: Key) -> Any:
+            found = super().open(key)
+            assert found is not None
+            found.data = found.data[:500]
+            return found
+
+    lower = Short("prod", {A: SMALL})
+    with pytest.raises(ContentChanged, match="500 bytes early"):
+        stack_on(tmp_path, lower).pull(A, keep=True)
+    assert not (tmp_path / A).exists()
+    assert [handle.closed for handle in lower.handles] == [1]
 
 
 def test_pull_is_the_rule_of_every_remote_backend() -> None:

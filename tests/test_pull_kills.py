@@ -1,4 +1,4 @@
-"""Processes killed amid pulls: whatever counts as a copy or has a key's name is the source's, byte for byte."""
+"""Processes killed amid pulls and saves: what counts as a copy or has a key's name is one version, byte for byte."""
 
 from __future__ import annotations
 
@@ -14,41 +14,16 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="fork and SIGKIL
 ROOT = Path(__file__).parents[1]
 COMMON = textwrap.dedent(
     """
-    import collections, itertools, os, random, signal, sys, tempfile, threading, time, traceback
+    import collections, itertools, os, signal, sys, tempfile
     from pathlib import Path
     from mediamw import BackendUnavailable, LocalBackend, MediaStack
     from mediamw.backends.rules import Rules
     from mediamw.stack import download
     from tests.fakes import Bucket
-    from tests.pulls import files, names
+    from tests.killing import MEMORY, check_copies, forked
+    from tests.pulls import names
 
     download.RETRY_SECONDS = 0.01
-    MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None  # syncing to a disk would take most of the time
-
-    def check(root, sources):
-        "Everything that counts is whole; what does not is the start of something."
-        root = Path(root)
-        if (root / ".mediamw" / "pulled").is_dir():
-            for kind in ("bytes", "part"):
-                for path in files(root, kind):
-                    data = path.read_bytes()
-                    if kind == "bytes":
-                        assert data in sources, f"{path} has {len(data)} bytes of nobody"
-                    else:
-                        assert any(source.startswith(data) for source in sources), f"{path}: {len(data)} bytes"
-
-    def forked(act):
-        pid = os.fork()
-        if not pid:
-            status = 1
-            try:
-                act()
-                status = 0
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(status)
-        return pid
     """
 )
 
@@ -85,7 +60,7 @@ AT_EVERY_CALL = COMMON + textwrap.dedent(
     def seen(root):
         with stack_of(root).open("a/x.jpg") as file:
             assert file.read() == NEW
-        check(root, (OLD, NEW))
+        check_copies(Path(root), (OLD, NEW))
         above = Path(root, "a/x.jpg")
         if above.exists():
             assert above.read_bytes() == NEW
@@ -114,106 +89,10 @@ AT_EVERY_CALL = COMMON + textwrap.dedent(
     """
 )
 
-# Two children at once, over and over, which are killed at random moments.
-AT_RANDOM = COMMON + textwrap.dedent(
-    """
-    kills, seed = int(sys.argv[1]), int(sys.argv[2])
-    chance = random.Random(seed)
-    KEYS = [f"homes/{number}.jpg" for number in range(6)]
-    SOURCES = {key: bytes([65 + number]) * (40_000 + 30_000 * number) for number, key in enumerate(KEYS)}
-    UPLOADS = {f"up/{number}.jpg": bytes([97 + number]) * 90_000 for number in range(3)}
 
-    class Slow(Bucket):
-        def before_piece(self, position):
-            time.sleep(0.0005)
-
-    def stack_of(root):
-        origin = Slow("prod", dict(SOURCES), rules=Rules(delivery="pull"), piece_bytes=8192)
-        return MediaStack([LocalBackend(root), origin], pull_budget=400_000)
-
-    def work(root, seed):
-        chance = random.Random(seed)
-        stack = stack_of(root)
-        def one():
-            while True:
-                key, what = chance.choice(KEYS), chance.random()
-                try:
-                    if what < 0.1:
-                        stack.save(chance.choice(list(UPLOADS)), UPLOADS["up/0.jpg"], names="replace")
-                    elif what < 0.15:
-                        stack.pull(key, keep=True)
-                        stack.reset(key)
-                    elif what < 0.6:
-                        stack.pull(key)
-                    else:
-                        found = stack.find(key)
-                        with found.handle if hasattr(found.handle, "__enter__") else contextlib.closing(found.handle):
-                            data = b"".join(found.handle.chunks(0, found.handle.meta.size))
-                        assert data == SOURCES[key], (key, len(data))
-                except BackendUnavailable as error:
-                    assert "budget" in str(error) or "already" in str(error), error
-        threads = [threading.Thread(target=guarded, args=(one,)) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        threads[0].join()
-
-    def guarded(one):
-        try:
-            one()
-        except BaseException:
-            traceback.print_exc()
-            os._exit(3)
-
-    import contextlib
-    with tempfile.TemporaryDirectory(dir=MEMORY) as root:
-        root = Path(root)
-        left = kills
-        children = []
-        for number in range(kills):
-            children.append(forked(lambda: work(root, seed * 1000 + number)))
-            if len(children) < 2:
-                continue
-            time.sleep(chance.uniform(0, 0.06))
-            victim = children.pop(chance.randrange(2))
-            os.kill(victim, signal.SIGKILL)
-            _, status = os.waitpid(victim, 0)
-            assert os.WIFSIGNALED(status), f"a child ended by itself: {status}"
-            # What has a name in the upper is what it should be, whoever else is at work.
-            for key in [*KEYS, *UPLOADS]:
-                try:
-                    data = (root / key).read_bytes()
-                except FileNotFoundError:
-                    continue
-                assert data == (SOURCES | dict.fromkeys(UPLOADS, UPLOADS["up/0.jpg"]))[key], key
-        for child in children:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-        check(root, SOURCES.values())
-        sizes = sum(path.stat().st_size for path in files(root, "bytes"))
-        stack = stack_of(root)
-        for key in KEYS:
-            with stack.open(key) as file:
-                assert file.read() == SOURCES[key], key
-        listed = [entry.key for entry in stack.list(recursive=True)]
-        assert set(listed) <= {*KEYS, *UPLOADS}, listed
-        # Once they are old, what nobody holds is swept.
-        for path in files(root, "part"):
-            os.utime(path, (1, 1))
-        (root / ".mediamw" / "pulled" / ("0" * 32 + ".tmp")).touch()
-        os.utime(root / ".mediamw" / "pulled" / ("0" * 32 + ".tmp"), (1, 1))
-        for key in KEYS:
-            stack.pull(key)
-        left = [name for name in names(root) if name not in ("bytes", "record")]
-        assert left == [], left
-        assert sum(path.stat().st_size for path in files(root, "bytes")) <= 400_000
-        print("sizes", sizes)
-    """
-)
-
-
-def run(script: str, *arguments: str) -> str:
-    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script, *arguments]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+def run(*command: str) -> str:
+    python = [sys.executable, "-W", "ignore::DeprecationWarning"]
+    ran = subprocess.run([*python, *command], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert ran.returncode == 0, ran.stderr
     assert "Traceback" not in ran.stderr, ran.stderr
     return ran.stdout.strip()
@@ -235,7 +114,7 @@ SLOW = pytest.mark.slow
     [pytest.param(*row, id=" ".join(row[:2]), marks=[SLOW] if row[0] == "copy" else []) for row in ROWS],
 )
 def test_killed_at_any_call(keep: str, scene: str, after_death: set[str], done: str) -> None:
-    died, _, outcomes = run(AT_EVERY_CALL, keep, scene).partition(" ")
+    died, _, outcomes = run("-c", AT_EVERY_CALL, keep, scene).partition(" ")
     assert int(died) > 50
     seen = set(outcomes.split("|"))
     assert f"then {done}" in seen
@@ -250,4 +129,6 @@ def test_killed_at_any_call(keep: str, scene: str, after_death: set[str], done: 
 
 @pytest.mark.parametrize("kills", [20, pytest.param(500, marks=SLOW)])
 def test_killed_at_random(kills: int) -> None:
-    run(AT_RANDOM, str(kills), "1")
+    """Amid pulls and saves; what is checked after each kill stands in random_kills.py."""
+    said = run("-m", "tests.random_kills", str(kills), "1")
+    assert f"kills: {kills}, " in said

@@ -103,6 +103,30 @@ def test_one_that_died_before_is_succeeded_too(tmp_path: Path) -> None:
     stack.close()
 
 
+def test_a_part_that_went_with_its_downloader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its readers wait for what takes its place; one who comes at that very moment finds what there was."""
+    origin = Origin()
+    stack = stack_on(tmp_path, origin)
+    progress, at_that_moment = download.Download._progress, []
+
+    def noted(self: download.Download, available: int) -> None:
+        if available == 0 and self._available:
+            at_that_moment.append(self.read(0, 100))
+        progress(self, available)
+
+    with another_process(tmp_path) as child:
+        reader = Reader(stack)
+        until(lambda: len(reader.data) == HERE)
+        monkeypatch.setattr(download.Download, "_progress", noted)
+        for part in files(tmp_path, "part"):
+            part.unlink()
+        child.send_signal(signal.SIGKILL)
+        reader.join(20)
+    assert (reader.data, reader.failure) == (BIG, None)
+    assert (at_that_moment, origin.ranges) == ([BIG[:100]], [(0, len(BIG))])
+    stack.close()
+
+
 def test_a_part_from_before_the_machine_started_is_not_taken_up(tmp_path: Path) -> None:
     with another_process(tmp_path):
         pass

@@ -172,12 +172,26 @@ def test_local_lowers_have_rules_too() -> None:
     assert [entry.key for entry in stack.list()] == ["a.jpg"]
 
 
-def test_folders_are_listed_whatever_is_excluded_in_them() -> None:
-    lower = MemoryBackend({"invoices/a": b"x", "b": b"x"}, name="lower")
-    lower.rules = Rules(exclude=["invoices/"])  # type: ignore[attr-defined]
-    stack = MediaStack([MemoryBackend({}), lower])
-    assert [entry.key for entry in stack.list()] == ["b", "invoices/"]
-    assert list(stack.list("invoices/")) == []
+@pytest.mark.parametrize(
+    ("rules", "top", "below"),
+    [
+        ({"exclude": ["invoices/"]}, ["b", "c/"], []),
+        ({"exclude": ["invoices/*"]}, ["b", "c/", "invoices/"], []),
+        ({"exclude": ["*.pdf"]}, ["b", "c/", "invoices/"], ["invoices/smith/"]),
+        ({"exclude": ["invoices/", "!invoices/smith/a.pdf"]}, ["b", "c/", "invoices/"], ["invoices/smith/"]),
+        ({"only": ["c/"]}, ["c/", "invoices/"], ["invoices/smith/"]),
+    ],
+)
+def test_folders_that_are_excluded_are_not_listed(rules: Any, top: list[str], below: list[str]) -> None:
+    """A name of a folder may be a customer's."""
+    lower = MemoryBackend({"invoices/smith/a.pdf": b"x", "b": b"x", "c/d": b"x"}, name="lower")
+    lower.rules = Rules(**rules)  # type: ignore[attr-defined]
+    upper = MemoryBackend({})
+    stack = MediaStack([upper, lower])
+    assert [entry.key for entry in stack.list()] == top
+    assert [entry.key for entry in stack.list("invoices/")] == below
+    upper.put(Key("invoices/own"), b"x")  # of the upper all is shown
+    assert "invoices/" in [entry.key for entry in stack.list()]
 
 
 # -- delivery ----------------------------------------------------------------------------------------------------------

@@ -141,6 +141,30 @@ def test_an_upload_that_breaks_off_leaves_nothing(upper: Any, root: Path) -> Non
     assert stack.find(A).backend == "s3"  # type: ignore[union-attr]
 
 
+NO_BYTES: dict[str, tuple[Callable[[], Any], str]] = {
+    "text": (lambda: "text", r"got str: encode it first, as by text\.encode\(\)"),
+    "a text file": (lambda: io.StringIO("text"), 'got a file that reads str: open the file in binary mode, "rb"'),
+    "an empty text file": (io.StringIO, "got a file that reads str: open the file in binary mode"),
+    "an iterable of text": (lambda: iter([b"bytes first", "text"]), "got an iterable with str: encode each piece"),
+    "numbers": (lambda: [1, 2], "got an iterable with int: encode each piece"),
+    "a path": (lambda: Path("a.jpg"), "got (Posix|Windows)Path: open the file first"),
+    "nothing": (lambda: None, "got NoneType: open the file first"),
+}
+
+
+@pytest.mark.parametrize("max_bytes", [None, 10_000])
+@pytest.mark.parametrize("kind", NO_BYTES)
+def test_what_is_no_bytes(upper: Any, root: Path, kind: str, max_bytes: int | None) -> None:
+    make, text = NO_BYTES[kind]
+    stack = MediaStack([upper, Bucket("s3", {A: b"production"})])
+    for names in ("suffix", "replace"):
+        with pytest.raises(TypeError, match=f"expected bytes, a binary file or an iterable of bytes, {text}"):
+            stack.save(A, make(), max_bytes=max_bytes, names=names)  # type: ignore[arg-type]
+    assert left_behind(root) == []
+    assert list(stack.upper.list("", recursive=True)) == []  # type: ignore[attr-defined]
+    assert stack.find(A).backend == "s3"  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("key", ["", "/a", "a/../b", "a//b", ".mediamw/whiteouts/x", "a\0b"])
 def test_what_is_no_key(upper: Any, key: str) -> None:
     stack = MediaStack([upper])
@@ -188,6 +212,24 @@ def test_a_content_type_belongs_to_one_file(root: Path) -> None:
     stack.save("a", b"z", content_type="image/png")
     (root / "a").write_bytes(b"by hand, and longer")
     assert stack.stat("a").content_type is None
+
+
+@pytest.mark.parametrize("how", ["in place, of the same size", "renamed over it, of the same time"])
+def test_another_program_s_bytes_have_no_type_of_ours(root: Path, how: str) -> None:
+    stack, path = MediaStack([LocalBackend(root)]), root / "a"
+    stack.save("a", b"first", content_type="image/jpeg")
+    before = path.stat()
+    if how.startswith("in place"):
+        path.write_bytes(b"other")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))  # the clock of some disks is coarse
+    else:
+        other = root / "other"
+        other.write_bytes(b"other")
+        os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+        other.replace(path)
+    assert stack.stat("a").content_type is None
+    assert stack.save("a", b"ours", content_type="image/png", names="replace") == "a"
+    assert stack.stat("a").content_type == "image/png"
 
 
 def test_who_loses_a_race_for_a_name_does_not_take_the_winner_s_type(root: Path) -> None:
@@ -562,6 +604,46 @@ def test_an_upload_that_comes_between_the_two_looks_is_seen(root: Path) -> None:
     assert isinstance(found, Held)
     assert b"".join(found.handle.chunks(0, 3)) == b"new"
     found.handle.close()
+
+
+# -- mistakes ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [None, 100])
+def test_a_file_that_was_read_before_is_refused(upper: Any, limit: int | None) -> None:
+    stack = MediaStack([upper])
+    file = io.BytesIO(b"0123456789")
+    file.read()
+    with pytest.raises(ValueError, match=r"stands at 10: seek\(0\) first"):
+        stack.save(A, file, max_bytes=limit)
+    assert not stack.exists(A)
+    file.seek(4)
+    assert stack.save(A, file, max_bytes=limit) == A
+    with stack.open(A) as stored:
+        assert stored.read() == b"456789"
+
+
+def test_an_empty_file_and_what_cannot_say_where_it_stands_are_stored(upper: Any) -> None:
+    stack = MediaStack([upper])
+    assert stack.save(A, io.BytesIO()) == A
+    reading, writing = os.pipe()
+    os.close(writing)
+    with open(reading, "rb") as pipe:  # its tell() raises
+        assert stack.save("pipe", pipe) == "pipe"
+
+
+@pytest.mark.parametrize("limit", ["5", -1, 1e6, True])
+def test_a_limit_is_a_whole_number(root: Path, limit: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^max_bytes: .* is not a whole number of bytes, 0 or more$"):
+        MediaStack([LocalBackend(root)]).save(A, b"", max_bytes=limit)
+
+
+@pytest.mark.parametrize("name", [Path("a.jpg"), b"a.jpg", 5, None])
+def test_a_key_is_a_str(root: Path, name: Any) -> None:
+    stack = MediaStack([LocalBackend(root)])
+    for call in (lambda: stack.save(name, b""), lambda: stack.exists(name), lambda: stack.delete(name)):
+        with pytest.raises(InvalidKey, match=r"is no str, but (PosixPath|WindowsPath|bytes|int|NoneType)$"):
+            call()
 
 
 # -- is_free -----------------------------------------------------------------------------------------------------------

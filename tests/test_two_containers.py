@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -73,31 +73,38 @@ wsgi_app, asgi_app = Wsgi(plain_wsgi, stack), Asgi(plain_asgi, stack)
 '''
 
 
-@pytest.fixture(params=["volume", "bucket"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[StrictS3, list[Running]]]:
+@contextmanager
+def two_servers(upper: str, site: str, folder: Path, **env: str) -> Iterator[tuple[StrictS3, list[Running]]]:
+    """Serve ``site`` by two servers with the same upper, a ``volume`` or a ``bucket``; nothing may reach production."""
     with StrictS3(keys=dict([WRITER]), read_only_keys=dict([READER])) as s3, ExitStack() as servers:
         s3.create_bucket("prod")
         s3.create_bucket("qa-media")
         s3.put("prod", A, b"production")
         uppers = {
-            "volume": f"qa={tmp_path / 'volume'}",
+            "volume": f"qa={folder / 'volume'}",
             "bucket": f"qa=s3://qa-media/branch-7?writable=true&endpoint_url={s3.endpoint}",
         }
         keys = {
             f"MEDIAMW_BACKEND_{name}_{option}": value
             for name, (identity, secret) in {"PROD": READER, "QA": WRITER}.items()
             for option, value in (("ACCESS_KEY_ID", identity), ("SECRET_ACCESS_KEY", secret))
-            if name == "PROD" or request.param == "bucket"
+            if name == "PROD" or upper == "bucket"
         }
-        backends = f"{uppers[request.param]} prod=s3://prod?endpoint_url={s3.endpoint}"
+        backends = f"{uppers[upper]} prod=s3://prod?endpoint_url={s3.endpoint}"
         made = []
         for kind, app in (("gunicorn-wsgi", "wsgi_app"), ("uvicorn-asgi", "asgi_app")):
-            folder = tmp_path / kind
-            folder.mkdir()
-            made.append(servers.enter_context(running(kind, SITE, app, folder, MEDIAMW_BACKENDS=backends, **keys)))
+            own = folder / kind
+            own.mkdir()
+            made.append(servers.enter_context(running(kind, site, app, own, MEDIAMW_BACKENDS=backends, **keys, **env)))
         yield s3, made
         assert [call for call in s3.writes if call.bucket == "prod"] == []
         assert s3.objects("prod") == {A: b"production"}
+
+
+@pytest.fixture(params=["volume", "bucket"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[StrictS3, list[Running]]]:
+    with two_servers(request.param, SITE, tmp_path) as made:
+        yield made
 
 
 def ask(port: int, method: str, target: str, body: bytes = b"") -> tuple[int, bytes, str]:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Final, NamedTuple, Protocol, runtime_checkable
+from typing import Any, BinaryIO, Final, NamedTuple, Protocol, runtime_checkable
 
 from ..core.keys import Key
 from ..core.model import Handle, Meta
-from .beneath import Folder
+from .folder import Folder
 
 CHUNK_BYTES: Final = 1024 * 1024
 """The size of the pieces in which a large local file is read."""
+
+INLINE_BYTES: Final = 64 * 1024
+"""Bodies up to this size are read whole before the answer starts."""
 
 Content = bytes | BinaryIO | Iterable[bytes]
 
@@ -166,6 +169,17 @@ class TellsExclusion(Protocol):
 
 
 @runtime_checkable
+class FoldsNames(Protocol):
+    """Takes new files, and may lie on a disk to which two keys are one name: ``A.jpg`` and ``a.jpg``."""
+
+    def is_taken(self, key: Key) -> bool:
+        """Say whether a file has ``key``'s name in another spelling: to ``open`` it is missing, and ``put`` fails.
+
+        Raises ``BackendUnavailable``.
+        """
+
+
+@runtime_checkable
 class Deletes(Protocol):
     """Removes files."""
 
@@ -198,14 +212,40 @@ class Closes(Protocol):
         """Give it back. The backend may be used again and then opens what it needs."""
 
 
-def pieces(data: Content) -> Iterator[bytes]:
-    """Return the bytes of ``data`` piece by piece, whatever it is. A file is read from where it stands."""
+def pieces(data: Any) -> Iterator[bytes]:
+    """Return the bytes of ``data``, a ``Content``, piece by piece. A file is read from where it stands.
+
+    Raises ``TypeError`` for what has no bytes, at once or, as the pieces come, at the first that is none.
+    """
     if isinstance(data, (bytes, bytearray, memoryview)):
         return iter((bytes(data),))
+    if isinstance(data, str):
+        raise _no_bytes(data, "encode it first, as by text.encode()")
     read = getattr(data, "read", None)
     if read is not None:
-        return iter(lambda: read(CHUNK_BYTES), b"")
-    return iter(data)
+        return _checked(
+            iter(lambda: read(CHUNK_BYTES), b""), 'open the file in binary mode, "rb"', "a file that reads "
+        )
+    try:
+        return _checked(iter(data), "encode each piece first", "an iterable with ")
+    except TypeError as error:
+        raise _no_bytes(data, "open the file first, if this names one") from error
+
+
+def _no_bytes(found: object, hint: str, where: str = "") -> TypeError:
+    """Say that text, or what is no data at all, was given in the place of bytes, and the way out."""
+    kind = type(found).__name__
+    return TypeError(f"expected bytes, a binary file or an iterable of bytes, got {where}{kind}: {hint}")
+
+
+def _checked(found: Iterator[Any], hint: str, where: str) -> Iterator[bytes]:
+    for piece in found:
+        if not isinstance(piece, bytes):  # else the usual case costs as little as it can
+            try:
+                memoryview(piece)
+            except TypeError as error:
+                raise _no_bytes(piece, hint, where) from error
+        yield piece
 
 
 def keys_below(keys: Iterable[str], prefix: str, *, recursive: bool) -> Iterator[str]:

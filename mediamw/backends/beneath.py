@@ -9,12 +9,14 @@ Opening never waits for the other end of a FIFO (O_NONBLOCK) and takes no termin
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import sys
 import time
 from collections.abc import Callable, Iterable
+
+from .folder import Folder, make_directory
+from .spelling import Spelling, SpeltOtherwise
 
 FILE_FLAGS = (
     os.O_RDONLY
@@ -98,56 +100,6 @@ class _Directory:
             os.close(self.fd)
 
 
-class Folder:
-    """An open directory in which names are made and listed: by descriptor, or by path where there are none."""
-
-    def __init__(self, fd: int | None, path: str) -> None:
-        self.fd = fd
-        self._path = path
-
-    def __enter__(self) -> Folder:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let go of the directory. May be called twice."""
-        fd, self.fd = self.fd, None
-        if fd is not None:
-            os.close(fd)
-
-    def at(self, name: str) -> str:
-        """Return what to give to the calls of ``os``, together with ``dir_fd=folder.fd``."""
-        return os.path.join(self._path, name)
-
-    def scan(self) -> list[tuple[str, os.stat_result]]:
-        """Return the names in the directory with what they are, links not followed."""
-        fd = None if self.fd is None else os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
-        found = []
-        try:
-            with os.scandir(self._path if fd is None else fd) as entries:
-                for entry in entries:
-                    with contextlib.suppress(FileNotFoundError):  # removed meanwhile
-                        found.append((entry.name, entry.stat(follow_symlinks=False)))
-        finally:
-            if fd is not None:
-                os.close(fd)
-        return found
-
-    def sync(self) -> None:
-        """Have the disk keep the names that were made here. Windows has no such call."""
-        if self.fd is not None:
-            fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
-            try:
-                os.fsync(fd)
-            except OSError as error:
-                if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # some network and FUSE disks have no such call
-                    raise
-            finally:
-                os.close(fd)
-
-
 class LinkRefused(OSError):
     """The name is a link, or lies behind one, that leads where nobody allowed it to lead."""
 
@@ -160,9 +112,29 @@ class Root:
         self._follow = follow
         self._directory: _Directory | None = None
         self._checked = 0.0
+        self._spelling = Spelling()
 
     def open_file(self, key: str) -> int:
         """Open ``key`` for reading. Raises ``OSError``: ENOENT or ENOTDIR if missing, ``LinkRefused``, and others."""
+        fd = self._open_file(key)
+        if self._spelling.may_differ(key):
+            try:
+                if not self.is_exact(key):
+                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), key)
+            except BaseException:
+                os.close(fd)
+                raise
+        return fd
+
+    def open_file_now(self, key: str) -> int | None:
+        """Like ``open_file``, but None where the answer would have to wait for the disk."""
+        fd = self._open_file_now(key)
+        if fd is not None and self._spelling.may_differ(key):  # a folder may have to be read
+            os.close(fd)
+            return None
+        return fd
+
+    def _open_file(self, key: str) -> int:
         if not HAS_DIR_FD:
             return self._open_linked(key, FILE_FLAGS)
         directory = self._current()
@@ -173,10 +145,9 @@ class Root:
                 raise
             return self._open(self._current(), key)
 
-    def open_file_now(self, key: str) -> int | None:
-        """Like ``open_file``, but None where the answer would have to wait for the disk."""
+    def _open_file_now(self, key: str) -> int | None:
         if _openat2 is None:
-            return self.open_file(key)
+            return self._open_file(key)
         directory = self._current()  # held by name: another thread may renew it, and its descriptor must stay open
         try:
             return _openat2(directory.fd, key, FILE_FLAGS, _BENEATH | _NO_MAGICLINKS | _CACHED)
@@ -216,10 +187,23 @@ class Root:
                 return False
         return True
 
+    def may_differ(self, key: str) -> bool:
+        """Say whether what opens as ``key`` may have another name, on a disk that folds names. Asks no disk."""
+        return self._spelling.may_differ(key)
+
+    def is_exact(self, key: str) -> bool:
+        """Say whether what is there as ``key`` (a folder's ends in ``/``) has that very name. Raises ``OSError``."""
+        return self._spelling.is_exact(key, self.open_folder)
+
+    def is_taken(self, key: str) -> bool:
+        """Say whether ``key`` is there in another spelling. Raises ``OSError``."""
+        return self._spelling.is_taken(key, self.open_folder)
+
     def open_folder(self, folder: str, *, create: bool = False, mode: int | None = None) -> Folder:
         """Open a directory beneath the root ("" is the root itself), making what is missing below it if ``create``.
 
-        ``mode`` is that of the directories it makes; None: 0o777 less the umask.
+        ``mode`` is that of the directories it makes; None: 0o777 less the umask. With ``create``, raises
+        ``SpeltOtherwise`` if the disk takes one of them for a directory of another spelling.
         """
         names = folder.split("/") if folder else []
         if not HAS_DIR_FD:
@@ -227,16 +211,19 @@ class Root:
             for depth, name in enumerate(names, 1):
                 path = os.path.join(path, name)
                 if create:
-                    _make_directory(path, None, mode)
+                    make_directory(path, None, mode)
                     self._target("/".join(names[:depth]))  # before something is made on its other side
+                    self._check_folder("/".join(names[:depth]))
             self._target(folder)
             os.scandir(path).close()  # NotADirectoryError if it is a file
             return Folder(None, path)
         fd = os.open(self.path, DIRECTORY_FLAGS)
         try:
             for depth, name in enumerate(names, 1):
-                if create and _make_directory(name, fd, mode):
+                if create and make_directory(name, fd, mode):
                     Folder(fd, "").sync()  # or the disk may lose it, with all that is synced in it
+                if create:
+                    self._check_folder("/".join(names[:depth]))
                 deeper = self._open_one(fd, name, "/".join(names[:depth]))
                 os.close(fd)
                 fd = deeper
@@ -244,6 +231,10 @@ class Root:
             os.close(fd)
             raise
         return Folder(fd, "")
+
+    def _check_folder(self, folder: str) -> None:
+        if not self.is_exact(f"{folder}/"):
+            raise SpeltOtherwise(errno.ENOTDIR, f"the disk has its folder {folder!r} in another spelling")
 
     def _open_one(self, fd: int, name: str, folder: str) -> int:
         try:
@@ -271,6 +262,7 @@ class Root:
             found = os.stat(self.path)
             if directory is None or directory.identity != (found.st_dev, found.st_ino):
                 directory = self._directory = _Directory(self.path)
+                self._spelling = Spelling()  # it may be another disk
         except OSError:
             self._directory = None  # the old one must not be served in the place of what cannot be opened
             raise
@@ -315,17 +307,6 @@ class Root:
             if target.startswith(base.rstrip(os.sep) + os.sep):
                 return base, os.path.relpath(target, base)
         raise LinkRefused(errno.EXDEV, "a link that leads out of the root (see follow_links_to)", key)
-
-
-def _make_directory(path: str, dir_fd: int | None, mode: int | None) -> bool:
-    """Make a directory; False if there is something already."""
-    try:
-        os.mkdir(path, dir_fd=dir_fd)
-    except FileExistsError:  # opening tells what it is
-        return False
-    if mode is not None:
-        os.chmod(path, mode, dir_fd=dir_fd)
-    return True
 
 
 def _open_below(base: str, path: str, flags: int) -> int:

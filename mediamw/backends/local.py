@@ -22,7 +22,8 @@ from ..core.keys import COPIES_FOLDER, STATE_FOLDER, Key, is_state, refusal, win
 from ..core.model import Meta
 from . import local_put
 from .base import CHUNK_BYTES, LATER, Content, Entry, Later
-from .beneath import Folder, LinkRefused, Root
+from .beneath import LinkRefused, Root
+from .folder import Folder
 from .local_put import LocalDraft, Named, Place
 from .local_types import Types
 from .rules import Rules
@@ -122,6 +123,7 @@ class LocalBackend:
             raise ConfigError(f"{self.root} is not a directory: name the directory of the media", backend=name)
         follow = tuple(os.path.abspath(os.path.expanduser(os.fspath(folder))) for folder in follow_links_to)
         self._beneath = Root(self.root, follow)
+        self._follow = follow
         self._modes = (file_mode, directory_mode)
         self._place = Place(self._beneath, name, file_mode, directory_mode)
         self._types = Types(self._beneath)
@@ -137,11 +139,12 @@ class LocalBackend:
     @property
     def whereabouts(self) -> tuple[str, ...]:
         """Where the files are, links resolved, from the outermost folder to the innermost."""
-        try:
-            path = os.path.realpath(self.root)
-        except ValueError:  # half a surrogate pair: nothing is there, ever
-            path = self.root
-        return ("file:", *filter(None, path.split(os.sep)))
+        return _whereabouts(self.root)
+
+    @property
+    def reaches(self) -> tuple[tuple[str, ...], ...]:
+        """Where else its links may lead: below these it is as much at work as below its root."""
+        return tuple(map(_whereabouts, self._follow))
 
     def open(self, key: Key) -> LocalHandle | None:
         """Open a regular file beneath the root; None if there is none. Errors as at the top of this file."""
@@ -167,6 +170,13 @@ class LocalBackend:
         except OSError as error:
             self._raise_unless_missing(error, key)
             return None
+
+    def is_taken(self, key: Key) -> bool:
+        """Say whether the disk folds names and has ``key`` in another spelling. Raises ``BackendUnavailable``."""
+        try:
+            return self._beneath.is_taken(key)
+        except OSError as error:
+            raise self._unavailable(error, key, "put") from error
 
     def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
         """Yield entries sorted by key. Links to folders are shown, not descended into; FIFOs and the like are not."""
@@ -296,7 +306,7 @@ class LocalBackend:
     def _list(self, folder: str, prefix: str, recursive: bool) -> Iterator[Entry]:
         try:
             with self._beneath.open_folder(folder) as opened:
-                found = opened.scan()
+                found = opened.scan() if self._beneath.is_exact(f"{folder}/") else []
         except OSError as error:
             # A folder that may not be read is left out (lost+found of a volume); a root that may not is an error, and
             # so is the state: without its whiteouts deleted files would be listed.
@@ -341,6 +351,12 @@ class LocalBackend:
             return None
         handle.close()
         return handle.meta
+
+
+def _whereabouts(path: str) -> tuple[str, ...]:
+    with suppress(ValueError):  # half a surrogate pair: nothing is there, ever
+        path = os.path.realpath(path)
+    return ("file:", *filter(None, path.split(os.sep)))
 
 
 def _check_modes(backend: str, **modes: int | None) -> None:

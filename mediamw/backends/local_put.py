@@ -24,7 +24,9 @@ from typing import Any, Final, NamedTuple
 from ..core.errors import BackendUnavailable, MediaError, NameTaken, NotServable
 from ..core.keys import STATE_FOLDER, Key
 from .base import CHUNK_BYTES, Content, pieces
-from .beneath import Folder, LinkRefused, Root
+from .beneath import LinkRefused, Root
+from .folder import Folder, make_directories
+from .spelling import SpeltOtherwise
 
 try:
     import fcntl
@@ -65,7 +67,7 @@ class Place(NamedTuple):
     def make_root(self) -> None:
         """Make the directory itself. A file in its place is no name that is taken. Raises ``BackendUnavailable``."""
         try:
-            os.makedirs(self.root.path, exist_ok=True)
+            make_directories(self.root.path, self.directory_mode)
         except OSError as error:
             raise BackendUnavailable(
                 f"{error.strerror} ({self.root.path})", backend=self.backend, operation="put"
@@ -73,6 +75,8 @@ class Place(NamedTuple):
 
     def _meaning(self, error: OSError, key: str, operation: str) -> MediaError:
         taken = partial(NameTaken, backend=self.backend, key=key, operation=operation)
+        if isinstance(error, SpeltOtherwise):
+            return taken(str(error.strerror), is_final=error.errno == errno.ENOTDIR)
         if isinstance(error, FileExistsError):
             return taken("a file or a folder has this name")
         if isinstance(error, IsADirectoryError):
@@ -147,11 +151,9 @@ class LocalDraft:
 
     def publish(self, key: Key, *, replace: bool = False) -> None:
         """Give it a name. Raises ``NameTaken``, after which another may be tried; see ``put``."""
-        folder_name, _, name = key.rpartition("/")
-        with self._place.errors(key), self._place.folder(folder_name) as folder:
+        with self._place.errors(key), self._place.folder(key.rpartition("/")[0]) as folder:
             try:
-                with self._named(key, os.fstat(self._fd)):
-                    _publish(self._fd, self._folder, self._name, folder, name, replace)
+                self._give(key, self._fd, self._folder, self._name, folder, replace)
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
@@ -166,11 +168,21 @@ class LocalDraft:
             if self._place.file_mode is not None:
                 os.chmod(fd if os.chmod in os.supports_fd else folder.at(neighbour), self._place.file_mode)
             _copy(self._fd, fd)
-            with self._named(key, os.fstat(fd)):
-                _publish(fd, folder, neighbour, folder, key.rpartition("/")[2], replace)
+            self._give(key, fd, folder, neighbour, folder, replace)
         finally:
             os.close(fd)
             _discard(folder, neighbour)
+
+    def _give(self, key: Key, fd: int, source: Folder, temporary: str, folder: Folder, replace: bool) -> None:
+        """Give a temporary its name, and have it spelt so. On most disks that is looked at once for all."""
+        name, root = key.rpartition("/")[2], self._place.root
+        if root.is_taken(key):  # a rename would replace that
+            raise SpeltOtherwise(errno.EEXIST, "the disk has this name in another spelling")
+        with self._named(key, os.fstat(fd)):
+            _publish(fd, source, temporary, folder, name, replace)
+            if not root.is_exact(key) and _is_ours(fd, folder, name):  # it would be stored, and never found
+                os.unlink(folder.at(name), dir_fd=folder.fd)
+                raise OSError(errno.EILSEQ, "the disk spells this name in another way", key)
 
     def close(self) -> None:
         """Remove what has got no name, and let go."""
@@ -209,6 +221,8 @@ def delete(place: Place, key: Key) -> bool:
         with place.errors(key, "delete"), place.root.open_folder(folder_name) as folder:
             if stat.S_ISDIR(os.stat(folder.at(name), dir_fd=folder.fd, follow_symlinks=False).st_mode):
                 return False  # not every system tells it when a folder is to be unlinked
+            if not place.root.is_exact(key):
+                return False
             os.unlink(folder.at(name), dir_fd=folder.fd)
             folder.sync()
     except MediaError as error:
@@ -271,9 +285,15 @@ def _publish(fd: int, source_folder: Folder, source: str, folder: Folder, name: 
 
 def _is_still_there(fd: int, folder: Folder, name: str) -> None:
     """A name that somebody else took over must not be published: the state may be removed at any time."""
-    found = os.stat(folder.at(name), dir_fd=folder.fd, follow_symlinks=False)
-    if not os.path.samestat(found, os.fstat(fd)):
+    if not _is_ours(fd, folder, name):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+
+
+def _is_ours(fd: int, folder: Folder, name: str) -> bool:
+    try:
+        return os.path.samestat(os.stat(folder.at(name), dir_fd=folder.fd, follow_symlinks=False), os.fstat(fd))
+    except FileNotFoundError:
+        return False
 
 
 def _rename(source_folder: Folder, source: str, folder: Folder, name: str) -> None:

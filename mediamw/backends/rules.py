@@ -79,6 +79,7 @@ class Rules:
         self.deliveries: Final = frozenset(cast("Iterable[Delivery]", by.values()))
         self._by = [(_matcher("delivery_by", [pattern], backend), value) for pattern, value in by.items()]
         self._exclude = patterns("exclude")
+        self._takes_back = any(pattern.startswith("!") for pattern in options.get("exclude", ()))
         self._only = patterns("only")
         check: Any = options.get("check", True)
         if not isinstance(check, bool):
@@ -108,6 +109,13 @@ class Rules:
         if self._exclude is not None and self._exclude(key):
             return False
         return self._only is None or bool(self._only(key))  # older pathspecs return None for False
+
+    def shows(self, folder: str) -> bool:
+        """Say whether listings show a folder, whose name ends in ``/``: not one that ``exclude`` names.
+
+        ``only``, and a pattern that takes back, may speak of something in it: it is shown, whatever that is.
+        """
+        return self._exclude is None or self._takes_back or not self._exclude(folder)
 
     def fits(self, key: Key) -> bool:
         """Say whether ``key`` is no longer than the backend's can be."""

@@ -23,6 +23,14 @@ _RIGHTS: Final = {
 OVERLOADED: Final = frozenset(("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "503", "500"))
 
 
+def failures(*more: type[Exception]) -> tuple[type[Exception], ...]:
+    """Return what botocore raises when a request fails, and ``more``."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError  # no BotoCoreError, and what old botocores raise for HTML
+
+    return BotoCoreError, ClientError, ResponseParserError, *more
+
+
 def code_of(error: Exception) -> str:
     """Return S3's word for what is wrong, "" if S3 has said nothing."""
     return str(_answer(error).get("Error", {}).get("Code", ""))
@@ -39,8 +47,9 @@ def has_no_answer(error: Exception) -> bool:
 
 
 def is_overload(error: Exception) -> bool:
-    """True if S3 says that it cannot just now."""
-    return (status_of(error) >= 500 and status_of(error) != 501) or code_of(error) in OVERLOADED
+    """True if S3 says that it cannot just now, or somebody before it does, with a page for people."""
+    is_page = type(error).__name__ == "ResponseParserError"
+    return (status_of(error) >= 500 and status_of(error) != 501) or code_of(error) in OVERLOADED or is_page
 
 
 def write_error(error: Exception, bucket: str, origin: str, *, backend: str, key: str, operation: str) -> MediaError:
@@ -51,7 +60,7 @@ def write_error(error: Exception, bucket: str, origin: str, *, backend: str, key
         return Unreachable(text, **where)
     code, status = code_of(error), status_of(error)
     asked = getattr(error, "operation_name", "")
-    said = f"bucket {bucket} answered {status} ({code}) to {asked}" if status else str(error)
+    said = f"bucket {bucket} answered {status} ({code}) to {asked}" if status else str(error).partition("\n")[0]
     if is_overload(error):
         headers = _answer(error).get("ResponseMetadata", {}).get("HTTPHeaders", {})
         after = retry_after({"Retry-After": headers.get("retry-after", "")})

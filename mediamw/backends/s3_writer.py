@@ -25,7 +25,7 @@ from ..core.keys import STATE_FOLDER
 from .aws import AWSAccount
 from .per_process import PerProcess
 from .s3_draft import S3Draft
-from .s3_write_errors import code_of, has_no_answer, is_overload, status_of, write_error
+from .s3_write_errors import code_of, failures, has_no_answer, is_overload, status_of, write_error
 from .sigv4 import Credentials
 
 ATTEMPTS: Final = 4
@@ -197,11 +197,9 @@ class BucketWriter:
             raise
 
     def _abort(self, client: Any, here: dict[str, str]) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         try:
             self._repeated(lambda: client.abort_multipart_upload(**here))
-        except (BotoCoreError, ClientError) as error:
+        except failures() as error:
             if code_of(error) != "NoSuchUpload":  # it was completed, or aborted already
                 log.warning(
                     "backend %r: the parts of a failed upload could not be removed: %s",
@@ -244,11 +242,9 @@ class BucketWriter:
         return honours
 
     def _is_mine(self, object_key: str, draft: S3Draft) -> bool:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         try:
             found = self._client().head_object(Bucket=self._bucket, Key=object_key)
-        except (BotoCoreError, ClientError):  # nobody knows: what was wrong at first is told
+        except failures():  # nobody knows: what was wrong at first is told
             return False
         return bool(found.get("Metadata", {}).get(_UPLOAD) == draft.token)
 
@@ -269,21 +265,17 @@ class BucketWriter:
 
     def _again(self, attempt: Callable[[], T], key: str, operation: str) -> T:
         """Try as often as makes sense. Raises mediamw's errors."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
         try:
             return self._repeated(attempt)
-        except (BotoCoreError, ClientError, ValueError, KeyError) as error:  # the last two: XML that is none of S3's
+        except failures(ValueError, KeyError) as error:  # the last two: XML that is none of S3's
             origin = self._where()[1]
             raise write_error(error, self._bucket, origin, backend=self._name, key=key, operation=operation) from None
 
     def _repeated(self, attempt: Callable[[], T]) -> T:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         for number in range(ATTEMPTS):
             try:
                 return attempt()
-            except (BotoCoreError, ClientError) as error:
+            except failures() as error:
                 passes = is_overload(error) or has_no_answer(error) or code_of(error) == "ConditionalRequestConflict"
                 # A dead server costs two time-outs, not four.
                 if not passes or number == (1 if has_no_answer(error) else ATTEMPTS - 1):

@@ -15,6 +15,8 @@ from .http_dates import parse_http_date
 from .model import Meta
 
 MAX_HEADER_BYTES = 8 * 1024
+MAX_REMEMBERED_CHARS = 256
+"""Of a header with which a plan is kept."""
 _ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
 
@@ -73,6 +75,18 @@ def range_applies(if_range: str, meta: Meta, now: int) -> bool:
     # 8.8.2.2: a date is a strong validator only if the file cannot have changed twice in that second, that is if the
     # second is over. Exact match, not "not later than".
     return since is not None and since == modified and modified < now
+
+
+def is_timeless(headers: Mapping[str, str]) -> bool:
+    """Say whether these make of one file what they will make of it tomorrow, and are short enough to be remembered.
+
+    A date with two digits for the year is another one some day (5.6.7), and the second that is not over is no strong
+    validator yet. If-Modified-Since counts only without If-None-Match. Whom a request came through is none of the file.
+    """
+    dated = {"if-range", "if-unmodified-since", "via"} | (
+        set() if "if-none-match" in headers else {"if-modified-since"}
+    )
+    return dated.isdisjoint(headers) and all(len(value) <= MAX_REMEMBERED_CHARS for value in headers.values())
 
 
 def _any_match(header: str, etag: str | None, *, weak: bool) -> bool:

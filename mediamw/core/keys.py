@@ -80,6 +80,8 @@ def _at_the_end(name: str) -> str | None:
 
 def parse_key(name: str) -> Key:
     """Check a name that code gives. Raises ``InvalidKey`` with the reason."""
+    if not isinstance(name, str):
+        raise InvalidKey(f"not a usable name: {name!r} is no str, but {type(name).__name__}")
     reason = refusal(name)
     if reason is not None:
         raise InvalidKey(f"not a usable name: {reason}", key=name)

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 from urllib.parse import quote
@@ -98,19 +99,21 @@ class MediaMW:
     ) -> str:
         """Store a file of a form, and return the key that it got.
 
-        Without ``key`` it is the upload's own name, made safe by werkzeug's ``secure_filename``, in ``folder``. How
-        large it may be says Flask's ``MAX_CONTENT_LENGTH``. Raises as ``MediaStack.save``, and ``InvalidKey`` if
-        nothing is left of the upload's name.
+        Without ``key`` it is the upload's own name, made safe by werkzeug's ``secure_filename``, in ``folder``; of a
+        name in another script, such as ``кухня.jpg``, only the extension is left: ``file.jpg``. The whole upload is
+        stored, also if the view has read of it. How large it may be says Flask's ``MAX_CONTENT_LENGTH``. Raises as
+        ``MediaStack.save``, and ``InvalidKey`` if the upload has no name, as where no file was chosen.
         """
-        from werkzeug.utils import secure_filename
-
         if key is None:
-            name = secure_filename(upload.filename or "")
+            name = _safe_name(upload.filename or "")
             if not name:
                 raise InvalidKey(
-                    f"of the upload's name {upload.filename!r} nothing is left: give a key", operation="save"
+                    f"of the upload's name {upload.filename!r} nothing is left: no file was chosen, or give a key",
+                    operation="save",
                 )
             key = f"{folder.strip('/')}/{name}".lstrip("/")
+        with suppress(AttributeError, OSError):  # a stream of the app's own need not seek
+            upload.stream.seek(0)
         return self.stack.save(key, upload.stream, content_type=upload.mimetype or None, names=names)
 
     def url_for(self, key: str) -> str:
@@ -143,6 +146,16 @@ class MediaMW:
         self.stack  # noqa: B018 - raises if there is none
         service: MediaService = current_app.extensions[_SERVICE]
         return service
+
+
+def _safe_name(filename: str) -> str:
+    """Return what an upload's name is stored as, "" if nothing of it is left."""
+    from werkzeug.utils import secure_filename
+
+    stem, dot, extension = filename.replace("\\", "/").rpartition("/")[2].partition(".")
+    if not secure_filename(stem) and any(letter.isalnum() for letter in stem):  # secure_filename keeps ASCII alone
+        filename = f"file{dot}{extension}"
+    return secure_filename(filename)
 
 
 def _ask(app: Flask, authorize: Any, environ: Any, key: str) -> object:

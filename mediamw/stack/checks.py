@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from os import PathLike
 from typing import Any, cast, get_args
 
@@ -105,11 +105,22 @@ def check_budget(number: Any) -> int:
     return number
 
 
+def check_max_bytes(number: Any) -> int:
+    """Return how many bytes a file may have."""
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise ConfigError(f"max_bytes: {number!r} is not a whole number of bytes, 0 or more")
+    return number
+
+
 def _check_places(backends: Sequence[Backend]) -> None:
     """Refuse two backends of the same files, and an upper that holds or lies inside a lower: uploads would be in both.
 
-    ``whereabouts`` says where a backend's files are, outermost folder first; those without it are anywhere.
+    ``whereabouts`` says where a backend's files are, outermost folder first; those without it are anywhere. ``reaches``
+    says the same of the directories that its links may lead into.
     """
+    if isinstance(backends[0], Puts):
+        for lower in backends[1:]:
+            _check_links(backends[0], lower)
     for first, second in combinations(backends, 2):
         one, other = (getattr(backend, "whereabouts", ()) for backend in (first, second))
         if not one or not other or one[: len(other)] != other[: len(one)]:
@@ -125,6 +136,22 @@ def _check_places(backends: Sequence[Backend]) -> None:
         else:
             continue
         raise ConfigError(reason, backend=second.name)
+
+
+def _check_links(upper: Backend, lower: Backend) -> None:
+    """Refuse links by which an upload or a delete would reach a file of a lower."""
+    roots = tuple(getattr(backend, "whereabouts", ()) for backend in (upper, lower))
+    theirs, others = (
+        (root, *getattr(backend, "reaches", ())) for root, backend in zip(roots, (upper, lower), strict=True)
+    )
+    for pair in product(theirs, others):
+        one, other = sorted(pair, key=len)
+        if one and pair != roots and other[: len(one)] == one:
+            raise ConfigError(
+                f"follow_links_to: by a link uploads to {upper.name!r} and deletes there could reach files of "
+                f"{lower.name!r}, {'/'.join(other[1:])!r}: leave that directory out",
+                backend=upper.name,
+            )
 
 
 def _check_rules(backend: Backend, first: Backend, *, is_last: bool) -> None:

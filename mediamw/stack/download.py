@@ -108,8 +108,8 @@ class Download:
                     if standing != "gone":
                         self._progress(self.version.size)
                         return
-                    self._file = None
                     self._progress(0)  # what takes its place grows anew, with the same bytes
+                    self._file = None  # not before: who may read has to find a file
                 finally:
                     file.unlock()
             else:

@@ -94,8 +94,7 @@ class _Hides:
 
 def _let(entries: Iterator[Entry], rules: Rules) -> Iterator[Entry]:
     for entry in entries:
-        # A folder is shown, whatever of what lies in it may be asked for.
-        if entry.is_folder or rules.lets(Key(entry.key)):
+        if rules.shows(entry.key) if entry.is_folder else rules.lets(Key(entry.key)):
             yield entry
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-from ..backends.beneath import Folder
-from .pull_version import MAX_RECORD_BYTES, NotKept
+from ..backends.folder import Folder
+from .pull_version import MAX_RECORD_BYTES, NoLocks, NotKept
 
 with contextlib.suppress(ImportError):  # Windows: where there are no locks, checks.py allows no copies
     import fcntl
 
 LOCK_SECONDS: Final = 10.0
 """How long one waits for another process that has a lock of the folder."""
+_NO_LOCKS: Final = frozenset((errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS))
 _LOCK_POLL_SECONDS: Final = 0.002
 _OLD: Final = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 NEW: Final = _OLD | os.O_CREAT
@@ -44,7 +46,7 @@ class File:
 
 @contextlib.contextmanager
 def flock(folder: Folder, name: str) -> Iterator[None]:
-    """Hold the lock of ``name``, which is made if there is none. Raises ``NotKept`` if another does not let go."""
+    """Hold the lock of ``name``, made if there is none. Raises ``NotKept`` if another does not let go; ``NoLocks``."""
     fd = _open_lock(folder, name)
     try:
         end = time.monotonic() + LOCK_SECONDS
@@ -72,11 +74,11 @@ def open_file(folder: Folder, name: str) -> int | None:
         return None
 
 
-def read_file(folder: Folder, name: str) -> bytes:
-    """Return what stands in a record."""
+def read_file(folder: Folder, name: str, most: int = MAX_RECORD_BYTES) -> bytes:
+    """Return what stands in a record, or another file of at most so many bytes."""
     fd = os.open(folder.at(name), _OLD & ~os.O_RDWR | os.O_RDONLY, dir_fd=folder.fd)
     try:
-        return os.read(fd, MAX_RECORD_BYTES)
+        return os.read(fd, most)
     finally:
         os.close(fd)
 
@@ -92,10 +94,22 @@ def rename(folder: Folder, name: str, new: str) -> None:
     os.replace(folder.at(name), folder.at(new), **arguments)
 
 
-def remove(folder: Folder, name: str) -> None:
-    """Remove a file, if it is there."""
-    with contextlib.suppress(FileNotFoundError):
+def write_file(folder: Folder, name: str, text: bytes) -> None:
+    """Have ``text`` stand in a file, made if there is none. A process that is killed meanwhile leaves a part of it."""
+    fd = os.open(folder.at(name), NEW | os.O_TRUNC, 0o666, dir_fd=folder.fd)
+    try:
+        os.write(fd, text)
+    finally:
+        os.close(fd)
+
+
+def remove(folder: Folder, name: str) -> bool:
+    """Remove a file; False if there is none."""
+    try:
         os.unlink(folder.at(name), dir_fd=folder.fd)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _try_lock(fd: int) -> bool:
@@ -103,4 +117,9 @@ def _try_lock(fd: int) -> bool:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        reason = f"the first backend's disk has no locks for files (flock: {error.strerror}), which copies need"
+        raise NoLocks(f"{reason}: mount it with locks, or put another directory first") from error
     return True

@@ -82,8 +82,10 @@ class PullHandle(RemoteHandle):
             yield from super().chunks(start, stop)
 
     def arrival(self) -> Future[None] | None:
-        """Return what is done once reading on waits for no download; None if it would not wait."""
-        return None if self._download is None else self._download.arrival(self._position)
+        """Return what is done once reading on waits for no download; None if it would not wait, or has read all."""
+        if self._download is None or self._position == self.meta.size:
+            return None
+        return self._download.arrival(self._position)
 
     def _is_whole(self, start: int, stop: int) -> bool:
         return start == 0 and 0 < stop == self.meta.size

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, cast
 
 from ..backends.base import Backend
 from ..core.keys import COPIES_FOLDER, STATE_FOLDER, Key, state_key
+from ..core.media_types import guess
 from ..core.model import Meta
 
 MAX_RECORD_BYTES: Final = 16 * 1024
@@ -20,6 +21,10 @@ MAX_RECORD_BYTES: Final = 16 * 1024
 
 class NotKept(Exception):
     """Here no copy can be made, which says nothing of the origin: whoever reads goes on without one."""
+
+
+class NoLocks(NotKept):
+    """The disk has no locks for files, without which processes cannot share copies."""
 
 
 class Vanished(NotKept):
@@ -37,6 +42,17 @@ class Version(NamedTuple):
     def size(self) -> int:
         """The number of its bytes."""
         return cast("int", self.meta.size)
+
+    @property
+    def is_plain(self) -> bool:
+        """True if a file of a directory can be this: its bytes are not encoded, or its name tells how."""
+        return self.meta.content_encoding in (None, guess(self.key)[1])
+
+    @property
+    def told_type(self) -> str | None:
+        """The content type, if the name does not tell it."""
+        told = self.meta.content_type
+        return None if told == guess(self.key)[0] else told
 
     @property
     def record(self) -> str:

@@ -9,13 +9,13 @@
 4. Copies, and parts as long as they will be, have ``budget`` bytes at most. To make room the least recently used
    go first: the record's time says when a copy was used, the time of its bytes when its source was asked last.
 5. What a killed process left is harmless: a part goes on where it ends, or is swept when it is an hour old and nobody
-   holds it; bytes that no record names, and records without bytes, are swept whenever room is made.
+   holds it; bytes that no record names, and records without bytes, are swept when all are looked at
+   (``pull_room.py``).
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import time
@@ -24,18 +24,15 @@ from dataclasses import asdict
 from typing import Final
 
 from ..backends.base import HoldsCopies
-from ..backends.beneath import Folder
-from ..backends.local import LocalHandle
+from ..backends.folder import Folder
 from ..core.errors import BackendUnavailable, MediaError
-from ..core.media_types import guess
 from .pull_files import NEW, File, flock, open_file, read_file, remove, rename, stat_of
-from .pull_room import check_size, make_room
-from .pull_version import NotKept, Vanished, Version, read_record
+from .pull_room import check_size, count, make_room, take_room
+from .pull_version import NoLocks, NotKept, Vanished, Version, read_record
 
 PULL_BUDGET_BYTES: Final = 2 * 1024 * 1024 * 1024
 USED_SECONDS: Final = 60.0
 """A copy's use is noted at most this often."""
-_NO_LOCKS = frozenset((errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS))
 _LOCK, _KEEP_LOCK = "lock", "keep.lock"
 
 
@@ -59,12 +56,15 @@ class Pulled:
                 if os.fstat(whole).st_size == version.size:
                     self._count(folder, version)  # who renamed them may have been killed before he came to it
                     return File(whole, is_whole=True)
+                size = os.fstat(whole).st_size
                 os.close(whole)
-                remove(folder, version.bytes)
+                _remove_bytes(folder, version.bytes, size)
             part = open_file(folder, version.part)
             if part is None:
                 if within_budget:
                     make_room(folder, version.size, self.budget, self._clock())
+                else:
+                    take_room(folder, version.size, self._clock())
                 part = os.open(folder.at(version.part), NEW | os.O_EXCL, 0o666, dir_fd=folder.fd)
             return File(part, is_whole=False)
 
@@ -92,14 +92,14 @@ class Pulled:
     def discard(self, version: Version) -> None:
         """Remove the part of a version that is gone, or for which the disk has no room."""
         with self._locked() as folder:
-            remove(folder, version.part)
+            _remove_bytes(folder, version.part, version.size)
 
     def drop(self, version: Version) -> None:
         """Remove the copy of a version that the source does not have any more."""
         with self._locked() as folder:
             if self._read_record(folder, version) == version:
                 remove(folder, version.record)
-            remove(folder, version.bytes)
+            _remove_bytes(folder, version.bytes, version.size)
 
     def note(self, name: str) -> None:
         """Have the time of a file be now: a record was used, bytes are still those of the source."""
@@ -107,27 +107,23 @@ class Pulled:
         with contextlib.suppress(OSError, MediaError), self._upper.copies() as folder:  # evicted meanwhile
             os.utime(folder.at(name), (now, now), dir_fd=folder.fd, follow_symlinks=False)
 
-    def open(self, version: Version) -> LocalHandle | None:
-        """Open the copy of that very version."""
-        with self._locked() as folder:
-            if self._read_record(folder, version) != version or (fd := open_file(folder, version.bytes)) is None:
-                return None
-        return LocalHandle(fd, version.meta)
+    def trim(self) -> None:
+        """Evict until the copies are within the budget: one that was to be kept, and was not, was made without it."""
+        with contextlib.suppress(NotKept, OSError), self._locked() as folder:  # else whoever makes room next does
+            make_room(folder, 0, self.budget, self._clock())
 
     def keep(self, version: Version, is_hidden: Callable[[], bool]) -> bool:
         """Have the copy of ``version`` become a file of the upper, of its own key; False if that is hidden.
 
         What has the name already stays. Raises as ``publish_copy`` does; ``Vanished`` if there is no copy any more.
         """
-        content_type, coding = version.meta.content_type, version.meta.content_encoding
-        guessed, guessed_coding = guess(version.key)
-        if coding is not None and coding != guessed_coding:  # as a file it would be sent without saying so
+        if not version.is_plain:
+            coding = version.meta.content_encoding
             raise NotKept(f"its bytes are encoded ({coding}), which a file of a directory cannot tell")
-        told = None if content_type == guessed else content_type
 
         def publish() -> None:
             try:
-                self._upper.publish_copy(version.bytes, version.key, content_type=told)
+                self._upper.publish_copy(version.bytes, version.key, content_type=version.told_type)
             except BackendUnavailable as error:
                 if isinstance(error.__cause__, FileNotFoundError):
                     raise Vanished("the copy is not there any more") from error
@@ -138,6 +134,7 @@ class Pulled:
         with self._locked() as folder:
             if self._read_record(folder, version) == version:
                 remove(folder, version.record)
+            count(folder, -version.size)
         return True
 
     def publish(self, publish: Callable[[], None], is_hidden: Callable[[], bool]) -> bool:
@@ -158,9 +155,9 @@ class Pulled:
         try:
             with self._upper.copies() as folder, flock(folder, _KEEP_LOCK):
                 pass
+        except NoLocks:  # then nobody can have it
+            return
         except (NotKept, OSError) as error:
-            if isinstance(error, OSError) and error.errno in _NO_LOCKS:  # then nobody can have it
-                return
             raise BackendUnavailable(f"{error} (.mediamw/pulled)", operation="delete") from error
 
     # -- under the lock ------------------------------------------------------------------------------------------------
@@ -185,7 +182,7 @@ class Pulled:
         before = self._read_record(folder, version)
         self._write_record(folder, version)
         if before is not None and before.bytes != version.bytes:
-            remove(folder, before.bytes)
+            _remove_bytes(folder, before.bytes, before.size)
 
     def _write_record(self, folder: Folder, version: Version) -> None:
         text = json.dumps({"key": version.key, "source": version.source, "meta": asdict(version.meta)})
@@ -198,3 +195,8 @@ class Pulled:
             os.close(fd)
         rename(folder, temporary, version.record)
         folder.sync()
+
+
+def _remove_bytes(folder: Folder, name: str, size: int) -> None:
+    if remove(folder, name):
+        count(folder, -size)

@@ -16,13 +16,12 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import BinaryIO, Final, cast
 
 from ..backends.base import Backend, Draft, Remote
 from ..backends.per_process import PerProcess
 from ..core.errors import BackendUnavailable, ContentChanged, MediaError, NotWritable
 from ..core.keys import Key
-from ..core.media_types import guess
 from ..core.model import Handle, Meta
 from .asking import Asker
 from .download import Download
@@ -30,6 +29,7 @@ from .origin_reads import OriginReads
 from .pull_handle import PullHandle
 from .pull_version import NotKept, Vanished, Version, source_of
 from .pulled import Pulled
+from .reader import HandleReader
 from .remote_handle import RemoteHandle, strong
 from .whiteouts import Upper, Whiteouts, has
 
@@ -64,12 +64,20 @@ class Puller:
 
     def handle(self, backend: Backend, key: Key, meta: Meta, via: str, changed: Callable[[], None]) -> RemoteHandle:
         """Return a handle of a lower's file that pulls it when it is read as a whole."""
-        reads, keeps = self._asker.reads(backend, via), self._asker.rules[backend.name].keeps
+        reads, rules = self._asker.reads(backend, via), self._asker.rules[backend.name]
 
         def start() -> Download:
-            return self._start(_version(backend, key, meta), reads, changed, is_bounded=not keeps, keeps=keeps)
+            version = _version(backend, key, meta)
+            keeps = rules.keeps and version.is_plain
+            return self._start(version, reads, changed, is_bounded=not keeps, keeps=keeps)
 
         return PullHandle(key, reads, meta, changed, start=start, without=partial(self._without, key))
+
+    def keep_later(self, backend: Backend, key: Key, meta: Meta) -> None:
+        """Have a thread make a copy that is there a file of the upper, if the backend's rules say so."""
+        version = Version(key, source_of(backend), meta)
+        if self._asker.rules[backend.name].keeps and version.is_plain:
+            self._asker.disk.submit(self._keep_or_say, version)
 
     def pull(
         self, backend: Backend, key: Key, answer: Handle | Remote, changed: Callable[[], None], *, keep: bool
@@ -79,18 +87,19 @@ class Puller:
         meta = answer.meta
         try:
             if not isinstance(answer, Remote):
-                with closing(answer):
-                    if backend is self._upper or not keep:
-                        return False
-                    if not self._asker.is_remote(backend):
-                        return self._keep_file(key, answer)
+                is_copy = self._asker.is_remote(backend)
+                if keep and not is_copy and backend is not self._upper:
+                    return self._keep_file(key, answer)
+                answer.close()
+                if not (keep and is_copy):
+                    return False
             version, reads = _version(backend, key, meta), self._asker.reads(backend)
             for _ in range(MAX_TRIES):
                 self._fetch(version, reads, changed, is_bounded=not keep)
                 if not keep:
                     return True
                 with suppress(Vanished):
-                    return self._keep(version)
+                    return self._keep_or_trim(version)
             raise NotKept(f"{MAX_TRIES} copies of it were evicted, one after the other, before they were kept")
         except MediaError:  # NameTaken is an OSError too
             raise
@@ -154,8 +163,8 @@ class Puller:
         failure: BaseException | None = None
         try:
             download.run()
-            if keeps:
-                self._keep_or_say(download.version)
+            if keeps and not self._keep_or_say(download.version):
+                self._pulled.trim()
         except (NotKept, ContentChanged, BackendUnavailable) as error:
             failure = error
         except OSError as error:  # of the disk: what it has no room for, or cannot write, is not kept
@@ -168,11 +177,21 @@ class Puller:
             del state.downloads[download.version.bytes]
         download.end(failure)
 
-    def _keep_or_say(self, version: Version) -> None:
+    def _keep_or_say(self, version: Version) -> bool:
         try:
-            self._keep(version)
+            return self._keep(version)
         except (MediaError, NotKept, OSError) as error:  # a folder has the name, or the disk failed: it is still a copy
             self._say("keep", f"{version.key!r} stays a copy: {error}", str(error))
+            return False
+
+    def _keep_or_trim(self, version: Version) -> bool:
+        is_kept = False
+        try:
+            is_kept = self._keep(version)
+        finally:
+            if not is_kept:
+                self._pulled.trim()
+        return is_kept
 
     def _keep(self, version: Version) -> bool:
         """Have a copy become a file of the upper. False if that has one meanwhile, or it was deleted here."""
@@ -180,9 +199,11 @@ class Puller:
 
     def _keep_file(self, key: Key, handle: Handle) -> bool:
         """The same for a file that is at hand in a lower."""
-        meta = handle.meta
-        told = None if meta.content_type == guess(key)[0] else meta.content_type
-        with closing(self._upper.draft(handle.chunks(0, meta.size or 0), content_type=told)) as draft:
+        told = Version(key, "", handle.meta).told_type
+        with (
+            HandleReader(key, handle) as data,  # raises if there are fewer bytes than was said
+            closing(self._upper.draft(cast("BinaryIO", data), content_type=told)) as draft,
+        ):
             return self.publish(key, draft)
 
     def publish(self, key: Key, draft: Draft) -> bool:
@@ -194,7 +215,8 @@ class Puller:
         try:
             return keep()
         except (MediaError, Vanished):
-            if has(self._upper, key):  # an upload, or another process has kept it: either stays
+            # An upload, or another process has kept it: either stays. Or it was deleted again before we could look.
+            if has(self._upper, key) or self._whiteouts.is_set(key):
                 return False
             raise
 

@@ -56,7 +56,7 @@ from .copies import copy_of
 from .known_redirects import KnownRedirects
 from .listing import Lister
 from .origin_health import MISSES_A_MINUTE
-from .pull_version import NotKept
+from .pull_version import NoLocks, NotKept
 from .pulled import PULL_BUDGET_BYTES, Pulled
 from .pulling import Puller, no_copies
 from .reader import BUFFER_BYTES, HandleReader, RemoteReader
@@ -209,6 +209,8 @@ class MediaStack:
         backend, answer = located
         if not isinstance(answer, Remote):
             if self._asker.is_remote(backend):  # a copy
+                if self._puller is not None and method == "GET":
+                    self._puller.keep_later(backend, key, answer.meta)
                 cast("LocalHandle", answer).meta = for_clients(answer.meta)
             return Held(backend.name, answer)
         # A client that goes on with a download of another version must have the whole one (RFC 9110, 13.1.5). S3s that
@@ -323,7 +325,8 @@ class MediaStack:
     ) -> str:
         """Store a file in the upper and return its key, which is another than ``key`` if that is taken.
 
-        ``data``: bytes, a file (read from where it stands) or an iterable of bytes; it is never held in memory whole.
+        ``data``: bytes, a binary file (read from where it stands) or an iterable of bytes; it is never held in memory
+        whole. Text is a ``TypeError``, a file that was read to its end before a ``ValueError``.
         ``names``: what to do with a name that is taken, if not what the stack does; ``core/names.py`` has the policies.
         ``content_type``: kept if the name does not tell it. Raises ``NameTaken``, ``TooLarge`` if there are more than
         ``max_bytes``, ``NotWritable``, ``BackendUnavailable`` if the upper does not take it; then nothing is kept.
@@ -366,13 +369,17 @@ class MediaStack:
         deleted here; ``BackendUnavailable`` if it cannot be fetched or there is no room for it; ``NotWritable`` if the
         first backend is no directory; ``NameTaken`` if it is to be kept and a folder has the name.
         """
-        if self._puller is None:
+        if self._puller is None and not holds_copies(self.upper):
             raise no_copies(self.upper.name, type(self.upper).__name__)
         checked = parse_key(key)
         located = run(self._asker.locate(checked))
         if located is None or isinstance(located, Hidden):
             raise _not_found(key)
         backend, answer = located
+        if self._puller is None:  # a directory without lowers
+            if not isinstance(answer, Remote):
+                answer.close()
+            return False
         return self._puller.pull(backend, checked, answer, partial(self.forget, key), keep=keep)
 
     def publish_below(self, key: str, draft: Draft) -> bool | None:
@@ -382,6 +389,8 @@ class MediaStack:
         """
         try:
             return None if self._puller is None else self._puller.publish(parse_key(key), draft)
+        except NoLocks:
+            return None
         except NotKept as error:
             raise BackendUnavailable(str(error), backend=self.upper.name, key=key, operation="pull") from error
 

@@ -18,13 +18,13 @@ import secrets
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from ..backends.base import Content, Draft, TellsExclusion, pieces
+from ..backends.base import Content, Draft, FoldsNames, TellsExclusion, pieces
 from ..core.errors import BackendUnavailable, NameTaken, NotWritable, TooLarge
 from ..core.keys import Key, parse_key
 from ..core.media_types import guess, type_of_origin
 from ..core.names import ALPHABET, SUFFIX_LETTERS, NamePolicy, alternative
 from .asking import Asker
-from .checks import check_names
+from .checks import check_max_bytes, check_names
 from .steps import run
 from .whiteouts import Upper, Whiteouts, has
 
@@ -58,11 +58,12 @@ class Writer:
     ) -> Key:
         """See ``MediaStack.save``."""
         wanted, policy = parse_key(key), self.names if names is None else check_names(names)
+        limit = None if max_bytes is None else check_max_bytes(max_bytes)
         name = self._first_name(self._another(wanted) if self._is_by_chance(policy, wanted) else wanted, policy)
         told = type_of_origin(content_type)
         if told == guess(name)[0]:
             told = None
-        draft = self._upper.draft(pieces(data) if max_bytes is None else _limited(data, max_bytes), content_type=told)
+        draft = self._upper.draft(_whole(data) if limit is None else _limited(data, limit), content_type=told)
         try:
             return self._publish(draft, wanted, name, policy)
         finally:
@@ -140,7 +141,7 @@ class Writer:
     def _is_taken(self, name: Key, policy: NamePolicy) -> bool | BackendUnavailable:
         if policy == "replace":
             return False
-        if has(self._upper, name):
+        if has(self._upper, name) or (isinstance(self._upper, FoldsNames) and self._upper.is_taken(name)):
             return True
         if policy == "shadow" or self._whiteouts.is_set(name):
             return False
@@ -191,9 +192,30 @@ def _not_exclusive(name: str, policy: NamePolicy, key: Key) -> NotWritable:
     )
 
 
+def _whole(data: Content) -> Iterator[bytes]:
+    """Yield the bytes of ``data``. A file that was read to its end before is refused: nothing of it would be stored."""
+    is_empty = True
+    for piece in pieces(data):
+        is_empty = False
+        yield piece
+    if is_empty and (position := _position(data)):
+        raise ValueError(
+            f"save: nothing is left to read, for the file was read before and stands at {position}: seek(0) first"
+        )
+
+
+def _position(data: Content) -> int:
+    """Return where a file stands; 0 if it is none, or cannot tell: a pipe."""
+    tell = getattr(data, "tell", None)
+    try:
+        return int(tell()) if callable(tell) else 0
+    except (OSError, TypeError, ValueError):  # TypeError: an asynchronous file
+        return 0
+
+
 def _limited(data: Content, max_bytes: int) -> Iterator[bytes]:
     left = max_bytes
-    for piece in pieces(data):
+    for piece in _whole(data):
         left -= len(memoryview(piece).cast("B"))
         if left < 0:
             raise TooLarge(f"the file has more than {max_bytes} bytes", operation="save")

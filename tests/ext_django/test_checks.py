@@ -61,6 +61,10 @@ def own_stack(*backends: Any) -> Any:
     return {"default": {**OURS_FIRST["default"], "OPTIONS": {"backends": list(backends)}}}
 
 
+def ours(**options: Any) -> Any:
+    return {"default": {**OURS_FIRST["default"], "OPTIONS": options}}
+
+
 OURS_FIRST: dict[str, Any] = {"default": {"BACKEND": "mediamw.ext.django.MediaStorage"}}
 OTHER = {"backends": ["./other"]}
 ASKS = {"authorize": may_see}
@@ -97,6 +101,9 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("W004", {"MEDIAMW": {"backends": ["./other"]}}, {"MEDIAMW": {"backends": ["./other"]}, "MEDIA_ROOT": ""}),
     ("W003", {"STORAGES": OURS_FIRST, "MEDIAMW": {"backends": [bucket()]}}, {"STORAGES": OURS_FIRST, "MEDIAMW": OTHER}),
     ("E102", {"STORAGES": FALLBACK, "FALLBACK_STORAGES": []}, TO_FILES),
+    ("E103", {"STORAGES": ours(names="sufix")}, {"STORAGES": ours(names="shadow")}),
+    ("E103", {"STORAGES": ours(name="shadow")}, {"STORAGES": ours(direct_urls=True)}),
+    ("E103", {"STORAGES": ours(names="error", allow_overwrite=True)}, {"STORAGES": ours(allow_overwrite=True)}),
     ("W003", {"STORAGES": own_stack(bucket())}, {"STORAGES": own_stack("media", bucket())}),
     ("W004", {"MEDIAMW": OTHER}, {"STORAGES": OURS_FIRST, "MEDIAMW": OTHER}),
     ("W004", {"STORAGES": own_stack("./other")}, {"STORAGES": own_stack("./media")}),

@@ -139,12 +139,43 @@ def test_times(storage: FallbackStorage, media: Path, project: Any) -> None:
     assert timedelta(0) <= age < timedelta(hours=1)
 
 
-def test_names(storage: FallbackStorage, media: Path) -> None:
-    assert storage.get_valid_name("a b?.txt") == "a_b.txt"
+def test_a_valid_name_is_the_first_s_affair(storage: FallbackStorage, production: Production) -> None:
+    class Lower(FileSystemStorage):  # type: ignore[misc]
+        def get_valid_name(self, name: str) -> str:
+            return name.lower()
+
+    assert storage.get_valid_name("A b?.txt") == "A_b.txt"
+    assert FallbackStorage(backends=[Lower(), production]).get_valid_name("A b?.txt") == "a b?.txt"
+
+
+def test_an_available_name_is_unique_in_all(storage: FallbackStorage) -> None:
     assert storage.get_available_name("new.txt") == "new.txt"
     for name in ("a.txt", "both.txt"):
-        assert storage.get_available_name(name) != name, "unique in all of them"
+        free = storage.get_available_name(name)
+        assert free != name
+        assert not storage.exists(free)
+
+
+def test_path_of_the_first(storage: FallbackStorage, media: Path) -> None:
     assert storage.path("a.txt") == str(media / "a.txt")
+    assert storage.path("new.txt") == str(media / "new.txt")
+
+
+class Broken(InMemoryStorage):  # type: ignore[misc]
+    def exists(self, name: str) -> bool:
+        raise ConnectionError("no answer")
+
+    listdir = exists
+
+
+def test_errors_are_raised_if_no_storage_has_an_answer() -> None:
+    storage = FallbackStorage(backends=[InMemoryStorage(), Broken()])
+    for ask in (storage.open, storage.size, storage.exists, storage.get_modified_time, storage.listdir):
+        with pytest.raises(OSError, match="ConnectionError: no answer"):
+            ask("a.txt")
+    storage.save("here.txt", ContentFile(b"mine"))
+    (name,) = storage.stack.upper.storage.listdir("")[1]  # type: ignore[attr-defined]
+    assert bytes_of(storage, name) == b"mine", "of what one has, nobody's errors count"
 
 
 class Bare(Storage):  # type: ignore[misc]
@@ -246,6 +277,26 @@ def test_migration_that_has_no_room_goes_on_reading(
     fill_the_disk(storage, monkeypatch)
     assert bytes_of(storage, "far/b.txt") == b"production's"
     assert "'far/b.txt' was read and could not be copied" in caplog.text
+
+
+def test_migration_on_a_disk_without_locks(
+    storage: FallbackStorage,
+    media: Path,
+    project: Any,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_locks(*_: Any) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    project(FALLBACK_DATA_MIGRATION=True)
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    assert bytes_of(storage, "far/b.txt") == b"production's"
+    assert (media / "far" / "b.txt").read_bytes() == b"production's"
+    assert list((media / ".mediamw" / "tmp").iterdir()) == []
+    storage.delete("both.txt")
+    assert not copy_up(storage.stack, "both.txt")
+    assert "could not be copied" not in caplog.text
 
 
 # -- its accidents -----------------------------------------------------------------------------------------------------

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
-from django.core.files.base import ContentFile
+from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, InMemoryStorage, Storage, storages
 from django.test import Client
 
@@ -80,6 +81,29 @@ def test_what_is_not_implemented_is_not_known() -> None:
     assert b"".join(handle.chunks(1, 3)) == b"el"
     with pytest.raises(BackendUnavailable, match="Only raised NotImplementedError"):
         list(StorageBackend(Only()).list("", recursive=False))
+
+
+class KeepsText(Only):
+    """Opens as text what was saved as text, whatever the mode, and says how many letters it has."""
+
+    def __init__(self, wrap: Any) -> None:
+        super().__init__()
+        self.file = wrap(io.StringIO("grün und blau"))
+        self.file.read(4)
+
+    def _open(self, name: str, mode: str) -> Any:
+        return self.file
+
+    def size(self, name: str) -> int:
+        return 13
+
+
+@pytest.mark.parametrize("wrap", [File, lambda file: file], ids=["File", "its own"])
+def test_text_is_utf_8(wrap: Any) -> None:
+    handle = StorageBackend(KeepsText(wrap)).open(Key("a.txt"))
+    assert handle is not None
+    assert handle.meta.size == 14
+    assert b"".join(handle.chunks(0, 14)) == "grün und blau".encode()
 
 
 def test_it_cannot_be_written() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,16 @@ def test_the_overlay_over_any_storage() -> None:
     assert stack.open("a/b.txt").read() == b"again"
     assert stack.reset("a/b.txt")
     assert stack.open("a/b.txt").read() == b"production's"
+
+
+@pytest.mark.parametrize(
+    "wrong", ["text", StringIO("text"), StringIO(), [b"bytes first", "text"]], ids=["str", "file", "empty file", "list"]
+)
+def test_text_is_not_stored(wrong: Any) -> None:
+    storage = InMemoryStorage()
+    with pytest.raises(TypeError, match="expected bytes, a binary file or an iterable of bytes"):
+        MediaStack([UpperBackend(storage, name="upper")]).save("a.txt", wrong)
+    assert storage.listdir("") == ([], [])
 
 
 def test_a_folder_is_never_removed_with_what_lies_in_it() -> None:
@@ -88,6 +100,28 @@ def test_two_uploads_of_one_name_at_once_are_two_files() -> None:
     assert names[1] == "a.txt"
     assert storage.open("a.txt").read() == b"the first"
     assert storage.open(names[0]).read() == b"the second"
+
+
+class Meets(Overwrites):
+    """Says what it has."""
+
+    exists = InMemoryStorage.exists
+
+
+def test_who_replaces_waits_for_who_stores() -> None:
+    storage = Meets()
+    stack = MediaStack([UpperBackend(storage, name="upper")])
+    with ThreadPoolExecutor(1) as pool:
+        second: list[Future[str]] = []
+
+        def another() -> None:
+            second.append(pool.submit(stack.save, "a.txt", b"the second", names="replace"))
+            assert not wait(second, timeout=0.1).done
+
+        storage.meanwhile = another
+        assert stack.save("a.txt", b"the first", names="replace") == "a.txt"
+        assert second[0].result(10) == "a.txt"
+    assert stack.open("a.txt").read() == b"the second"
 
 
 class Breaks(InMemoryStorage):  # type: ignore[misc]

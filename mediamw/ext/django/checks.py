@@ -32,6 +32,7 @@ MIDDLEWARE: Final = "mediamw.ext.django.MediaMiddleware"
 IDS: Final = {
     "mediamw.E101": "STATIC_URL and the prefix lie one in the other",
     "mediamw.E102": "FALLBACK_STORAGES is missing, or wrong",
+    "mediamw.E103": "STORAGES['default'] is ours, and cannot be made of its OPTIONS",
     "mediamw.W001": "MEDIA_URL leads elsewhere than to the prefix",
     "mediamw.W002": "MEDIA_URL is on another host, which this project does not answer for",
     "mediamw.W003": "the first backend cannot be written to: uploads fail, or are shown by nobody",
@@ -183,6 +184,10 @@ def _is_wrapped() -> bool:
 
 def _upper(found: conf.Configuration) -> Iterator[CheckMessage]:
     upper, storage = found.stack.backends[0], stack_storage("default")
+    if isinstance(storage, Exception):
+        text = f"STORAGES['default'] cannot be made: {storage}"
+        yield Error(text, hint="docs/django.md has the OPTIONS of MediaStorage.", id="mediamw.E103")
+        return
     if storage is not None and not storage.shares_stack:
         yield from _own_stack(storage, upper)
         return

@@ -1,7 +1,8 @@
 """Data migration: what a lower has is copied into the upper when it is read, under its very name.
 
-1. Nothing that is found there is replaced, and a deleted file does not come back. If the upper is no directory, one
-   that is uploaded in the very moment in which it is deleted and copied may be lost: nothing keeps the three apart.
+1. Nothing that is found there is replaced, and a deleted file does not come back. If the upper is no directory, or on a
+   disk without locks, one that is uploaded in the very moment in which it is deleted and copied may be lost: nothing
+   keeps the three apart.
 2. Its content type comes along if the name does not tell it. What a bucket stores encoded (gzip) is not copied: as a
    file of its own it would be another.
 3. A copy that cannot be made (no room, an upper that fails, a name that is a folder) is a line in the log: reading goes
@@ -12,9 +13,9 @@ from __future__ import annotations
 
 from ...core.errors import MediaError, NameTaken
 from ...core.keys import parse_key
-from ...core.media_types import guess, type_of_origin
+from ...stack.pull_version import Version
 from ...stack.stack import MediaStack
-from ...stack.whiteouts import Whiteouts, as_upper
+from ...stack.whiteouts import Whiteouts, as_upper, has
 
 
 def copy_up(stack: MediaStack, key: str) -> bool:
@@ -23,16 +24,13 @@ def copy_up(stack: MediaStack, key: str) -> bool:
     if upper is None:
         return False
     try:
-        found = upper.open(checked)
-        if found is not None:
-            getattr(found, "close", bool)()
+        if has(upper, checked):
             return False
-        meta = stack.stat(key)
-        if meta.content_encoding not in (None, guess(key)[1]):
+        version = Version(checked, "", stack.stat(key))
+        if not version.is_plain:
             return False
-        told = type_of_origin(meta.content_type)
         with stack.open(key) as source:
-            draft = upper.draft(source, content_type=None if told == guess(key)[0] else told)
+            draft = upper.draft(source, content_type=version.told_type)
         try:
             published = stack.publish_below(key, draft)
             if published is not None:

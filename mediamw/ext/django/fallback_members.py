@@ -21,7 +21,7 @@ from ...backends.base import Backend
 from ...backends.local import LocalBackend
 from ...backends.s3 import S3Backend
 from ...core.errors import ConfigError
-from ...core.keys import Key
+from ...core.keys import parse_key
 from .storage_names import StackStorage
 from .storage_upper import MemberBackend, UpperBackend, implements
 from .storages import bucket_of, storage_of_class
@@ -48,14 +48,15 @@ class Member(NamedTuple):
         return method in _OF_A_BUCKET if self.storage is None else implements(self.storage, method)
 
     def url(self, name: str) -> str:
-        """Return its URL for a name. Raises what the storage does."""
+        """Return its URL for a name. Raises what the storage does. An empty name would be a bucket's listing."""
         if self.storage is not None:
             made: str = self.storage.url(name)
             return made
         assert isinstance(self.backend, S3Backend)
+        key = parse_key(name)
         if not self.backend.can_sign(time.time()):
             self.backend.prepare()
-        return self.backend.sign(Key(name), "GET", time.time()).url
+        return self.backend.sign(key, "GET", time.time()).url
 
 
 def members_of(entries: Any) -> tuple[Member, ...]:

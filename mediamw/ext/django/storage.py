@@ -1,7 +1,6 @@
 """MediaStorage: the stack as a Django storage, so that code sees what the browser sees.
 
-1. It reads the stack of ``settings.MEDIAMW``, which the middleware reads, or one of its own. It is asked for anew at
-   each call, so that ``override_settings`` counts; making a storage reads no settings: a model may do it at import.
+1. It reads the stack of ``settings.MEDIAMW``, which the middleware reads, or one of its own: ``storage_options.py``.
 2. All writes go into the upper: see ``stack/writing.py``.
 3. Of a name ``.`` and ``//`` are taken out, ``\\`` is ``/``, and a full path below a local upper is the name below it.
    How a free name is found stands in ``storage_names.py``, what is written in ``storage_files.py``.
@@ -12,38 +11,30 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
-import threading
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO
 from urllib.parse import urljoin
 
 from django.conf import settings
 from django.core.exceptions import SuspiciousFileOperation
-from django.core.signals import setting_changed
 from django.utils.deconstruct import deconstructible
 from django.utils.encoding import filepath_to_uri
 
 from ...backends.base import Lists, ReadsRanges, Signs
 from ...backends.local import LocalBackend
-from ...core.errors import BackendUnavailable, ConfigError, InvalidKey, NameTaken, NotServable
+from ...core.errors import BackendUnavailable, InvalidKey, NameTaken, NotServable
 from ...core.model import Held
 from ...core.names import NamePolicy
-from ...stack.checks import check_names
-from ...stack.stack import MediaStack
-from . import conf
 from .storage_errors import as_django_has_them, reader
 from .storage_files import MediaFile, check_mode, in_bytes, length_of
-from .storage_names import StackStorage, takes_chosen
-
-_OF_SETTINGS: Final = object()
+from .storage_names import takes_chosen
+from .storage_options import ConfiguredStorage
 
 
 @deconstructible(path="mediamw.ext.django.MediaStorage")
-class MediaStorage(StackStorage):
+class MediaStorage(ConfiguredStorage):
     """A Django storage over a stack: in STORAGES, or as the ``storage`` of a field.
 
     ``backends``: those of a stack of its own, as in MEDIAMW. ``names``: what is done with a name that is taken, if not
@@ -52,94 +43,6 @@ class MediaStorage(StackStorage):
     bucket. ``file_permissions_mode``, ``directory_permissions_mode``: with backends of its own, the modes of what it
     makes, if not those of FILE_UPLOAD_PERMISSIONS and FILE_UPLOAD_DIRECTORY_PERMISSIONS. Raises ``ConfigError``.
     """
-
-    def __init__(
-        self,
-        *,
-        backends: Sequence[Any] | None = None,
-        names: NamePolicy | None = None,
-        base_url: str | None = None,
-        direct_urls: bool = False,
-        allow_overwrite: bool = False,
-        file_permissions_mode: int | None = None,
-        directory_permissions_mode: int | None = None,
-    ) -> None:
-        if names is not None and allow_overwrite and check_names(names) != "replace":
-            raise ConfigError(f"names, allow_overwrite: overwriting is names='replace', and names is {names!r}")
-        if backends is None and not (file_permissions_mode is directory_permissions_mode is None):
-            raise ConfigError(
-                "file_permissions_mode, directory_permissions_mode: they go with backends; the stack of MEDIAMW has "
-                "FILE_UPLOAD_PERMISSIONS, or file_mode beside its first backend"
-            )
-        self._backends = backends
-        self._names: NamePolicy | None = "replace" if allow_overwrite else None if names is None else check_names(names)
-        self._base_url: Any = _OF_SETTINGS if base_url is None else base_url
-        self._direct_urls = direct_urls
-        self._modes = (file_permissions_mode, directory_permissions_mode)
-        self._lock = threading.Lock()
-        self._own: MediaStack | None = None
-        setting_changed.connect(self._setting_changed)
-
-    def __reduce__(self) -> Any:
-        """Have a copy, and what is unpickled, be made anew: a stack has threads and connections."""
-        args, kwargs = self._constructor_args  # deconstructible keeps them
-        return partial(type(self), *args, **kwargs), ()
-
-    # -- the stack -------------------------------------------------------------------------------------------------
-
-    @property
-    def stack(self) -> MediaStack:
-        """The stack. Raises ``ConfigErrors``."""
-        if self._backends is None:
-            return conf.storage_stack()
-        with self._lock:
-            if self._own is None:
-                given: Mapping[str, Any] = {"backends": self._backends}
-                self._own = conf.own_stack(given, self._modes)
-            return self._own
-
-    @property
-    def shares_stack(self) -> bool:
-        """True if it reads and writes the stack of MEDIAMW."""
-        return self._backends is None
-
-    @property
-    def setting(self) -> str:
-        """Where its backends stand, if they are its own."""
-        return "its OPTIONS['backends']"
-
-    @property
-    def names(self) -> NamePolicy:
-        """What is done with a name that is taken."""
-        return self.stack.names if self._names is None else self._names
-
-    @property
-    def base_url(self) -> str | None:
-        """What ``url`` puts before a name."""
-        url = settings.MEDIA_URL if self._base_url is _OF_SETTINGS else self._base_url
-        return url if url is None or url.endswith("/") else f"{url}/"
-
-    @base_url.setter
-    def base_url(self, url: str | None) -> None:
-        self._base_url = url
-
-    @property
-    def file_permissions_mode(self) -> int | None:
-        """The mode of new files, None if the umask says it."""
-        return conf.modes(self._modes)[0]
-
-    @property
-    def directory_permissions_mode(self) -> int | None:
-        """The mode of new folders, None if the umask says it."""
-        return conf.modes(self._modes)[1]
-
-    def _setting_changed(self, *, setting: str, **_: Any) -> None:
-        if setting in conf.READ:
-            with self._lock:
-                old, self._own = self._own, None
-            given: Any = self._backends
-            if old is not None and old is not given:  # a stack that the project made is the project's
-                old.close()
 
     def key_of(self, name: Any) -> str:
         """Return what the stack calls ``name``. Raises ``SuspiciousFileOperation`` if it leads out."""

@@ -4,14 +4,16 @@ Of the storage it calls ``exists``, ``open`` for reading, ``size``, ``get_modifi
 
 1. A file is missing if the storage says so: by ``exists``, or by an error that means it (no such file, a folder, one of
    its folders is a file). Whatever else it raises is ``BackendUnavailable``: it could not tell.
-2. What it does not implement is not known: without ``size`` the open file is asked, without ``get_modified_time``
+2. Files that it opens as text, as some in memory, are UTF-8, and read as a whole when they are opened.
+3. What it does not implement is not known: without ``size`` the open file is asked, without ``get_modified_time``
    there is no date and no ETag.
-3. It is asked each time, and waited for as long as its own time-outs let it: what it asks is nothing that can be known
+4. It is asked each time, and waited for as long as its own time-outs let it: what it asks is nothing that can be known
    here. An S3 of django-storages becomes an ``S3Backend`` instead, which has deadlines and a memory (``storages.py``).
 """
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -102,9 +104,10 @@ class StorageBackend:
                 size = asking(lambda: file.size, None)
             meta = Meta(int(size), mtime_ns, None if mtime_ns is None else f'"{mtime_ns:x}-{int(size):x}"')
             if isinstance(file, ContentFile):  # it is all there, and others move its position
-                data = file.file.getvalue()
-                body = data.encode() if isinstance(data, str) else data
-                return MemoryHandle(body, Meta(len(body), meta.mtime_ns, meta.etag))
+                return _in_memory(file.file.getvalue(), meta)
+            if _is_text(file):  # of which neither sizes nor positions are those of bytes
+                file.seek(0)  # some have one file for all who open it
+                return _in_memory(asking(file.read, ""), meta)
             return StorageHandle(file, meta, asking.unavailable)
         except BaseException:
             file.close()
@@ -167,6 +170,16 @@ class Asking(NamedTuple):
         text = without_secrets(" ".join(str(error).split()))[:MAX_REASON_CHARACTERS]
         reason = f"{type(self.backend.storage).__qualname__} raised {type(error).__name__}{text and f': {text}'}"
         return BackendUnavailable(reason, backend=self.backend.name, key=self.key, operation=self.operation)
+
+
+def _is_text(file: Any) -> bool:
+    """Say whether a storage opened a file as text; its attributes are not asked, as some would fetch it."""
+    return isinstance(file, io.TextIOBase) or isinstance(getattr(file, "__dict__", {}).get("file"), io.TextIOBase)
+
+
+def _in_memory(data: str | bytes, meta: Meta) -> MemoryHandle:
+    body = data.encode() if isinstance(data, str) else data
+    return MemoryHandle(body, Meta(len(body), meta.mtime_ns, meta.etag))
 
 
 def _known(ask: Callable[[], Any]) -> Any:

@@ -6,8 +6,8 @@ Of the first ``_save`` and ``delete`` are called as well. What the overlay keeps
 1. What has no ``exists`` or no ``listdir`` is passed over where that is asked. A folder that is not there has no files,
    however a storage says so.
 2. No storage can be asked to store under a name only if it is free: it is asked first. Of two uploads of one name in
-   the same moment the second takes another name if both are in this process; else it is the storage that decides. One
-   that stores under another name has not taken the name.
+   the same moment the second takes another name, or waits if it is to replace the first, if both are in this process;
+   else it is the storage that decides. One that stores under another name has not taken the name.
 3. How much of a file is kept if storing it breaks off is the storage's own affair. Replacing is deleting, then storing.
 """
 
@@ -91,7 +91,7 @@ class UpperBackend(MemberBackend):
 
     def __init__(self, storage: Any, *, name: str, whereabouts: tuple[str, ...] = ()) -> None:
         super().__init__(storage, name=name, whereabouts=whereabouts)
-        self._lock = threading.Lock()
+        self._stored = threading.Condition()
         self._storing: set[Key] = set()
 
     def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
@@ -142,7 +142,7 @@ class UpperBackend(MemberBackend):
 
     def store(self, key: Key, content: File, replace: bool) -> None:
         """Have the storage take a file under this very name. Raises ``NameTaken``."""
-        with self._alone(key), self._errors(key, "put"):
+        with self._alone(key, replace), self._errors(key, "put"):
             if self.storage.exists(key):
                 if not replace or not self._has_file(key):
                     raise NameTaken("a file or a folder has this name", backend=self.name, key=key, operation="put")
@@ -160,18 +160,21 @@ class UpperBackend(MemberBackend):
         return found is not None
 
     @contextmanager
-    def _alone(self, key: Key) -> Iterator[None]:
-        """Be the only one in this process who stores a file under this name. Raises ``NameTaken``."""
-        with self._lock:
-            if key in self._storing:
-                reason = "another upload takes this name at this moment"
-                raise NameTaken(reason, backend=self.name, key=key, operation="put")
+    def _alone(self, key: Key, waits: bool) -> Iterator[None]:
+        """Be the only one in this process who stores this key. Raises ``NameTaken`` unless it ``waits`` for others."""
+        with self._stored:
+            while key in self._storing:
+                if not waits:
+                    reason = "another upload takes this name at this moment"
+                    raise NameTaken(reason, backend=self.name, key=key, operation="put")
+                self._stored.wait()
             self._storing.add(key)
         try:
             yield
         finally:
-            with self._lock:
+            with self._stored:
                 self._storing.discard(key)
+                self._stored.notify_all()
 
     @contextmanager
     def _errors(self, key: str, operation: str) -> Iterator[None]:

@@ -103,14 +103,22 @@ def writes_to(alias: str) -> S3Backend | None:
 
 
 def stack_storage(alias: str) -> Any:
-    """Return the ``MediaStorage`` that an entry of STORAGES is, None if it is another."""
+    """Return the ``MediaStorage`` that an entry of STORAGES is, None if it is another; if ours fails, why."""
     if alias not in settings.STORAGES:
         return None
     try:
         made = storages[alias]
-    except Exception:  # noqa: BLE001 - its own, whatever it is: Django tells of it when it is used
-        return None
+    except Exception as error:  # noqa: BLE001 - its own, whatever it is: Django tells of it when it is used
+        return error if _is_ours(alias) else None
     return made if isinstance(made, StackStorage) else None
+
+
+def _is_ours(alias: str) -> bool:
+    try:
+        made = import_string(str(settings.STORAGES[alias].get("BACKEND", "")))
+    except Exception:  # noqa: BLE001 - the module's own, whatever it is
+        return False
+    return isinstance(made, type) and issubclass(made, StackStorage)
 
 
 def _storage(alias: str, name: str) -> StorageKind:

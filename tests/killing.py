@@ -1,0 +1,42 @@
+"""For the tests that kill processes: children, and what they may leave behind."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import traceback
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from .pulls import files
+
+MEMORY = (
+    "/dev/shm" if os.path.isdir("/dev/shm") else tempfile.gettempdir()
+)  # syncing to a disk would take most of the time
+
+
+def forked(act: Callable[[], object]) -> int:
+    """Have a child do something, and end; return its id."""
+    pid = os.fork()
+    if not pid:
+        status = 1
+        try:
+            act()
+            status = 0
+        except BaseException:  # noqa: BLE001 - the parent is told by the status
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    return pid
+
+
+def check_copies(root: Path, sources: Collection[bytes]) -> None:
+    """Whatever counts as a copy is whole; what does not is the start of something."""
+    if (root / ".mediamw" / "pulled").is_dir():
+        for kind in ("bytes", "part"):
+            for path in files(root, kind):
+                data = path.read_bytes()
+                if kind == "bytes":
+                    assert data in sources, f"{path} has {len(data)} bytes of nobody"
+                else:
+                    assert any(source.startswith(data) for source in sources), f"{path}: {len(data)} bytes"
