@@ -14,7 +14,8 @@ import time
 from types import TracebackType
 from typing import Self
 
-from benchmarks.serving import REPOSITORY, environment
+from benchmarks.report import REPOSITORY
+from benchmarks.serving import environment
 from benchmarks.setting import BUCKET, KEYS
 from mediamw.testing.http_server import Answer
 from mediamw.testing.s3_request import HttpRequest

@@ -23,10 +23,10 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks.contenders import Contender
+from benchmarks.report import REPOSITORY
 from benchmarks.setting import Media, Options, move_to_servers_core, without_settings
 
-REPOSITORY = Path(__file__).parents[1]
-START_SECONDS, STOP_SECONDS = 30, 10
+START_SECONDS, STOP_SECONDS = 30, 2
 TICKS = os.sysconf("SC_CLK_TCK")
 _GRANIAN = "{python} -m granian {app} --port {port} --no-access-log --interface"
 COMMANDS = {
@@ -45,7 +45,6 @@ CONFIGURATIONS = {
 {{
     admin off
     auto_https off
-    persist_config off
 }}
 http://127.0.0.1:{port} {{
     root * {folder}
@@ -61,6 +60,7 @@ error_log stderr crit;
 events {{ }}
 http {{
     access_log off;
+    keepalive_requests 1000000;
     sendfile on;
     types {{ image/jpeg jpg; }}
     client_body_temp_path {folder}/nginx-temporary;
@@ -84,11 +84,12 @@ class Server:
         if server in CONFIGURATIONS:
             Path(media.folder, f"{server.lower()}-{self.port}").write_text(CONFIGURATIONS[server].format_map(values))
         module = "benchmarks.bare_pathsend:app" if app == "pathsend" else "benchmarks.served:app"
-        environ = {**environment(), "BENCH_CONTENDER": app, "BENCH_FOLDER": str(media.folder), "GOMAXPROCS": "1", **env}
+        own = {"GOMAXPROCS": "1", "XDG_CONFIG_HOME": str(media.folder), "XDG_DATA_HOME": str(media.folder)}  # Caddy's
+        environ = {**environment(), **own, "BENCH_CONTENDER": app, "BENCH_FOLDER": str(media.folder), **env}
         command = [word.format_map({**values, "app": module}) for word in COMMANDS[server].split()]
         self.process = subprocess.Popen(
             command,
-            preexec_fn=move_to_servers_core,  # noqa: PLW1509 - no other thread runs here
+            preexec_fn=move_to_servers_core,  # taskset would be a package more
             env=environ,
             cwd=media.folder,
             stdout=subprocess.DEVNULL,

@@ -5,6 +5,7 @@ They are for an idle machine. Nothing fails by missing one.
 
 from __future__ import annotations
 
+from benchmarks.in_process import OVERHEAD
 from benchmarks.large import CPU, DOWNLOAD, STALLED
 from benchmarks.lookups import BOTO3, CALLS, ONE, TIME
 from benchmarks.lookups import CPU as LOOKUP_CPU
@@ -16,7 +17,6 @@ OURS, BARE = "mediamw", "bare app"
 INDEXED, AUTOREFRESH = "WhiteNoise, indexed", "WhiteNoise, autorefresh"
 STARLETTE, SERVESTATIC = "Starlette StaticFiles", "ServeStatic, indexed"
 WERKZEUG, DEPOT = "Werkzeug SharedDataMiddleware", "DEPOT"
-OVERHEAD = "not media, overhead"
 
 
 def _less_or_more(group: str, table: str, column: str, *pairs: tuple[str, float]) -> list[Target]:
