@@ -265,7 +265,8 @@ LISTS = {"files": FILES, "redirects": REDIRECTS}
 
 
 @cache
-def _said(package: str) -> None:
+def say_missing(package: str) -> None:
+    """Say that a peer is not measured, once."""
     print(f"{package} is not installed and left out: pip install 'mediamw[bench]'", flush=True)
 
 
@@ -278,5 +279,5 @@ def installed(contenders: Mapping[str, Contender], *names: str) -> dict[str, Con
         if contender.is_installed:
             found[name] = contender
         else:
-            _said(contender.package)
+            say_missing(contender.package)
     return found

@@ -79,8 +79,7 @@ def _memory(table: Table, name: str, server: Server, contender: Contender, media
             stack.enter_context(_stalled(server.port, path))
         table.add(name, BESIDE, _latency(server, small, options))
     count = options.few(32, 2)
-    time.sleep(options.few(10, 1) / 10)  # the server has seen that they left
-    before = server.memory_bytes()
+    time.sleep(options.few(10, 1) / 10)  # the server has seen that they left; what it keeps of them counts all the same
     with ExitStack() as stack:
         for _ in range(count):
             stack.enter_context(_stalled(server.port, path))

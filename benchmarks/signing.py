@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from itertools import count
 from typing import Any
 
-from benchmarks.contenders import boto3_client, presigned
+from benchmarks.contenders import boto3_client, presigned, say_missing
 from benchmarks.in_process import timed
 from benchmarks.report import Column, Table
 from benchmarks.setting import BUCKET, KEYS, Media, Options
@@ -49,7 +49,7 @@ def _signers() -> dict[str, Callable[[str], Any]]:
         "boto3": lambda key: presigned(client, key),
     }
     if find_spec("obstore") is None:
-        print("obstore is not installed and left out: pip install 'mediamw[bench]'")
+        say_missing("obstore")
         return signers
     import obstore
     from obstore.store import S3Store

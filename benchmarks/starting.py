@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
+from benchmarks.contenders import say_missing
 from benchmarks.report import Column, Table
 from benchmarks.serving import environment
 from benchmarks.setting import BUCKET, KEYS, Media, Options
@@ -53,7 +54,9 @@ def run(media: Media, options: Options) -> list[Table]:
     for number in range(rounds + 1):
         for table, programs, check in ((imports, IMPORTS, ""), (urls, FIRST_URL, 'assert "X-Amz-Signature=" in url')):
             for name, code in programs.items():
-                if find_spec(name.partition(".")[0]) is None:
+                module = name.partition(".")[0]
+                if find_spec(module) is None:
+                    say_missing({"depot": "filedepot"}.get(module, module))
                     continue
                 took, memory = _measure(code, check, media)
                 if number:
