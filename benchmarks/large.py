@@ -18,16 +18,18 @@ from benchmarks.serving import Server
 from benchmarks.setting import BIG, BIG_BYTES, BIG_SMOKE_BYTES, Media, Options
 
 CPU, DOWNLOAD, STALLED = "CPU of the server", "memory, each of 8 downloads", "memory, each of 32 stalled"
-QUIET, BESIDE = "10 KB alone", "10 KB beside 8 stalled downloads"
+QUIET, BESIDE, SLOWER = "10 KB alone", "10 KB beside 8 stalled downloads", "which is slower by"
 COLUMNS = (
     Column(CPU, "s/GB"),
     Column(DOWNLOAD, "MiB"),
     Column(STALLED, "MiB"),
     Column(QUIET, "ms"),
     Column(BESIDE, "ms"),
+    Column(SLOWER, "times"),
 )
 SERVERS = {
     "uvicorn": ("asgi", ("mediamw", "Starlette StaticFiles", "ServeStatic, indexed")),
+    "granian, ASGI": ("asgi", ("mediamw", "Starlette StaticFiles")),
     "gunicorn": ("wsgi", ("mediamw", "WhiteNoise, indexed")),
     "granian, many threads": ("wsgi", ("mediamw", "WhiteNoise, indexed")),
 }
@@ -65,7 +67,8 @@ def _cpu(table: Table, name: str, server: Server, contender: Contender, media: M
 def _memory(table: Table, name: str, server: Server, contender: Contender, media: Media, options: Options) -> None:
     path, small = contender.url(media, BIG), contender.url(media, "small.jpg")
     _wake(server, small)
-    table.add(name, QUIET, _latency(server, small, options))
+    alone = _latency(server, small, options)
+    table.add(name, QUIET, alone)
     before, most = server.memory_bytes(), 0
     clients = [threading.Thread(target=_download, args=(server.port, path, bytearray(1 << 18))) for _ in range(8)]
     for client in clients:
@@ -77,7 +80,9 @@ def _memory(table: Table, name: str, server: Server, contender: Contender, media
     with ExitStack() as stack:
         for _ in range(8):
             stack.enter_context(_stalled(server.port, path))
-        table.add(name, BESIDE, _latency(server, small, options))
+        beside = _latency(server, small, options)
+    table.add(name, BESIDE, beside)
+    table.add(name, SLOWER, beside / alone)
     count = options.few(32, 2)
     time.sleep(options.few(10, 1) / 10)  # the server has seen that they left; what it keeps of them counts all the same
     with ExitStack() as stack:
