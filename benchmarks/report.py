@@ -160,11 +160,14 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    command = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty"]
+    git = ["git", "-C", str(REPOSITORY)]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        name = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):  # an unpacked sdist has no history
         return "unknown"
+    # The page that is written here is not what is measured.
+    changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "mediamw", "benchmarks"], check=False).returncode
+    return f"{name.strip()}{' and changes' if changed else ''}"
 
 
 def write_group(page: Path, group: str, text: str) -> None:

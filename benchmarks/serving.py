@@ -206,7 +206,7 @@ def load(server: Server, path: str, headers: Mapping[str, str], clients: int, op
         started = time.perf_counter()
         server.get(path, headers)
         return 1 / (time.perf_counter() - started)
-    return wrk(server.port, path, headers, clients, max(1, round(options.seconds)))
+    return wrk(server.port, path, headers, clients, options.load_seconds)
 
 
 def wrk(port: int, path: str, headers: Mapping[str, str], clients: int, seconds: int) -> float:

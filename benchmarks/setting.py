@@ -34,6 +34,11 @@ class Options:
         """Seconds of one figure in process, where a hundred thousand requests are a second."""
         return self.seconds / 8
 
+    @property
+    def load_seconds(self) -> int:
+        """Seconds of one figure over HTTP: wrk wants whole ones."""
+        return max(1, round(self.seconds))
+
     def few(self, number: int, smoke: int) -> int:
         return smoke if self.smoke else number
 
