@@ -21,7 +21,6 @@ import argparse
 import os
 import platform
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -37,8 +36,8 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.paced_clients import FILES, Answered, Load
-
-REPOSITORY = Path(__file__).parents[1]
+from benchmarks.report import REPOSITORY
+from benchmarks.serving import free_port, wait_until_up
 
 SIZES = {"small": 10_240, "large": 5_000_000}
 KEYS = {"access_key_id": "AKREADONLY", "secret_access_key": "read-only-secret"}
@@ -75,22 +74,6 @@ class Down(NamedTuple):
     next: float
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until_up(port: int) -> None:
-    for _ in range(200):
-        try:
-            socket.create_connection(("127.0.0.1", port), 2).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise SystemExit(f"no server on port {port} after 10 s")
-
-
 def measure(command: str, folder: Path, args: argparse.Namespace) -> list[tuple[str, str]]:
     """Run the phases with one server; return the lines of its table."""
     from mediamw.testing.strict_s3 import StrictS3
@@ -107,7 +90,7 @@ def measure(command: str, folder: Path, args: argparse.Namespace) -> list[tuple[
         server = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         stack.callback(server.wait, 60)
         stack.callback(server.send_signal, signal.SIGTERM)
-        wait_until_up(port)
+        wait_until_up(port, server)
         load = Load(folder, port)
         stack.callback(load.stop)  # harmless when they have ended
         load.start("small", "large")
