@@ -97,22 +97,38 @@ class OriginHTTP:
 
     def get_start(self, url: str, limit_bytes: int, *, until: float | None = None) -> tuple[int, bytes]:
         """Send GET for one byte and return the status and the body up to ``limit_bytes``: what a HEAD cannot tell."""
+        status, _, start = self._get(url, {"Range": "bytes=0-0"}, limit_bytes, until)
+        return status, start
+
+    def get_document(
+        self, url: str, limit_bytes: int, *, until: float | None = None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Send GET and return status, headers, and the body up to ``limit_bytes``, in the time of one look-up."""
+        return self._get(url, {}, limit_bytes, until)
+
+    def _get(
+        self, url: str, headers: Mapping[str, str], limit_bytes: int, until: float | None
+    ) -> tuple[int, Mapping[str, str], bytes]:
         from urllib3.exceptions import HTTPError
 
-        response, exchange = self._send("GET", url, {"Range": "bytes=0-0"}, until)
-        start = b""
+        response, exchange = self._send("GET", url, headers, until)
+        pieces, left = [], limit_bytes
+        is_whole = False
         try:
-            while len(start) < limit_bytes and (data := response.read(limit_bytes - len(start))):
-                start += data
+            while left > 0 and (data := response.read(left)):
+                pieces.append(data)
+                left -= len(data)
+            is_whole = left > 0
         except HTTPError as error:
             self._fail(error, exchange, "the body broke off")
         finally:
             exchange.release()
-            response.close()
+            if not is_whole or exchange.is_over:  # else the connection is kept
+                response.close()
             response.release_conn()
         if exchange.is_over:  # the end that we made ourselves may look like the body's
             self._fail(TimeoutError(), exchange)
-        return response.status, start
+        return response.status, response.headers, b"".join(pieces)
 
     def get_range(
         self,
