@@ -119,6 +119,8 @@ class MediaStack:
         self.base_url = check_base_url(base_url)
         times = Times(found_ttl, missing_ttl, stale_if_error, deadline)
         check_seconds(times._asdict())
+        # isinstance with a protocol is slow, so it is asked once.
+        self._deliveries = {backend.name: delivery_of(backend)[0] for backend in self.backends}
         self._said: dict[str, dict[str, float]] = {}
         budget, first = check_budget(pull_budget), self.backends[0]
         pulled = Pulled(cast("HoldsCopies", first), budget) if holds_copies(first) and self.backends[1:] else None
@@ -245,7 +247,7 @@ class MediaStack:
         return self._asker.rules[backend.name]
 
     def _delivery(self, backend: Backend, key: Key) -> Delivery | None:
-        return self.rules(backend).delivery_of(key, delivery_of(backend)[0])
+        return self.rules(backend).delivery_of(key, self._deliveries[backend.name])
 
     def explain(self, key: str) -> Explanation:
         """Ask as ``find`` does and say what each backend answered, how fast, and from where. Never raises for a key."""
