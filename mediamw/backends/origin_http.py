@@ -20,7 +20,7 @@ from ..core.errors import BackendUnavailable, Unreachable
 from .network import ca_fault, proxy_parts
 from .origin_body import body, rest_of_body, start_in_body
 from .origin_failures import retry_after, why
-from .quick_head import converse, request_of
+from .quick_head import quick_head, request_of
 from .redaction import keep_secrets_out_of_logs
 
 if TYPE_CHECKING:
@@ -97,37 +97,22 @@ class OriginHTTP:
     def _quick_head(
         self, url: str, headers: Mapping[str, str], until: float
     ) -> tuple[bool, tuple[int, Mapping[str, str]] | None]:
-        """Ask over a connection that is open already; return if it was tried, and the answer if that was plain."""
-        pool = self._connections()
-        from urllib3.exceptions import ReadTimeoutError
-
-        from .connections import Exchange
-
-        target = url[len(self.origin) :]
+        """Ask over a connection that is open already; return if it was tried, and the answer if there is one."""
+        pool, target = self._connections(), url[len(self.origin) :]
         request = request_of(target, self.origin.partition("://")[2], {**self._headers, **headers})
-        connection = pool._get_conn()
-        sock = getattr(connection, "sock", None)
-        is_kept = False
         try:
-            if sock is None or request is None:
-                is_kept = True
-                return False, None
-            said = converse(sock, request, until, READ_SECONDS)
-            if said is None:
-                return True, None
-            is_kept = said[2]
-            return True, said[:2]
+            return (False, None) if request is None else quick_head(pool, request, until, READ_SECONDS)
         except ValueError:
             self._is_plain = False
             return True, None
         except TimeoutError:
+            from urllib3.exceptions import ReadTimeoutError
+
+            from .connections import Exchange
+
             late = Exchange(until)
             late.is_sent = True
             self._fail(ReadTimeoutError(pool, target, "no answer"), late)
-        finally:
-            if not is_kept:
-                connection.close()
-            pool._put_conn(connection)
 
     def probe(
         self, url: str, *, until: float | None = None, headers: Mapping[str, str] | None = None

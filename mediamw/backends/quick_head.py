@@ -14,7 +14,10 @@ import re
 import socket
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from urllib3 import HTTPConnectionPool
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 MAX_LINES: Final = 100
@@ -43,6 +46,27 @@ def request_of(target: str, host: str, headers: Mapping[str, str]) -> bytes | No
     if not text.isascii() or " " in target or not "".join(lines).isprintable():
         return None
     return f"{text}\r\n\r\n".encode("ascii")
+
+
+def quick_head(
+    pool: HTTPConnectionPool, request: bytes, until: float, read_seconds: float
+) -> tuple[bool, tuple[int, HeadLines] | None]:
+    """Ask over a connection of ``pool`` that is open; return if there was one, and what ``converse`` does."""
+    connection = pool._get_conn()  # it has looked if the other side has closed it, or says what nobody asked for
+    sock = getattr(connection, "sock", None)
+    is_kept = sock is None
+    try:
+        if sock is None:
+            return False, None
+        said = converse(sock, request, until, read_seconds)
+        if said is None:
+            return True, None
+        is_kept = said[2]
+        return True, said[:2]
+    finally:
+        if not is_kept:
+            connection.close()
+        pool._put_conn(connection)
 
 
 def converse(
