@@ -200,6 +200,8 @@ def test_silence_is_told_as_ever(asked: Asked, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(Unreachable, match=r"no answer|0\.05"):
         http_.head(f"{origin.url}/a")
     assert len(origin.requests) == 2
+    # What it says too late must not be the next one's answer.
+    assert [one.sock for one in list(http_._connections().pool.queue) if one is not None] == [None]  # type: ignore[union-attr]
     with pytest.raises(Unreachable, match="no whole answer within"):
         http_.head(f"{origin.url}/a", until=time.monotonic() - 1)
 
