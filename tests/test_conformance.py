@@ -20,6 +20,7 @@ import pytest
 from mediamw.backends.base import CHUNK_BYTES, Content, Entry, Remote, SignedURL, keys_below, pieces
 from mediamw.backends.local import LocalBackend
 from mediamw.backends.memory import MemoryBackend, MemoryHandle
+from mediamw.backends.pages import Listed, Page, folder_of
 from mediamw.core.errors import BackendUnavailable, ContentChanged
 from mediamw.core.keys import Key
 from mediamw.core.model import Meta
@@ -210,7 +211,7 @@ def in_an_hour(now: float) -> float:
 
 def test_the_parts_of_the_broken_backends_are_sound() -> None:
     """Else the cases below would prove nothing."""
-    for backend in (OnlyOpens(), Broken(), Signing(quoted, in_an_hour), Ranging(read_rightly)):
+    for backend in (OnlyOpens(), Broken(), Signing(quoted, in_an_hour), Ranging(read_rightly), ListsPagesRightly()):
         check_backend(backend, FILES)
 
 
@@ -411,6 +412,37 @@ class ListsUnderAnotherName(Broken):
 class ListsFlat(Broken):
     def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
         return super().list(prefix, recursive=True)
+
+
+class ListsPagesRightly(Broken):
+    """All of a folder at once."""
+
+    def list_page(self, folder: str, after: str | None = None) -> Page | None:
+        return Page(folder, after, None, self.pick(folder, after))
+
+    def pick(self, folder: str, after: str | None) -> list[Listed]:
+        keys = sorted(key for key in FILES if folder_of(key) == folder and key > (after or ""))
+        return [Listed(key[len(folder) :], len(FILES[key]), None) for key in keys]
+
+
+class PageLeavesOut(ListsPagesRightly):
+    def pick(self, *arguments: Any) -> list[Listed]:
+        return [file for file in super().pick(*arguments) if file.name != "e.txt"]
+
+
+class PageHasMore(ListsPagesRightly):
+    def pick(self, *arguments: Any) -> list[Listed]:
+        return [more for file in super().pick(*arguments) for more in (file, file._replace(name=file.name + "x"))]
+
+
+class PageHasAnotherSize(ListsPagesRightly):
+    def pick(self, *arguments: Any) -> list[Listed]:
+        return [file._replace(size=7) for file in super().pick(*arguments)]
+
+
+class PageOfAnotherPart(ListsPagesRightly):
+    def list_page(self, folder: str, after: str | None = None) -> Page | None:
+        return super().list_page(folder)
 
 
 class OpensNowSomethingElse(Broken):
@@ -615,6 +647,10 @@ CAPABILITIES: list[tuple[type[Broken], str]] = [
     (ListsAnotherSize, "said that size of 'a.txt' is 7, but open said 1"),
     (ListsUnderAnotherName, "yielded 'a.txt' of backend 'mine'; the name is 'broken'"),
     (ListsFlat, "list('', recursive=False) left out 'a/'"),
+    (PageLeavesOut, "list_page('', None) said that 'e.txt' is missing, and it is not"),
+    (PageHasMore, "list_page('', None) said that 'a.txtx' is there, and it is not"),
+    (PageHasAnotherSize, "list_page('', None) said that 'a.txt' has 7 bytes; it has 1"),
+    (PageOfAnotherPart, "which is another part"),
     (OpensNowSomethingElse, "open_now('a.txt') returned a handle whose meta.size is 1, but chunks(0, 1) yielded other"),
     (ForgetsNow, "open_now('a.txt') returned None, but the file is there"),
     (PutsOver, "a second time took the bytes; NameTaken is needed"),

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Final, NamedTuple, Protocol, runtime_checkable
 from ..core.keys import Key
 from ..core.model import Handle, Meta
 from .folder import Folder
+from .pages import Page
 
 CHUNK_BYTES: Final = 1024 * 1024
 """The size of the pieces in which a large local file is read."""
@@ -26,9 +27,13 @@ Content = bytes | BinaryIO | Iterable[bytes]
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """The backend has the key, elsewhere: what is known of it, and no open file."""
+    """The backend has the key, elsewhere: what is known of it, and no open file.
+
+    ``is_partial``: a listing told it, and so no more than size and ETag are known. ``open`` never answers so.
+    """
 
     meta: Meta
+    is_partial: bool = False
 
 
 class Later:
@@ -127,6 +132,18 @@ class Lists(Protocol):
         """Yield the files whose key starts with ``prefix``, sorted by key (code points, as UTF-8 bytes sort).
 
         Without ``recursive`` what lies deeper than the next ``/`` is one folder entry. Raises ``BackendUnavailable``.
+        """
+
+
+@runtime_checkable
+class ListsPages(Protocol):
+    """Can tell of many files of a folder by one request, far cheaper than by asking for each."""
+
+    def list_page(self, folder: str, after: str | None = None) -> Page | None:
+        """Return what lies directly in ``folder`` ("", or with ``/`` at its end), from its start or behind ``after``.
+
+        As much as one request gives. None if that cannot be relied on there: ask for each key, as after any error.
+        Raises ``BackendUnavailable``.
         """
 
 

@@ -20,6 +20,7 @@ from ..core.errors import BackendUnavailable, Unreachable
 from .network import ca_fault, proxy_parts
 from .origin_body import body, rest_of_body, start_in_body
 from .origin_failures import retry_after, why
+from .quick_head import quick_head, request_of
 from .redaction import keep_secrets_out_of_logs
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class OriginHTTP:
         # Identity: a proxy on the way must not re-code what is read by offset.
         self._headers = {"Accept-Encoding": "identity", "User-Agent": "mediamw", **(headers or {})}
         self._follow = follow
+        self._is_plain = True  # as far as is known
         # By process: a forked child must not read its parent's answers from a shared socket. No lock, which a fork
         # could leave held: setdefault is atomic.
         self._pools: dict[int, HTTPConnectionPool] = {}
@@ -80,10 +82,37 @@ class OriginHTTP:
 
         ``until`` on the monotonic clock is the end of all waiting, for look-ups that ask more than once.
         """
-        response, exchange = self._send("HEAD", url, headers or {}, until)
+        if until is None:
+            until = time.monotonic() + HEAD_SECONDS
+        is_tried = False
+        if self._is_plain and self._follow is None and not self._is_forwarded:
+            is_tried, answer = self._quick_head(url, headers or {}, until)
+            if answer is not None:
+                return answer
+        response, exchange = self._send("HEAD", url, headers or {}, until, is_tried=is_tried)
         exchange.release()
         response.drain_conn()
         return response.status, response.headers
+
+    def _quick_head(
+        self, url: str, headers: Mapping[str, str], until: float
+    ) -> tuple[bool, tuple[int, Mapping[str, str]] | None]:
+        """Ask over a connection that is open already; return if it was tried, and the answer if there is one."""
+        pool, target = self._connections(), url[len(self.origin) :]
+        request = request_of(target, self.origin.partition("://")[2], {**self._headers, **headers})
+        try:
+            return (False, None) if request is None else quick_head(pool, request, until, READ_SECONDS)
+        except ValueError:
+            self._is_plain = False
+            return True, None
+        except TimeoutError:
+            from urllib3.exceptions import ReadTimeoutError
+
+            from .connections import Exchange
+
+            late = Exchange(until)
+            late.is_sent = True
+            self._fail(ReadTimeoutError(pool, target, "no answer"), late)
 
     def probe(
         self, url: str, *, until: float | None = None, headers: Mapping[str, str] | None = None
@@ -97,22 +126,38 @@ class OriginHTTP:
 
     def get_start(self, url: str, limit_bytes: int, *, until: float | None = None) -> tuple[int, bytes]:
         """Send GET for one byte and return the status and the body up to ``limit_bytes``: what a HEAD cannot tell."""
+        status, _, start = self._get(url, {"Range": "bytes=0-0"}, limit_bytes, until)
+        return status, start
+
+    def get_document(
+        self, url: str, limit_bytes: int, *, until: float | None = None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Send GET and return status, headers, and the body up to ``limit_bytes``, in the time of one look-up."""
+        return self._get(url, {}, limit_bytes, until)
+
+    def _get(
+        self, url: str, headers: Mapping[str, str], limit_bytes: int, until: float | None
+    ) -> tuple[int, Mapping[str, str], bytes]:
         from urllib3.exceptions import HTTPError
 
-        response, exchange = self._send("GET", url, {"Range": "bytes=0-0"}, until)
-        start = b""
+        response, exchange = self._send("GET", url, headers, until)
+        pieces, left = [], limit_bytes
+        is_whole = False
         try:
-            while len(start) < limit_bytes and (data := response.read(limit_bytes - len(start))):
-                start += data
+            while left > 0 and (data := response.read(left)):
+                pieces.append(data)
+                left -= len(data)
+            is_whole = left > 0
         except HTTPError as error:
             self._fail(error, exchange, "the body broke off")
         finally:
             exchange.release()
-            response.close()
+            if not is_whole or exchange.is_over:  # else the connection is kept
+                response.close()
             response.release_conn()
         if exchange.is_over:  # the end that we made ourselves may look like the body's
             self._fail(TimeoutError(), exchange)
-        return response.status, start
+        return response.status, response.headers, b"".join(pieces)
 
     def get_range(
         self,
@@ -179,13 +224,13 @@ class OriginHTTP:
             pool.close()
 
     def _send(
-        self, method: str, url: str, headers: Mapping[str, str], until: float | None = None
+        self, method: str, url: str, headers: Mapping[str, str], until: float | None = None, *, is_tried: bool = False
     ) -> tuple[BaseHTTPResponse, Exchange]:
         """Return the answer, its head complete, and what bounds its time, which the caller releases."""
         if until is None:
             until = time.monotonic() + HEAD_SECONDS
         for hop in range(MAX_HOPS + 1):
-            response, exchange = self._send_one(method, url, headers, until)
+            response, exchange = self._send_one(method, url, headers, until, is_tried)
             location = response.headers.get("Location")
             if self._follow is None or response.status not in _REDIRECTS or location is None:
                 return response, exchange
@@ -196,8 +241,13 @@ class OriginHTTP:
                 url = self._follow(url, location)
         raise BackendUnavailable(f"{self.origin} redirects more than {MAX_HOPS} times", backend=self._backend)
 
+    @property
+    def _is_forwarded(self) -> bool:
+        """To a proxy of plain HTTP the target is the whole URL; the rest is asked of the origin itself."""
+        return self._proxy is not None and self.origin.startswith("http:")
+
     def _send_one(
-        self, method: str, url: str, headers: Mapping[str, str], until: float
+        self, method: str, url: str, headers: Mapping[str, str], until: float, is_tried: bool
     ) -> tuple[BaseHTTPResponse, Exchange]:
         if method not in ("GET", "HEAD"):
             raise ValueError(f"{method} is a write, or no HTTP method at all: only GET and HEAD are ever sent")
@@ -206,10 +256,9 @@ class OriginHTTP:
 
         from .connections import Exchange
 
-        # To a proxy of plain HTTP the target is the whole URL; the rest is asked of the origin itself.
-        is_forwarded = self._proxy is not None and self.origin.startswith("http:")
+        is_forwarded = self._is_forwarded
         target = url if is_forwarded else url[len(self.origin) :]
-        for is_last in (False, True):
+        for is_last in (True,) if is_tried else (False, True):
             exchange = Exchange(until)
             exchange.begin()
             try:

@@ -3,7 +3,8 @@
 All that reads stands in ``S3Reader``, which ``WritableS3Backend`` (``s3_writable.py``) has too: so that whoever is
 given an ``S3Backend`` is never given one that writes.
 
-Existence is one HEAD, presigned by our own signer, over a pooled connection that sends GET and HEAD only. Browsers are
+Existence is one HEAD, presigned by our own signer, over a pooled connection that sends GET and HEAD only; of many files
+of a folder one listing tells, asked in the same way (``s3_pages.py``). Browsers are
 sent to presigned URLs, whose signing time is rounded down to a window: the same key has the same URL in every worker
 for a quarter of an hour, and the browser's cache works. ``custom_domain`` sends them to a CDN instead. What is signed
 is signed with a snapshot of the credentials, which is replaced in the background before they end.
@@ -24,6 +25,7 @@ from .aws import AWSAccount
 from .base import Entry, Remote, SignedURL
 from .network import proxy_for
 from .origin_http import OriginHTTP
+from .pages import Page
 from .per_process import PerProcess
 from .renewal import Renewal
 from .rules import RuleOptions, Rules
@@ -31,6 +33,7 @@ from .s3_answers import head_meta, listed
 from .s3_errors import OWN_URL_LIFE_SECONDS, REASON_BYTES, Reasons, archived, listing_error, refused
 from .s3_hosts import Place, plain_host
 from .s3_options import LEAST_REST_SECONDS, Options
+from .s3_pages import MAX_PAGE_BYTES, is_sorted, page_error, page_query, read_page
 from .signed_urls import WindowURLs
 from .sigv4 import Credentials, NoSigner, Signer
 
@@ -257,6 +260,25 @@ class S3Reader:
         # bucket is, whose answer may be the same redirect.
         except (BotoCoreError, ClientError, ResponseParserError, ValueError, KeyError, RecursionError) as error:
             raise listing_error(error, self.bucket, place.origin, self.name) from None
+
+    def list_page(self, folder: str, after: str | None = None) -> Page | None:
+        """Tell of the objects of ``folder`` by one signed GET; None where listings are in no order, or not believed."""
+        if not is_sorted(self.bucket):
+            return None
+        signer, place, http = self._ready()
+        prefix = self._object_key(folder)
+        url = signer.presign(
+            "GET",
+            place.origin,
+            place.path,
+            at=int(time.time()),
+            life=OWN_URL_LIFE_SECONDS,
+            query=page_query(prefix, self._object_key(after) if after else None),
+        )
+        status, headers, body = http.get_document(url, MAX_PAGE_BYTES)
+        if status != 200:
+            raise page_error(status, headers, self.bucket, self.name)
+        return read_page(body, prefix, folder, after)
 
     def close(self) -> None:
         """Close the connections and end the renewal of credentials."""

@@ -20,7 +20,7 @@ def head_meta(headers: Mapping[str, str]) -> Meta | None:
     return Meta(
         size=int(length),
         mtime_ns=None if modified is None else modified * 1_000_000_000,
-        etag=_etag(headers.get("ETag")),
+        etag=strong_etag(headers.get("ETag")),
         content_type=type_of_origin(headers.get("Content-Type")),
         content_encoding=headers.get("Content-Encoding"),
     )
@@ -48,10 +48,10 @@ def listed(client: Any, bucket: str, start: str, prefix: str, *, recursive: bool
 
 def _listed_meta(item: Mapping[str, Any]) -> Meta:
     """What a listing tells of an object: no content type."""
-    return Meta(item["Size"], int(item["LastModified"].timestamp()) * 1_000_000_000, _etag(item.get("ETag")))
+    return Meta(item["Size"], int(item["LastModified"].timestamp()) * 1_000_000_000, strong_etag(item.get("ETag")))
 
 
-def _etag(text: str | None) -> str | None:
+def strong_etag(text: str | None) -> str | None:
     """The ETag if it is a strong one and safe in a header."""
     if text and len(text) > 2 and text[0] == text[-1] == '"' and text.isascii() and '"' not in text[1:-1]:
         return text if text.isprintable() and " " not in text else None

@@ -192,7 +192,8 @@ class Look(NamedTuple):
     """What one backend said in one look-up, for ``Server-Timing`` and ``explain``.
 
     ``answer`` is ``found``, ``missing``, ``unavailable``, ``refused``, or ``not asked``; ``source`` is ``remembered``,
-    ``stale``, ``pulled`` (a copy) or ``unchecked`` if nobody was asked for it; ``reason`` says why, for people.
+    ``listed`` (with its folder), ``stale``, ``pulled`` (a copy) or ``unchecked`` if nobody was asked for it; ``reason``
+    says why, for people.
     """
 
     backend: str

@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
-from ..backends.base import LATER, Backend, Entry, Lists, OpensNow, ReadsRanges, Remote, Signs
+from ..backends.base import LATER, Backend, Entry, Lists, ListsPages, OpensNow, ReadsRanges, Remote, Signs
 from ..backends.http_origin import VIA
 from ..core.errors import BackendUnavailable, NotServable, Unreachable
 from ..core.keys import Key
@@ -24,7 +24,8 @@ from ..core.model import Handle, Hidden, Look, Meta
 from .checks import rules_of
 from .copies import COPY_SECONDS
 from .copy_lookup import CopyLookup
-from .lookups import UNKNOWN, Lookups
+from .folder_listing import FolderListing, told_by
+from .lookups import UNKNOWN, Lookups, Unknown
 from .origin_health import OriginHealth, Probe
 from .origin_reads import OriginReads
 from .pulled import Pulled
@@ -103,7 +104,17 @@ class Asker:
             found_ttl=times.found_ttl,
             missing_ttl=times.missing_ttl,
             stale_if_error=times.stale_if_error,
+            on_forget=lambda key, backend: self.listed.forget(key, backend),
         )
+        self.listed = FolderListing(
+            lambda name: self._origins[name].lookups,
+            call=lambda name, folder, work: self._origins[name].health.call(work, key=folder),
+            heard=self.lookups.known,
+            found_ttl=times.found_ttl,
+            missing_ttl=times.missing_ttl,
+            stale_if_error=times.stale_if_error,
+        )
+        self._lists_pages = frozenset(backend.name for backend in backends if isinstance(backend, ListsPages))
 
     def is_remote(self, backend: Backend) -> bool:
         """True if it is asked over a network: what is at hand of it is a copy."""
@@ -138,12 +149,20 @@ class Asker:
         )
 
     def locate(
-        self, key: Key, *, inline: bool = False, serving: bool = False, via: str = "", looks: list[Look] | None = None
+        self,
+        key: Key,
+        *,
+        inline: bool = False,
+        serving: bool = False,
+        via: str = "",
+        whole: Callable[[Backend], bool] = lambda _: True,
+        looks: list[Look] | None = None,
     ) -> Steps[Located]:
         """Return the first backend that has the key, with its answer; ``Hidden`` if a whiteout hides it.
 
         ``inline``: on an event loop. ``serving``: a backend that need not be checked has it. ``via``: the request's
-        header. ``looks`` is told what each backend said.
+        header. ``whole``: whether more has to be known of a backend's file than what a listing tells. ``looks`` is told
+        what each backend said.
         """
         unsure: BackendUnavailable | None = None
         for backend in self._backends:
@@ -160,6 +179,8 @@ class Asker:
                     answer, source = (yield from self._remote_upper.ask(key)), ""
                 else:
                     answer, source = yield from self._ask_or_copy(backend, key, inline, via)
+                    if isinstance(answer, Remote) and answer.is_partial and whole(backend):
+                        answer, source = yield from self._ask(backend, key, inline, via, whole=True)
             except (BackendUnavailable, NotServable) as error:
                 said = "unavailable" if isinstance(error, BackendUnavailable) else "refused"
                 _note(looks, Look(backend.name, said, time.perf_counter() - started, reason=error.reason))
@@ -229,12 +250,12 @@ class Asker:
         return False
 
     def within_deadline(
-        self, backend: str, future: Future[Any], doing: str = "", probe: Probe | None = None
+        self, backend: str, future: Future[Any], doing: str = "", probe: Probe | None = None, spent: float = 0.0
     ) -> Steps[Any]:
-        """Wait for what a thread does for ``backend``, as long as a look-up may take."""
+        """Wait for what a thread does for ``backend``, as long as a look-up may take; ``spent`` seconds are over."""
         seconds = self._times.deadline
         try:
-            return (yield Wait(future, seconds))
+            return (yield Wait(future, max(seconds - spent, 0.0)))
         except TimeoutError:
             error = Unreachable(f"no answer within {seconds:g} s", backend=backend, operation=doing)
             health = self._origins[backend].health
@@ -290,6 +311,11 @@ class Asker:
             return backend.list(prefix, recursive=recursive)
         return origin.health.watch(lambda: backend.list(prefix, recursive=recursive))
 
+    def known(self, backend: Backend, key: Key) -> Remote | Unknown | None:
+        """Return what a remote backend said, by HEAD or in a listing, and is still believed, or ``UNKNOWN``."""
+        said = self.lookups.known(backend, key)
+        return self.listed.known(backend, key) if said is UNKNOWN else said
+
     def asked_until(self, last: Backend, key: Key) -> list[Backend]:
         """Return the lowers that a look-up of ``key`` asks up to ``last``, which has it."""
         lowers = self._backends[1 : self._backends.index(last) + 1]
@@ -309,17 +335,20 @@ class Asker:
         """Return what one backend says, or the copy that stands for it."""
         ask_lower = partial(self._ask, backend, key, inline, via)
         if self._copies is None or backend.name not in self._origins:
-            return (yield from ask_lower())
+            return (yield from ask_lower(whole=False))
         return (yield from self._copies.answer(backend, key, self.rules[backend.name].pull_ttl, inline, ask_lower))
 
     def _ask_upper(self, upper: Backend, key: Key, inline: bool) -> Steps[Answer]:
         answer, _ = yield from self._ask(upper, key, inline, "")
         return answer
 
-    def _ask(self, backend: Backend, key: Key, inline: bool, via: str) -> Steps[tuple[Answer, str]]:
-        """Return what one backend says, and where from if nobody was asked."""
+    def _ask(
+        self, backend: Backend, key: Key, inline: bool, via: str, *, whole: bool = False
+    ) -> Steps[tuple[Answer, str]]:
+        """Return what one backend says, and where from if nobody was asked. ``whole``: what a listing tells is too
+        little of a file that is there."""
         if backend.name in self._origins:
-            return (yield from self._ask_origin(backend, key, via))
+            return (yield from self._ask_origin(backend, key, via, whole))
         if not inline:
             return backend.open(key), ""
         if backend.name in self._now:
@@ -334,27 +363,54 @@ class Asker:
             raise
         return answer, ""
 
-    def _ask_origin(self, backend: Backend, key: Key, via: str) -> Steps[tuple[Answer, str]]:
+    def _ask_origin(self, backend: Backend, key: Key, via: str, whole: bool) -> Steps[tuple[Answer, str]]:
         known = self.lookups.known(backend, key)
         if known is not UNKNOWN:
             return known, "remembered"
-        health, probe = self._origins[backend.name].health, None
+        lists = backend.name in self._lists_pages
+        listed = self.listed.known(backend, key) if lists else UNKNOWN
+        if listed is None or (listed is not UNKNOWN and not whole):
+            return listed, "listed"
+        health, probe, spent = self._origins[backend.name].health, None, 0.0
         try:
             probe = health.admit()
+            if lists and probe is None and not via and not whole:
+                listed, spent = yield from self._list(backend, key)
+                if listed is not UNKNOWN:
+                    return listed, "listed"
             flight = self.lookups.ask(backend, key, via)
             try:
-                return (yield from self.within_deadline(backend.name, flight, probe=probe)), ""
+                return (yield from self.within_deadline(backend.name, flight, probe=probe, spent=spent)), ""
             except BaseException:
                 self.lookups.leave(backend, key, flight, via)
                 raise
         except BackendUnavailable as error:
             stale = self.lookups.stale(backend, key)
+            if stale is None and lists and not whole:
+                stale = self.listed.stale(backend, key)
             if stale is None:
                 raise
             self._say(f"stale {backend.name}", f"{error}; what it said before is believed")
             return stale, "stale"
         finally:
             health.leave(probe)
+
+    def _list(self, backend: Backend, key: Key) -> Steps[tuple[Remote | Unknown | None, float]]:
+        """Return what the listing that is under way tells of ``key``, ``UNKNOWN`` if it has to be asked for, and how
+        many seconds it took."""
+        flight = self.listed.flight(backend, key)
+        if flight is None:
+            return UNKNOWN, 0.0
+        began = time.monotonic()
+        try:
+            return told_by((yield Wait(flight.future, self._times.deadline / 2)), key), time.monotonic() - began
+        except TimeoutError:  # there may be time for a HEAD
+            self.listed.pause(backend.name)
+        except BackendUnavailable:  # a HEAD tells, or says why it cannot
+            pass
+        finally:
+            self.listed.leave(flight)
+        return UNKNOWN, time.monotonic() - began
 
     def _look(self, backend: Backend, key: Key, via: str) -> Remote | None:
         """What a thread does for a look-up."""

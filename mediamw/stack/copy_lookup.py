@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 from ..backends.base import Backend, Remote
 from ..backends.local import LocalHandle
@@ -23,6 +23,13 @@ from .steps import Pool, Steps, Wait
 
 Answer = Handle | Remote | None
 Ask = Callable[[Key], Steps[Answer]]
+
+
+class AskLower(Protocol):
+    """Asks the lower of a copy; also where its answer is from."""
+
+    def __call__(self, *, whole: bool) -> Steps[tuple[Answer, str]]:
+        """``whole``: all that is known of the file is needed."""
 
 
 class Copy(NamedTuple):
@@ -51,19 +58,22 @@ class CopyLookup:
         self._say = say
 
     def answer(
-        self, backend: Backend, key: Key, ttl: float, inline: bool, ask_lower: Callable[[], Steps[tuple[Answer, str]]]
+        self, backend: Backend, key: Key, ttl: float, inline: bool, ask_lower: AskLower
     ) -> Steps[tuple[Answer, str]]:
-        """Return the copy that stands for what ``backend`` has, else what that says itself, and where from."""
+        """Return the copy that stands for what ``backend`` has, else what that says itself, and where from.
+
+        ``ask_lower(whole=True)`` leaves nothing to listings, whose ETag may be another (rclone's is).
+        """
         copy = yield from self._find(source_of(backend), key, inline)
         if copy is None:
-            return (yield from ask_lower())
+            return (yield from ask_lower(whole=False))
         served = False
         try:
             if copy.age < ttl:
                 served = True
                 return copy.handle, "pulled"
             try:
-                answer, said = yield from ask_lower()
+                answer, said = yield from ask_lower(whole=True)
             except BackendUnavailable as error:
                 if copy.age >= ttl + self._stale:
                     raise

@@ -1,8 +1,8 @@
 """Redirects that were made before: the way of a request for a file that still only a lower has.
 
 What another process can change is looked at each time, and as ``asking.py`` does: the upper, its whiteout, both again,
-the copies. What the lowers said counts for as long as ``lookups.py`` remembers it, a URL for as long as the backend
-gives the same. Whatever is unusual is left to ``MediaStack.finding``.
+the copies. What the lowers said counts for as long as it is remembered, a URL for as long as the backend gives the
+same. Whatever is unusual is left to ``MediaStack.finding``.
 
 Bound: 2,048 redirects, the oldest go first.
 """
@@ -11,35 +11,35 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, cast
 
 from ..backends.base import Backend, Remote, Signs
 from ..backends.beneath import Root
 from ..core.keys import Key
 from ..core.model import Redirect
-from .lookups import UNKNOWN, Lookups
+from .lookups import Unknown
 from .pull_version import record_key, source_of
 from .whiteouts import marker_of
 
 MAX_REDIRECTS: Final = 2048
 
-Asked = Sequence[tuple[Backend, Remote | None]]
-"""The lowers that were asked for a key, first to last, and what they said; the last one has it."""
+Known = Callable[[Backend, Key], Remote | Unknown | None]
+"""What is remembered of what a backend said."""
 
 
 class _Known(NamedTuple):
     paths: tuple[bytes, ...]
-    asked: Asked
+    asked: Sequence[Backend]
     redirect: Redirect
 
 
 class KnownRedirects:
     """The redirects of a stack whose upper is a directory. ``has_copies``: copies of lowers' files may be in it."""
 
-    def __init__(self, root: Root, lookups: Lookups, *, has_copies: bool) -> None:
+    def __init__(self, root: Root, known: Known, *, has_copies: bool) -> None:
         self._root = root
-        self._lookups = lookups
+        self._known = known
         self._has_copies = has_copies
         self._kept: dict[tuple[str, str], _Known] = {}
         self._lock = threading.Lock()
@@ -50,18 +50,16 @@ class KnownRedirects:
         if kept is None or not self._root.are_missing_again(kept.paths):
             return None
         checked = cast("Key", key)  # or it would not be here
-        for backend, answer in kept.asked:
-            if self._lookups.known(backend, checked) is not answer:
-                return None
-        signing = cast("Signs", kept.asked[-1][0])
+        if not self._is_as_it_was(kept.asked, checked):
+            return None
+        signing = cast("Signs", kept.asked[-1])
         if not signing.can_sign(now) or signing.sign(checked, method, now).url != kept.redirect.url:
             return None
         return kept.redirect
 
     def keep(self, key: Key, method: str, redirect: Redirect, asked: Sequence[Backend]) -> None:
         """Keep a redirect to a file of the last of the lowers that were asked."""
-        answers = [(backend, self._lookups.known(backend, key)) for backend in asked]
-        if any(answer is UNKNOWN for _, answer in answers) or answers[-1][1] is None:
+        if not self._is_as_it_was(asked, key):
             return  # one could not tell, is not checked, or what it said is forgotten already
         marker = marker_of(key)
         copies = [record_key(source_of(backend), key) for backend in asked] if self._has_copies else []
@@ -69,4 +67,9 @@ class KnownRedirects:
         with self._lock:
             while len(self._kept) >= MAX_REDIRECTS:
                 del self._kept[next(iter(self._kept))]
-            self._kept[key, method] = _Known(paths, cast("Asked", answers), redirect)
+            self._kept[key, method] = _Known(paths, asked, redirect)
+
+    def _is_as_it_was(self, asked: Sequence[Backend], key: Key) -> bool:
+        """Say whether it is remembered that the last one has the key, and those before it do not."""
+        *before, last = asked
+        return isinstance(self._known(last, key), Remote) and all(self._known(one, key) is None for one in before)

@@ -77,6 +77,7 @@ class Lookups:
 
     ``pool_of`` gives the threads that ask a backend, by its name and the request's Via: each has its own, so that a
     dead one does not keep the others waiting. ``look`` is what such a thread does. ``clock`` in seconds, for tests.
+    ``on_forget`` is told of keys that are forgotten, and with the backend of those that it turned out not to have.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Lookups:
         max_answers: int = MAX_ANSWERS,
         max_bytes: int = MAX_BYTES,
         clock: Callable[[], float] = time.monotonic,
+        on_forget: Callable[[Key, str | None], None] = lambda _key, _backend: None,
     ) -> None:
         # One size for both bounds: every answer counts at least its share of the bytes.
         least = -(-max_bytes // max_answers)
@@ -106,6 +108,7 @@ class Lookups:
         self._look = look
         self._ttl = {True: found_ttl, False: missing_ttl}
         self._clock = clock
+        self._on_forget = on_forget
         self._state = PerProcess(new_state)
 
     def __len__(self) -> int:
@@ -176,6 +179,7 @@ class Lookups:
                 state.answers.pop((backend, key), None)
             for identity in [each for each in state.flights if each[1] == key]:
                 state.end(identity)
+        self._on_forget(key, None)
 
     def _remembered(self, backend: Backend, key: Key) -> _Remembered | None:
         state = self._state.get()
@@ -195,6 +199,8 @@ class Lookups:
             backend, key, via = identity
             if answer is None and via:
                 return
+            if answer is None:
+                self._on_forget(key, backend)
             fresh_until = self._clock() + self._ttl[answer is not None]
             state.answers[backend, key] = _Remembered(answer, _bytes_of(key, answer), fresh_until)
 

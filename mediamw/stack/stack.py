@@ -36,7 +36,7 @@ from ..backends.base import (
 )
 from ..backends.http_origin import sites_of
 from ..backends.local import LocalBackend, LocalHandle
-from ..backends.rules import Rules
+from ..backends.rules import Delivery, Rules
 from ..core.errors import BackendUnavailable, InvalidKey, NoURL
 from ..core.keys import Key, parse_key, refusal
 from ..core.model import Found, Handle, Held, Hidden, Look, Meta, Missing, Redirect
@@ -129,7 +129,7 @@ class MediaStack:
         upper = as_upper(first)
         self._known: KnownRedirects | None = None
         if isinstance(first, LocalBackend) and self.redirects:
-            self._known = KnownRedirects(first.beneath, self._asker.lookups, has_copies=pulled is not None)
+            self._known = KnownRedirects(first.beneath, self._asker.known, has_copies=pulled is not None)
         self._lister = Lister(self.backends, self._asker)
         settle = None if pulled is None else pulled.settle
         self._writer = None if upper is None else Writer(upper, self._asker, check_names(names), self.say, settle)
@@ -201,7 +201,12 @@ class MediaStack:
         ``via`` and ``if_range`` are the request's headers, ``looks`` is told what each backend said.
         """
         via = sites_of(via)
-        located = yield from self._asker.locate(key, inline=inline, serving=True, via=via, looks=looks)
+
+        def whole(backend: Backend) -> bool:
+            """A redirect needs no more than that there is a file, unless its version decides on it."""
+            return bool(if_range) or self._delivery(backend, key) != "redirect"
+
+        located = yield from self._asker.locate(key, inline=inline, serving=True, via=via, whole=whole, looks=looks)
         if located is None:
             return Missing()
         if isinstance(located, Hidden):
@@ -218,7 +223,7 @@ class MediaStack:
         is_other = (
             if_range not in ("", answer.meta.etag) and isinstance(backend, ReadsRanges) and answer is not UNCHECKED
         )
-        delivery = self.rules(backend).delivery_of(key, self._deliveries[backend.name][0])
+        delivery = self._delivery(backend, key)
         if delivery == "pull" and self._puller is not None:
             handle = self._puller.handle(backend, key, answer.meta, via, partial(self.forget, key))
             return Held(backend.name, handle)
@@ -256,6 +261,9 @@ class MediaStack:
     def rules(self, backend: Backend) -> Rules:
         """Return the rules that stand with one of the backends."""
         return self._asker.rules[backend.name]
+
+    def _delivery(self, backend: Backend, key: Key) -> Delivery | None:
+        return self.rules(backend).delivery_of(key, self._deliveries[backend.name][0])
 
     def explain(self, key: str) -> Explanation:
         """Ask as ``find`` does and say what each backend answered, how fast, and from where. Never raises for a key."""
@@ -298,10 +306,11 @@ class MediaStack:
 
     def exists(self, key: str) -> bool:
         """Say whether somebody has the file. Raises ``BackendUnavailable`` if nobody has and one cannot tell."""
-        try:
-            self.stat(key)
-        except FileNotFoundError:
+        located = run(self._asker.locate(parse_key(key), whole=lambda _: False))
+        if located is None or isinstance(located, Hidden):
             return False
+        if not isinstance(located[1], Remote):
+            located[1].close()
         return True
 
     def list(self, prefix: str = "", *, recursive: bool = False) -> Iterator[Entry]:

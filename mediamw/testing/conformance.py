@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from ..backends.base import Backend, Closes, Deletes, HoldsCopies, Lists, OpensNow, Puts, ReadsRanges, Signs
+from ..backends.base import Backend, Closes, Deletes, HoldsCopies, Lists, ListsPages, OpensNow, Puts, ReadsRanges, Signs
 from ..backends.local_put import HAS_LOCKS
 from ..core.keys import parse_key
 from .conformance_abilities import Fetch
@@ -87,6 +87,8 @@ def find_faults(
         suite.check_open_now(backend)
     if isinstance(backend, Lists):
         suite.check_list(backend)
+    if isinstance(backend, ListsPages):
+        suite.check_list_page(backend)
     if isinstance(backend, Signs):
         suite.check_sign(backend, fetch)
     if isinstance(backend, ReadsRanges):

@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 from ..backends.base import (
     LATER,
     Lists,
+    ListsPages,
     OpensNow,
     ReadsRanges,
     Signs,
     keys_below,
 )
+from ..backends.pages import folder_of, just_before
 from ..core.errors import ContentChanged
 from ..core.keys import Key
 from ..core.model import Meta
@@ -99,6 +101,34 @@ class AbilityChecks(OpenChecks):
                 if one != other and one is not None and other is not None:
                     self.say(f"{what} said that {field} of {key!r} is {one!r}, but open said {other!r}")
             close_found(opened)
+
+    # -- list_page -------------------------------------------------------------------------------------------------
+
+    def check_list_page(self, backend: ListsPages) -> None:
+        """Compare what a page tells with what is there. That it tells little is no fault."""
+        folders = dict.fromkeys(["", *map(folder_of, self.files), "mediamw-conformance-missing/"])
+        for folder in folders:
+            keys = sorted(key for key in self.files if folder_of(key) == folder)
+            for after in (None, *map(just_before, keys), *keys):
+                what = f"list_page({folder!r}, {after!r})"
+                with self.doing(what):
+                    self._judge_page(backend, what, folder, after)
+
+    def _judge_page(self, backend: ListsPages, what: str, folder: str, after: str | None) -> None:
+        page = backend.list_page(folder, after)
+        if page is None:
+            return
+        if (page.folder, page.after) != (folder, after):
+            self.say(f"{what} returned {page!r}, which is another part")
+            return
+        for key in sorted(
+            key for key in {*self.files, *self.not_there()} if folder_of(key) == folder and page.tells(key)
+        ):
+            told, is_there = page.get(key), key in self.files
+            if (told is not None) is not is_there:
+                self.say(f"{what} said that {key!r} is {'missing' if is_there else 'there'}, and it is not")
+            elif told is not None and told.size != len(self.files[key]):
+                self.say(f"{what} said that {key!r} has {told.size} bytes; it has {len(self.files[key])}")
 
     # -- sign, read_range ------------------------------------------------------------------------------------------
 
