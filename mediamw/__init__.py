@@ -5,9 +5,9 @@ The public names, loaded when they are first used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from .lazy import lazily
+
+TYPE_CHECKING = False  # as type checkers read it; ``typing`` itself takes longer to load than all that is loaded here
 
 if TYPE_CHECKING:
     from .backends.base import Backend as Backend

@@ -14,7 +14,6 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextvars import copy_context
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final, NamedTuple, Unpack, cast
 
@@ -79,7 +78,7 @@ class MediaService:
         self.stack = (
             backends if isinstance(backends, MediaStack) else build_stack(backends, base_url=base_url_of(prefix))
         )
-        self.policy = replace(build_policy(**policy), last_modified=not self.stack.redirects)
+        self.policy = build_policy(**policy)._replace(last_modified=not self.stack.redirects)
         upper, ours = self.stack.upper, self.policy
         depends_on_more = authorize or ours.add_headers or ours.debug or ours.redirect_max_age
         self._kept = KeptPlans(upper, self.stack) if isinstance(upper, LocalBackend) and not depends_on_more else None
@@ -126,7 +125,7 @@ class MediaService:
             reply = yield from self._respond(request, name, verdict, _Way(inline, needs_length, trace))
         except Exception:  # the boundary: a mistake in here, or in what the user gave, must not take the site down
             log.exception("%s %r: answered with 503", method, name)
-            quiet = replace(self.policy, add_headers=None)
+            quiet = self.policy._replace(add_headers=None)
             plan = cast("Plan", decide(request, Unavailable("internal"), quiet, time.time()))
             return Reply(plan, data=joined(plan))
         if is_traced and trace is not None:

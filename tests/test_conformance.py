@@ -9,8 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from dataclasses import replace as changed  # ``replace`` is an option of put
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -267,31 +265,31 @@ OPENS: list[tuple[str, dict[str, Any], str]] = [
     ("close once", {"close": closes_once}, "then close() a second time raised OSError(9, 'Bad file descriptor')"),
     (
         "size off by one",
-        {"meta": lambda meta: replace(meta, size=meta.size + 1)},
+        {"meta": lambda meta: meta._replace(size=meta.size + 1)},
         "open('a.txt') returned a handle whose meta.size is 2; the file has 1 bytes",
     ),
-    ("weak etag", {"meta": lambda meta: replace(meta, etag='W/"1"')}, "meta.etag is 'W/\"1\"'; a strong one"),
-    ("bare etag", {"meta": lambda meta: replace(meta, etag="abc")}, "meta.etag is 'abc'; a strong one"),
+    ("weak etag", {"meta": lambda meta: meta._replace(etag='W/"1"')}, "meta.etag is 'W/\"1\"'; a strong one"),
+    ("bare etag", {"meta": lambda meta: meta._replace(etag="abc")}, "meta.etag is 'abc'; a strong one"),
     (
         "seconds",
-        {"meta": lambda meta: replace(meta, mtime_ns=int(time.time()))},
+        {"meta": lambda meta: meta._replace(mtime_ns=int(time.time()))},
         "which looks like another unit than nanoseconds",
     ),
     (
         "milliseconds",
-        {"meta": lambda meta: replace(meta, mtime_ns=int(time.time() * 1000))},
+        {"meta": lambda meta: meta._replace(mtime_ns=int(time.time() * 1000))},
         "which looks like another unit than nanoseconds",
     ),
-    ("float", {"meta": lambda meta: replace(meta, mtime_ns=time.time())}, "not an int"),
-    ("future", {"meta": lambda meta: replace(meta, mtime_ns=time.time_ns() * 2)}, "which is in the future"),
+    ("float", {"meta": lambda meta: meta._replace(mtime_ns=time.time())}, "not an int"),
+    ("future", {"meta": lambda meta: meta._replace(mtime_ns=time.time_ns() * 2)}, "which is in the future"),
     (
         "header injection",
-        {"meta": lambda meta: replace(meta, content_type="text/html\r\nX: y")},
+        {"meta": lambda meta: meta._replace(content_type="text/html\r\nX: y")},
         "meta.content_type is 'text/html\\r\\nX: y', which is no header value",
     ),
     (
         "unstable",
-        {"meta": lambda meta: replace(meta, mtime_ns=time.perf_counter_ns())},
+        {"meta": lambda meta: meta._replace(mtime_ns=time.perf_counter_ns())},
         "and the second time Meta(",
     ),
     (
@@ -401,7 +399,7 @@ class ListsAtBoundaries(Broken):
 class ListsAnotherSize(Broken):
     def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
         for entry in super().list(prefix, recursive=recursive):
-            yield entry._replace(meta=entry.meta and replace(entry.meta, size=7))
+            yield entry._replace(meta=entry.meta and entry.meta._replace(size=7))
 
 
 class ListsUnderAnotherName(Broken):
@@ -551,7 +549,7 @@ class MixesUpThreads(Broken):
 class OpensNowAnotherVersion(Broken):
     def open_now(self, key: Key) -> Any:
         found = self.open(key)
-        return None if found is None else MemoryHandle(found._data, replace(found.meta, etag='"another"'))
+        return None if found is None else MemoryHandle(found._data, found.meta._replace(etag='"another"'))
 
 
 class OpensNowWhateverIsAsked(Broken):
@@ -611,14 +609,14 @@ class ReplacesFolders(Broken):
 
 class ForgetsTypes(Broken):
     def keep(self, key: Key, body: bytes, meta: Meta, replace: bool) -> None:
-        super().keep(key, body, changed(meta, content_type=None), replace)
+        super().keep(key, body, meta._replace(content_type=None), replace)
 
 
 class KeepsTypes(Broken):
     def keep(self, key: Key, body: bytes, meta: Meta, replace: bool) -> None:
         before = self._files.get(key)
         if before is not None:
-            meta = changed(meta, content_type=before[1].content_type)
+            meta = meta._replace(content_type=before[1].content_type)
         super().keep(key, body, meta, replace)
 
 
@@ -833,7 +831,7 @@ def test_faults_that_differ_by_more_than_the_file_are_told_apart() -> None:
 
 
 def test_a_missing_file_is_caught_and_all_faults_are_told_at_once() -> None:
-    backend = OnlyOpens(meta=lambda meta: replace(meta, etag="bare"))
+    backend = OnlyOpens(meta=lambda meta: meta._replace(etag="bare"))
     with pytest.raises(AssertionError) as caught:
         check_backend(backend, {**FILES, "not there": b"x"}, writable=True)
     assert isinstance(caught.value, ConformanceError)

@@ -363,7 +363,7 @@ OUTCOMES = st.one_of(
     st.integers(0, 100).map(lambda seconds: Unavailable("no\r\n", seconds)),
 )
 POLICIES = st.builds(
-    Policy,
+    lambda **given: Policy(**given),  # of a named tuple it would make up what is not given here, defaults or not
     on_miss=st.sampled_from(["404", "placeholder"]),
     max_age=st.one_of(st.none(), st.integers(0, 10**9)),
     redirect_max_age=st.one_of(st.none(), st.integers(0, 10**9)),

@@ -29,15 +29,16 @@ FLOORS = {
     "kept_plans": 3,
     "service": 4,
     "settings": 4,
-    "wsgi": 5,
-    "asgi": 5,
-    "testing": 5,
-    "storages": 5,
-    "ext": 6,
-    "inspector": 6,
-    "cli": 7,
-    "ext.django.management": 8,  # `manage.py mediamw`, which calls the command line
-    "__main__": 8,  # `python -m mediamw`, which calls the command line
+    "wsgi_answers": 5,
+    "wsgi": 6,
+    "asgi": 6,
+    "testing": 6,
+    "storages": 6,
+    "ext": 7,
+    "inspector": 7,
+    "cli": 8,
+    "ext.django.management": 9,  # `manage.py mediamw`, which calls the command line
+    "__main__": 9,  # `python -m mediamw`, which calls the command line
 }
 
 # core/ decides and does nothing else: it cannot read a clock, a disk or a socket.
@@ -283,7 +284,7 @@ def never_sent(tree: ast.AST) -> set[int]:
 def answer_faults(name: str, tree: ast.Module) -> list[str]:
     """What a module builds of an answer by itself. The entrances may not even spell a status or a header."""
     faults = []
-    entrance = name in ("wsgi", "asgi", "service", "reply", "kept_plans") or name.startswith("ext.")
+    entrance = name in ("wsgi", "wsgi_answers", "asgi", "service", "reply", "kept_plans") or name.startswith("ext.")
     texts = never_sent(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
@@ -294,7 +295,9 @@ def answer_faults(name: str, tree: ast.Module) -> list[str]:
                 "start_response(head.status_line, list(head.plan.headers))"
             ):
                 faults.append(f"{name}:{node.lineno}: start_response is given something else than the plan's")
-            if called == "replace" and any(word.arg in ("status", "headers", "body") for word in node.keywords):
+            if called in ("replace", "_replace") and any(
+                word.arg in ("status", "headers", "body") for word in node.keywords
+            ):
                 faults.append(f"{name}:{node.lineno}: changes a plan")
         if isinstance(node, ast.Dict) and "http.response.start" in map(_literal, node.values):
             status = {_literal(key): ast.unparse(value) for key, value in zip(node.keys, node.values, strict=True)}
@@ -343,6 +346,7 @@ def test_the_place_is_found() -> None:
         ("start_response(head.status_line, [])", "start_response"),
         ("start_response(head.status_line, list(head.plan.headers) + extra)", "start_response"),
         ("plan = replace(plan, headers=())", "changes a plan"),
+        ("plan = plan._replace(headers=())", "changes a plan"),
         ("if status == 404: pass", "404 is a status"),
         ("headers.append((b'Cache-Control', value))", "spells the header"),
         ("x = 'x-content-type-options: nosniff'", "spells the header"),

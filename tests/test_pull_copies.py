@@ -6,7 +6,6 @@ import errno
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -582,7 +581,7 @@ def test_keep_not_what_a_file_cannot_say(tmp_path: Path) -> None:
     class Encoded(Origin):
         def open(self, key: Key) -> Any:
             found = super().open(key)
-            return None if found is None else Remote(replace(found.meta, content_encoding="gzip"))
+            return None if found is None else Remote(found.meta._replace(content_encoding="gzip"))
 
     stack = stack_on(tmp_path, Encoded({A: SMALL, Key("a.svgz"): SMALL}))
     with pytest.raises(BackendUnavailable, match="encoded"):
@@ -623,7 +622,7 @@ def test_what_is_not_kept_has_its_budget(tmp_path: Path, coding: str | None) -> 
     class Encoded(Origin):
         def open(self, key: Key) -> Any:
             found = super().open(key)
-            return None if found is None else Remote(replace(found.meta, content_encoding=coding))
+            return None if found is None else Remote(found.meta._replace(content_encoding=coding))
 
     keys = [Key(f"{number}.css") for number in range(6)]
     origin = Encoded({key: bytes([number]) * 1000 for number, key in enumerate(keys)}, KEEP)

@@ -8,7 +8,6 @@ The three answers of ``open`` are never mixed: a ``Handle`` or ``Remote`` (it is
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, NamedTuple, Protocol, runtime_checkable
 
 from ..core.keys import Key
@@ -25,8 +24,7 @@ INLINE_BYTES: Final = 64 * 1024
 Content = bytes | BinaryIO | Iterable[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Remote:
+class Remote(NamedTuple):
     """The backend has the key, elsewhere: what is known of it, and no open file.
 
     ``is_partial``: a listing told it, and so no more than size and ETag are known. ``open`` never answers so.

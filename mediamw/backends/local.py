@@ -15,7 +15,6 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 
 from ..core.errors import BackendUnavailable, ConfigError, MediaError, NotServable
 from ..core.keys import COPIES_FOLDER, STATE_FOLDER, Key, is_state, refusal, windows_refusal
@@ -288,7 +287,7 @@ class LocalBackend:
             raise NotServable("not a regular file", backend=self.name, key=key, operation="open")
         meta = _meta(found)
         if not is_state(key) and (content_type := self._types.of(key, str(meta.etag))) is not None:
-            meta = replace(meta, content_type=content_type)
+            meta = meta._replace(content_type=content_type)
         return LocalHandle(fd, meta)
 
     def _raise_unless_missing(self, error: OSError, key: Key) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ..core.errors import ConfigError
@@ -50,32 +50,34 @@ def holds_bucket(url: str, bucket: str) -> bool:
     return host.startswith(before) and host.removeprefix(before).endswith(_PROVIDERS)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(NamedTuple):
     """What ``S3Backend`` was given, to be checked as a whole."""
 
     name: str
     bucket: str
     location: str
     region: str | None
-    endpoint_url: str | None = field(repr=False)
-    public_endpoint_url: str | None = field(repr=False)
-    custom_domain: str | None = field(repr=False)
+    endpoint_url: str | None
+    public_endpoint_url: str | None
+    custom_domain: str | None
     cloudfront_key_id: str | None
-    cloudfront_key: str | bytes | None = field(repr=False)
+    cloudfront_key: str | bytes | None
     addressing_style: str
     dualstack: bool
     anonymous: bool
     profile: str | None
-    access_key_id: str | None = field(repr=False)
-    secret_access_key: str | None = field(repr=False)
-    session_token: str | None = field(repr=False)
+    access_key_id: str | None
+    secret_access_key: str | None
+    session_token: str | None
     url_life: int
     url_window: int
     missing_on_403: bool
-    proxies: Mapping[str, str] | None = field(repr=False)
+    proxies: Mapping[str, str] | None
     verify: bool | str | None
     takes_writes: bool = False
+
+    def __repr__(self) -> str:
+        return f"Options(name={self.name!r}, bucket={self.bucket!r})"  # of the others some are secrets
 
     def check(self) -> None:
         """Raise ``ConfigError`` for what can be told without asking anybody."""

@@ -7,7 +7,6 @@ found" is not among them: inside it is a value (``Missing``), and for callers of
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -168,6 +167,8 @@ def unknown_option(name: str, known: Sequence[str], kind: str = "option", start:
     ``start`` is what all names begin with: it makes none more alike. Capitals make none different. A name that does
     not look like one is not repeated, unless it has the start: it may be a secret that a slip has brought there.
     """
+    import difflib  # for mistakes only
+
     ends = {other.removeprefix(start).casefold(): other for other in known}
     close = difflib.get_close_matches(name.removeprefix(start).casefold(), ends, 1, 0.5)
     meant = f"did you mean {ends[close[0]]}?" if close else f"there are {', '.join(known)}"

@@ -15,7 +15,6 @@ Over HTTP also every segment that starts with a dot, unless ``allow_dotfiles`` n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
 from typing import NewType
 
 from .errors import InvalidKey
@@ -71,6 +70,8 @@ def is_state(name: str) -> bool:
 
 def state_key(folder: str, key: str) -> Key:
     """Return where the overlay keeps what it knows of ``key``: named by a hash, as a key may be longer than a name."""
+    from hashlib import blake2b  # OpenSSL comes with it, which a stack of one directory never needs
+
     return Key(f"{STATE_FOLDER}/{folder}/{blake2b(key.encode(), digest_size=16).hexdigest()}")
 
 

@@ -1,10 +1,13 @@
-"""The values that travel between the floors: what a client asked, what the stack found, what HTTP answers."""
+"""The values that travel between the floors: what a client asked, what the stack found, what HTTP answers.
+
+Named tuples, not dataclasses: these are made twice as fast, with each request and when mediamw is imported.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from .keys import Key
@@ -21,8 +24,7 @@ REQUEST_HEADERS: Final = (
 """The request headers that are read at all, ``via`` to find loops: a middleware hands over these and no others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A GET or HEAD for a key.
 
     ``headers`` holds those of ``REQUEST_HEADERS`` that came: lower-case names, repeated lines joined with ``, ``.
@@ -30,7 +32,7 @@ class Request:
 
     method: str
     key: Key
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
 
     @property
     def via(self) -> str:
@@ -48,8 +50,7 @@ class Request:
         return Request(self.method, self.key, headers)
 
 
-@dataclass(frozen=True, slots=True)
-class Meta:
+class Meta(NamedTuple):
     """What is known of a file without reading it.
 
     ``size`` in bytes, None if only reading tells; ``mtime_ns`` in nanoseconds since 1970, None if unknown; ``etag``
@@ -86,13 +87,15 @@ TO_END: Final = ToEnd.TO_END
 Part = bytes | Slice | ToEnd
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What HTTP says. ``body``: literal bytes and slices of the held file, which the middlewares send as they stand."""
 
     status: int
-    headers: tuple[tuple[str, str], ...] = field(repr=False)  # a Location is a key to the file
+    headers: tuple[tuple[str, str], ...]
     body: tuple[Part, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Plan(status={self.status!r}, body={self.body!r})"  # a Location is a key to the file
 
 
 def body_length(body: Iterable[Part]) -> int | None:
@@ -123,52 +126,68 @@ class Handle(Protocol):
         """Give back what the handle holds. May be called twice."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """A backend has the key and its bytes can be read through ``handle``, which the receiver closes."""
 
     backend: str
     handle: Handle
 
 
-@dataclass(frozen=True, slots=True)
-class Redirect:
+class Redirect(NamedTuple):
     """A backend has the key; clients fetch it at ``url`` until ``expires`` (seconds since 1970; None: for good)."""
 
     backend: str
-    url: str = field(repr=False)  # a presigned URL is a secret for as long as it lives
+    url: str
     expires: float | None = None
 
+    def __repr__(self) -> str:
+        # A presigned URL is a secret for as long as it lives.
+        return f"Redirect(backend={self.backend!r}, expires={self.expires!r})"
 
-@dataclass(frozen=True, slots=True)
-class Hidden:
+
+class Hidden(NamedTuple):
     """A whiteout hides the key: whatever the lowers have, here it was deleted."""
 
     backend: str
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class _Nothing:
+    """A value that says no more than what it is; an empty tuple would be false."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class Missing(_Nothing):
     """Every backend was asked, and none has the key."""
+
+    __slots__ = ()
 
 
 Found = Held | Redirect | Hidden | Missing
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """The request is answered with 404 by us, whoever else might have the key: ``reason`` is for the log."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Forbidden:
+class Forbidden(_Nothing):
     """``authorize`` said 403."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class Unavailable:
+
+class Unavailable(NamedTuple):
     """Nobody has the key, and somebody cannot tell. ``retry_after`` in seconds."""
 
     reason: str

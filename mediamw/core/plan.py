@@ -7,9 +7,8 @@ clock. Both middlewares send its plan as it stands. ``docs/semantics.md`` has it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from hashlib import blake2b
-from typing import Final, Literal
+from types import MappingProxyType
+from typing import Final, Literal, NamedTuple
 
 from .conditions import Verdict, evaluate, is_entity_tag, last_modified, range_applies
 from .http_dates import format_http_date
@@ -80,8 +79,7 @@ DECIDED_HERE: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Placeholder:
+class Placeholder(NamedTuple):
     """A picture in the place of a missing one; it keeps its 404 or 503, browsers paint it all the same."""
 
     body: bytes = (
@@ -92,8 +90,7 @@ class Placeholder:
     content_type: str = "image/svg+xml"
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """The site's choices. Ages in seconds; None means the safe default: revalidate held files, never store redirects.
 
     ``add_headers(key, status)`` returns headers to add to an answer. ``media_types`` maps ``.ext`` to a content type.
@@ -104,9 +101,9 @@ class Policy:
     max_age: int | None = None
     redirect_max_age: int | None = None
     debug: bool = False
-    placeholder: Placeholder = field(default_factory=Placeholder)
+    placeholder: Placeholder = Placeholder()
     add_headers: Callable[[str, int], Mapping[str, str]] | None = None
-    media_types: Mapping[str, str] = field(default_factory=dict)
+    media_types: Mapping[str, str] = MappingProxyType({})
     last_modified: bool = True
 
 
@@ -168,7 +165,7 @@ def _finished(request: Request, plan: Plan, policy: Policy, backend: str, looks:
 
 def _held(request: Request, meta: Meta, policy: Policy, now: int) -> Plan:
     if meta.etag is not None and not is_entity_tag(meta.etag):
-        meta = replace(meta, etag=None)  # what cannot stand in a header cannot be compared with one either
+        meta = meta._replace(etag=None)  # what cannot stand in a header cannot be compared with one either
     content_type, encoding = _types(request.key, meta, policy)
     modified = last_modified(meta, now)
     age = "no-cache" if policy.max_age is None else f"max-age={policy.max_age}"
@@ -229,6 +226,8 @@ def _ranges(request: Request, meta: Meta, now: int) -> list[Slice] | Ranges:
 def _multipart(slices: list[Slice], size: int, version: str, described: Headers, common: Headers) -> Plan:
     """15.3.7.2 and 14.6: each part with its own type and range, no Content-Range at the top."""
     content_type, encoding = described[0][1], described[1:]
+    from hashlib import blake2b  # OpenSSL comes with it, and few clients ask for several ranges
+
     # Made from the answer itself: the same answer is the same bytes, in both middlewares and every worker.
     boundary = blake2b(f"{version}{slices}".encode(), digest_size=16, person=b"mediamw-parts").hexdigest()
     body: list[Part] = []

@@ -24,7 +24,8 @@ from ..service import MediaService
 from ..settings import read_settings
 from ..specs import Spec
 from ..stack.stack import MediaStack
-from ..wsgi import Body, MediaMiddleware, answer
+from ..wsgi import MediaMiddleware
+from ..wsgi_answers import Body, answer
 
 if TYPE_CHECKING:
     from flask import Flask, Response

@@ -7,18 +7,18 @@ that 62 numbers are kept at most, however large the limit is.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
 
 WINDOW_SECONDS: Final = 60.0
 _TOGETHER_SECONDS: Final = 1.0
 
 
-@dataclass(slots=True)
 class _Second:
-    first: float
-    latest: float
-    count: int
+    __slots__ = ("count", "first", "latest")
+
+    def __init__(self, first: float) -> None:
+        self.first = self.latest = first
+        self.count = 1
 
 
 class MissBudget:
@@ -35,7 +35,7 @@ class MissBudget:
         self._spent += 1
         last = self._seconds[-1] if self._seconds else None
         if last is None or now - last.first >= _TOGETHER_SECONDS:
-            self._seconds.append(_Second(now, now, 1))
+            self._seconds.append(_Second(now))
         else:
             last.latest = now
             last.count += 1

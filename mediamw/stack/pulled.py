@@ -20,7 +20,6 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from typing import Final
 
 from ..backends.base import HoldsCopies
@@ -185,7 +184,7 @@ class Pulled:
             _remove_bytes(folder, before.bytes, before.size)
 
     def _write_record(self, folder: Folder, version: Version) -> None:
-        text = json.dumps({"key": version.key, "source": version.source, "meta": asdict(version.meta)})
+        text = json.dumps({"key": version.key, "source": version.source, "meta": version.meta._asdict()})
         temporary = f"{version.record}.tmp"  # one at a time, under the lock
         fd = os.open(folder.at(temporary), NEW | os.O_TRUNC, 0o666, dir_fd=folder.fd)
         try:

@@ -14,7 +14,6 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import replace
 from functools import partial
 from typing import BinaryIO, Final, cast
 
@@ -240,4 +239,4 @@ def _version(backend: Backend, key: Key, meta: Meta) -> Version:
     etag = strong(meta.etag)
     if etag is None:
         raise NotKept("the origin gives it no ETag, so that nobody could tell whether the copy is still what it has")
-    return Version(key, source_of(backend), replace(meta, etag=etag))
+    return Version(key, source_of(backend), meta._replace(etag=etag))

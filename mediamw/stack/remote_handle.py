@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Final
 
 from ..core.errors import ContentChanged, Unreachable
@@ -36,7 +35,7 @@ def strong(etag: str | None) -> str | None:
 def for_clients(meta: Meta) -> Meta:
     """Return what clients see of a file of an origin: an ETag of ours, whether it is proxied or pulled."""
     etag = strong(meta.etag)
-    return replace(meta, etag=None if etag is None else f'"mw-{etag[1:]}')
+    return meta._replace(etag=None if etag is None else f'"mw-{etag[1:]}')
 
 
 class RemoteHandle:
@@ -107,7 +106,7 @@ class RemoteHandle:
         """Return a copy of a file whose length is not known. May wait for all of it, at most ``COPY_SECONDS``."""
         file = copy_of(self.whole(), seconds=COPY_SECONDS, is_wanted=lambda: not self._is_closed)
         size = file.seek(0, os.SEEK_END)
-        return CopiedHandle(file, replace(self.meta, size=size))
+        return CopiedHandle(file, self.meta._replace(size=size))
 
     def close(self) -> None:
         """Give back the connection that ``begin`` holds."""

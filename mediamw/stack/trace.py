@@ -6,8 +6,7 @@ No secret stands in here: of a URL the query is left out, since that holds its s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ..core.errors import BackendUnavailable, InvalidKey, MediaError, NotServable
 from ..core.model import Found, Held, Hidden, Look, Redirect
@@ -15,15 +14,15 @@ from ..core.model import Found, Held, Hidden, Look, Redirect
 Said = Literal["held", "redirect", "hidden", "missing", "unavailable", "refused", "not servable", "forbidden"]
 
 
-@dataclass(slots=True)
 class Trace:
     """Is told what happens while a key is looked up. ``said`` is None until that is known."""
 
-    looks: list[Look] = field(default_factory=list)
-    said: Said | None = None
-    backend: str = ""
-    url: str = ""
-    reason: str = ""
+    def __init__(self) -> None:
+        self.looks: list[Look] = []
+        self.said: Said | None = None
+        self.backend = ""
+        self.url = ""
+        self.reason = ""
 
     def found(self, found: Found) -> None:
         """Take down what the stack has."""
@@ -46,8 +45,7 @@ class Trace:
         self.backend, self.reason = error.backend, error.reason
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(NamedTuple):
     """Why a key is answered as it is. ``str()`` prints it; ``as_dict()`` is for JSON.
 
     ``said`` is what the stack says of the key. ``status`` is None if the wrapped app answers, or if no middleware was

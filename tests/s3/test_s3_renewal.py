@@ -209,10 +209,8 @@ def test_no_request_waits_and_the_signer_is_swapped(made: Callable[[Source], S3B
 
 
 def _ending(prod: S3Backend, seconds: float) -> Any:
-    from dataclasses import replace
-
     assert prod._signer is not None
-    return replace(prod._signer.credentials, expires=time.time() + seconds)
+    return prod._signer.credentials._replace(expires=time.time() + seconds)
 
 
 def test_a_listing_uses_the_snapshot_and_renews_nothing(

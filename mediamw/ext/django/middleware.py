@@ -15,7 +15,7 @@ from django.apps import apps
 from django.core.exceptions import MiddlewareNotUsed
 from django.core.signals import request_started
 
-from ... import asgi, wsgi
+from ... import asgi, wsgi_answers
 from ...reply import Reply
 from ...stack.steps import run
 from . import conf
@@ -69,7 +69,7 @@ class MediaMiddleware:
         if hasattr(request, "scope"):
             return asgi.asking(service, request.scope, request, request.path_info, inline=self._is_async)
         path = request.META.get(_AS_SENT) or request.path_info.encode("utf-8", "surrogatepass").decode("latin-1")
-        return wsgi.asking(service, {**request.META, "PATH_INFO": path}, request, inline=self._is_async)
+        return wsgi_answers.asking(service, {**request.META, "PATH_INFO": path}, request, inline=self._is_async)
 
 
 def _keep_path(*, environ: Any = None, **_: Any) -> None:

@@ -10,7 +10,7 @@ from django.http.response import ResponseHeaders
 from ...asgi import Pieces
 from ...core.plan import DECIDED_HERE
 from ...reply import Reply
-from ...wsgi import SEND_BYTES, Body, Tail, sendable
+from ...wsgi_answers import SEND_BYTES, Body, Tail, sendable
 
 
 class _Decided:

@@ -9,6 +9,7 @@ from django.conf import settings
 from ... import asgi, wsgi
 from ...config import is_async
 from ...service import MediaService, prefix_of
+from ...wsgi_answers import answered
 from . import conf
 
 _ASGI, _WSGI = (conf.Entrance(can_await, wrapped=True) for can_await in (True, False))
@@ -29,6 +30,7 @@ def wrap(application: Any) -> Any:
 class _WSGIWrap(wsgi.MediaMiddleware):
     def __init__(self, application: Any) -> None:
         self.app = application
+        self._answered = answered
 
     @property
     def service(self) -> MediaService | None:  # type: ignore[override]  # asked each time: see override_settings
