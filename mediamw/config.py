@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -78,6 +77,8 @@ def check_app(app: object, *, asgi: bool) -> None:
 
 def _takes_two(app: Callable[..., object]) -> bool:
     """Say whether it is called as WSGI apps are, and cannot be as ASGI apps are."""
+    import inspect  # here and below: those who wrap nothing need not load it
+
     try:
         signature = inspect.signature(app)
         signature.bind({}, None)
@@ -102,6 +103,8 @@ def check_authorize(authorize: object, *, can_await: bool) -> None:
 
 def is_async(function: object) -> bool:
     """Say whether calling it gives something to await."""
+    import inspect
+
     while isinstance(function, partial):
         function = function.func
     call = getattr(type(function), "__call__", None)  # noqa: B004 - not whether it can be called, but how

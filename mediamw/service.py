@@ -9,7 +9,6 @@ shorter the connection is broken off: a length is a promise.
 
 from __future__ import annotations
 
-import inspect
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -177,6 +176,8 @@ class MediaService:
 
     def _authorized(self, client: object, name: str | None, inline: bool) -> Steps[Outcome | None]:
         """Ask ``authorize``; return what is answered instead of the file, if anything."""
+        import inspect
+
         authorize = cast("Authorize", self._authorize)
         if inline and not is_async(authorize):  # it may ask a database, so not on the event loop
             verdict = yield Wait(self._judges.submit(partial(copy_context().run, authorize, client, str(name))))

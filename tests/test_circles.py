@@ -15,7 +15,7 @@ import pytest
 from werkzeug.test import Client
 
 from mediamw import HTTPOriginBackend, MediaStack, MemoryBackend
-from mediamw.backends.http_origin import sites_of
+from mediamw.backends.via import sites_of
 from mediamw.core.keys import Key
 from mediamw.stack.asking import NETWORK_THREADS
 from mediamw.wsgi import MediaMiddleware

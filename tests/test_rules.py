@@ -401,7 +401,7 @@ def test_a_backend_through_which_the_request_came_is_not_asked(via: str, is_aske
 
 
 def test_via_reaches_the_stack_and_the_backend() -> None:
-    from mediamw.backends.http_origin import VIA
+    from mediamw.backends.via import VIA
 
     seen: list[str] = []
 

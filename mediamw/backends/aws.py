@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final
 from ..core.errors import BackendUnavailable
 from .network import ca_bundle
 from .per_process import PerProcess
-from .redaction import keep_secrets_out_of_logs
 from .s3_errors import account_error
 from .s3_hosts import Place
 from .sigv4 import Credentials
@@ -182,6 +181,8 @@ class AWSAccount:
         if mine.session is None:
             import botocore.session
             from botocore.config import Config
+
+            from .redaction import keep_secrets_out_of_logs
 
             keep_secrets_out_of_logs(*(f"botocore.{name}" for name in _LOGGERS))
             if self._static is not None:

@@ -7,8 +7,8 @@ Rules:
 2. A site answers 200 to what it does not have: with a login page, or a single-page app. HTML for a name that is not
    HTML's is therefore no file, and an error rather than a miss.
 3. Sites that stand behind each other must not ask in circles. Every request carries ``Via: 1.1 mediamw-<id>``, ``id``
-   being that of the asked base URL, and behind whose request it is made (``VIA``) with it. A site that finds the id of
-   its own backend in a request has asked that backend for it already, and does not ask again.
+   being that of the asked base URL, and behind whose request it is made (``via.py``) with it. A site that finds the id
+   of its own backend in a request has asked that backend for it already, and does not ask again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextvars import ContextVar
 from hashlib import sha256
 from typing import Final, NoReturn, Unpack
 from urllib.parse import quote, urljoin, urlsplit
@@ -36,25 +35,13 @@ from .origin_failures import retry_after
 from .origin_http import OriginHTTP
 from .per_process import PerProcess
 from .rules import RuleOptions, Rules
-
-VIA: Final[ContextVar[str]] = ContextVar("mediamw.backends.http_origin.VIA", default="")
-"""The Via header of the client's request in whose name a backend is asked; "" if there is none.
-
-To be set on the thread that calls ``open``, ``read_range`` or ``read_whole``. Of it the entries of mediamw are sent on,
-and no others: they are what ends a circle, and the rest is nobody's business there.
-"""
+from .via import VIA, our_entries
 
 MAX_VIA_BYTES: Final = 1024
 CONFIRM_SECONDS: Final = 60.0
 """How long a 404 to HEAD is believed after a GET was asked too, so that misses do not cost two requests each."""
 
-_OUR_ENTRY = re.compile(r"\bmediamw-[0-9a-f]{12}\b")
 _MAX_CODINGS = 4096
-
-
-def sites_of(via: str) -> str:
-    """Return the entries of mediamw in a Via header, each once; "" for most requests."""
-    return ", ".join(dict.fromkeys(_OUR_ENTRY.findall(via))) if via else ""
 
 
 class HTTPOriginBackend:
@@ -202,7 +189,7 @@ class HTTPOriginBackend:
         return self.base_url + quote(key, safe="/")
 
     def _via(self, key: Key) -> dict[str, str]:
-        ours = dict.fromkeys([*_OUR_ENTRY.findall(VIA.get()), self.via])
+        ours = dict.fromkeys([*our_entries(VIA.get()), self.via])
         text = ", ".join(f"1.1 {entry}" for entry in ours)
         if len(text) > MAX_VIA_BYTES:
             raise BackendUnavailable(

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -250,7 +249,7 @@ def sweep(folder: Folder, prefix: str = "") -> None:
 
 
 def _temporary(folder: Folder, prefix: str = "") -> tuple[str, int]:
-    name = f"{prefix}{secrets.token_hex(12)}"
+    name = f"{prefix}{os.urandom(12).hex()}"
     fd = os.open(folder.at(name), _CREATE, 0o666, dir_fd=folder.fd)
     if HAS_LOCKS:
         with contextlib.suppress(OSError):  # some network disks have no locks: then an upload has an hour

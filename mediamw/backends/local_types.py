@@ -7,7 +7,6 @@ sees the file without it; one that was replaced since, by whatever program, is t
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Final
 
@@ -39,6 +38,8 @@ class Types:
             fd = self._root.open_file(_record_key(key, etag))
         except OSError:
             return None
+        import json
+
         try:
             record = json.loads(os.read(fd, MAX_RECORD_BYTES))
             return str(record["content_type"]) if (record["key"], record["etag"]) == (key, etag) else None
@@ -49,6 +50,8 @@ class Types:
 
     def keep(self, place: local_put.Place, key: Key, etag: str, content_type: str) -> None:
         """Write down a type. Raises as ``local_put.put`` does."""
+        import json
+
         record = {"key": key, "etag": etag, "content_type": content_type}
         local_put.put(place, _record_key(key, etag), json.dumps(record).encode())
 

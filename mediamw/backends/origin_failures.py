@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import re
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -20,7 +19,7 @@ RETRY_AFTER_SECONDS: Final = (1, 10, 60)
 """After how long asking again makes sense: the least and the most that an origin's Retry-After counts for, and what
 is said without one (in the middle)."""
 
-_TUNNEL = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
+_TUNNEL = r"Tunnel connection failed: ([0-9]{3})\b"
 
 
 def retry_after(headers: Mapping[str, str]) -> int:
@@ -37,6 +36,8 @@ def why(
     error: BaseException, origin: str, proxy_place: str | None, *, is_sent: bool, connect: float, read: float
 ) -> str:
     """Say why a request failed. ``is_sent``: there was a connection; ``connect`` and ``read``: its time-outs."""
+    import socket
+
     causes = list(_causes(error))
     host = urlsplit(origin).hostname or origin
     if proxy_place is not None and (said := _of_proxy(causes, proxy_place, is_sent=is_sent)):
@@ -58,10 +59,11 @@ def why(
 
 
 def _of_proxy(causes: list[BaseException], place: str, *, is_sent: bool) -> str:
+    import socket
     import ssl  # here and below: slow to load, and seldom needed
 
     for cause in causes:
-        if isinstance(cause, OSError) and (refused := _TUNNEL.search(str(cause))):
+        if isinstance(cause, OSError) and (refused := re.search(_TUNNEL, str(cause))):
             way_out = ": check its user and password" if refused[1] == "407" else ""
             return f"the proxy {place} answered {refused[1]} to CONNECT{way_out}"
     if any(isinstance(cause, socket.gaierror) for cause in causes):

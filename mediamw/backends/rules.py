@@ -6,7 +6,6 @@ gitignore's, as pathspec reads them: ``*.svg`` at any depth, ``invoices/`` a fol
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypedDict, Unpack, cast, get_args
@@ -17,7 +16,7 @@ from ..core.keys import MAX_KEY_BYTES, Key
 Delivery = Literal["redirect", "proxy", "pull"]
 DELIVERIES: Final = get_args(Delivery)
 PULL_TTL_SECONDS: Final = 3600.0
-_NEVER = re.compile(r"^!?\.{1,2}(?:/|$)|/\.{1,2}(?:/|$)|//|^!?/$")
+_NEVER = r"^!?\.{1,2}(?:/|$)|/\.{1,2}(?:/|$)|//|^!?/$"
 
 
 class RuleOptions(TypedDict, total=False):
@@ -66,6 +65,8 @@ class Rules:
 
         for option in options:  # a rule that is misspelt must not be no rule
             if option not in RuleOptions.__annotations__:
+                import inspect
+
                 own = [p.name for p in inspect.signature(owner).parameters.values() if p.kind is p.KEYWORD_ONLY]
                 raise ConfigError(unknown_option(option, [*own, *RuleOptions.__annotations__]), backend=backend)
         delivery = options.get("delivery") or default
@@ -138,7 +139,7 @@ def _matcher(option: str, patterns: list[Any], backend: str) -> Callable[[str], 
                 f"{option}: {pattern!r} is not a pattern, such as '*.svg' or 'invoices/'", backend=backend
             )
         # What matches nothing, ever, would be a rule that is not kept.
-        if not pattern.isprintable() or _NEVER.search(pattern):
+        if not pattern.isprintable() or re.search(_NEVER, pattern):
             raise ConfigError(
                 f"{option}: {pattern!r} matches no key: they have no control characters, no '//' and no '.' or '..' "
                 "between slashes; '/a.jpg' is a.jpg at the top",

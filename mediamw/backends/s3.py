@@ -20,11 +20,8 @@ from typing import TYPE_CHECKING, Final, Unpack
 
 from ..core.errors import BackendUnavailable, NotServable
 from ..core.keys import MAX_KEY_BYTES, Key, refusal
-from . import origin_http
 from .aws import AWSAccount
 from .base import Entry, Remote, SignedURL
-from .network import proxy_for
-from .origin_http import OriginHTTP
 from .pages import Page
 from .per_process import PerProcess
 from .renewal import Renewal
@@ -39,6 +36,8 @@ from .sigv4 import Credentials, NoSigner, Signer
 
 if TYPE_CHECKING:
     from typing import Literal
+
+    from .origin_http import OriginHTTP
 
 URL_LIFE_SECONDS = 3600
 URL_WINDOW_SECONDS = 900
@@ -166,6 +165,8 @@ class S3Reader:
         object_key = self._object_key(key)
         if len(object_key.encode()) > MAX_KEY_BYTES:
             return None
+        from . import origin_http
+
         signer, place, http = self._ready()
         until = time.monotonic() + origin_http.HEAD_SECONDS
 
@@ -309,6 +310,9 @@ class S3Reader:
         if self._http is None:  # not before it is needed: the proxy and the CA bundle are botocore's to tell
             wrong = f"endpoint_url={self.endpoint_url}" if self.endpoint_url is not None else f"region={place.region}"
             hint = f" (check {wrong})"
+            from .network import proxy_for
+            from .origin_http import OriginHTTP  # nor loaded: a URL is signed without a request
+
             with self._preparing.get():
                 if self._http is None:
                     proxy = proxy_for(place.origin, self._proxies)

@@ -31,9 +31,9 @@ REASON_SECONDS: Final = 5.0
 that is deleted meanwhile has only missing files for so long."""
 
 _WAIT_SECONDS = 2.0
-_CODE = re.compile(rb"<Error[\s>].*?<Code>\s*([A-Za-z0-9._]{1,64})\s*</Code>", re.DOTALL)
-_REGION = re.compile(rb"<Error[\s>].*?<Region>\s*([A-Za-z0-9-]{1,64})\s*</Region>", re.DOTALL)
-_OUT_OF_TIME = re.compile(rb"<Message>\s*Request (?:has expired|is not (?:yet valid|valid yet))")
+_CODE = rb"<Error[\s>].*?<Code>\s*([A-Za-z0-9._]{1,64})\s*</Code>"
+_REGION = rb"<Error[\s>].*?<Region>\s*([A-Za-z0-9-]{1,64})\s*</Region>"
+_OUT_OF_TIME = rb"<Message>\s*Request (?:has expired|is not (?:yet valid|valid yet))"
 
 KEY_OR_CLOCK = {
     "InvalidAccessKeyId": "the access key id is unknown there",
@@ -120,11 +120,11 @@ class Reasons:
 
 
 def _read(status: int, body: bytes) -> Reason:
-    match = _CODE.search(body)
+    match = re.search(_CODE, body, re.DOTALL)
     code = match[1].decode() if match else ""
-    region = _REGION.search(body)
+    region = re.search(_REGION, body, re.DOTALL)
     # S3 says AccessDenied to this too, which would make it a lack of rights.
-    is_late = code == "AccessDenied" and _OUT_OF_TIME.search(body)
+    is_late = code == "AccessDenied" and re.search(_OUT_OF_TIME, body)
     return Reason(status, "OutOfTime" if is_late else code, region[1].decode() if region else "")
 
 

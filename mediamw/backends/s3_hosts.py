@@ -14,15 +14,13 @@ from .base import SignedURL
 from .sigv4 import plain_url
 
 # Regions of the partition "aws", whose hosts are known without asking: one form, no exceptions.
-_PLAIN_REGION = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-[0-9]")
-_PLAIN_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_PLAIN_REGION = r"(us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-[0-9]"
+_PLAIN_BUCKET = r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"
 # Names with a meaning of their own get their hosts from botocore's rules: S3 Express, Object Lambda, Outposts.
 _SPECIAL_SUFFIXES = ("--x-s3", "--xa-s3", "--ol-s3", "--op-s3")
-_ENDPOINT = re.compile(
-    r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?((?:/[a-z0-9._~-]+)*)/*", re.IGNORECASE
-)
-_IP = re.compile(r"\[|[0-9]{1,3}(\.[0-9]{1,3}){3}(:|$)")
-_DOMAIN: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+([:/].*)?", re.IGNORECASE | re.DOTALL)
+_ENDPOINT = r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?((?:/[a-z0-9._~-]+)*)/*"
+_IP = r"\[|[0-9]{1,3}(\.[0-9]{1,3}){3}(:|$)"
+_DOMAIN: Final = r"[a-z0-9-]+(\.[a-z0-9-]+)+([:/].*)?"
 
 
 class Place(NamedTuple):
@@ -58,7 +56,8 @@ class Domain:
 
 def plain_host(bucket: str, region: str, style: str, *, dualstack: bool = False) -> tuple[str, str] | None:
     """Return (origin, path before the key) on AWS if no rule but the common one applies, else None."""
-    if not _PLAIN_REGION.fullmatch(region) or not _PLAIN_BUCKET.fullmatch(bucket) or bucket.endswith(_SPECIAL_SUFFIXES):
+    is_plain = re.fullmatch(_PLAIN_REGION, region) and re.fullmatch(_PLAIN_BUCKET, bucket)
+    if not is_plain or bucket.endswith(_SPECIAL_SUFFIXES):
         return None
     host = f"s3.dualstack.{region}.amazonaws.com" if dualstack else f"s3.{region}.amazonaws.com"
     if style == "path":
@@ -72,14 +71,14 @@ def endpoint_host(bucket: str, endpoint: str, style: str) -> tuple[str, str] | N
     if parts is None:
         return None
     scheme, host, path = parts
-    if style == "virtual" and not _IP.match(host):
+    if style == "virtual" and not re.match(_IP, host):
         return f"{scheme}://{bucket}.{host}", f"{path}/"
     return f"{scheme}://{host}", f"{path}/{bucket}/"
 
 
 def domain_host(domain: str) -> tuple[str, str] | None:
     """Return (origin, path before the key) of ``cdn.example.com`` or ``https://cdn.example.com/path``, else None."""
-    parts = _server(f"https://{domain}" if _DOMAIN.fullmatch(domain) else domain)
+    parts = _server(f"https://{domain}" if re.fullmatch(_DOMAIN, domain, re.IGNORECASE | re.DOTALL) else domain)
     return None if parts is None else (f"{parts[0]}://{parts[1]}", f"{parts[2]}/")
 
 
@@ -88,7 +87,7 @@ def _server(url: str) -> tuple[str, str, str] | None:
 
     The host is what clients send in Host, since that is signed: lower case, no port that goes without saying.
     """
-    match = _ENDPOINT.fullmatch(url)
+    match = re.fullmatch(_ENDPOINT, url, re.IGNORECASE)
     if match is None or not {".", ".."}.isdisjoint(match[4].split("/")):
         return None
     scheme, host, port = match[1].lower(), match[2].lower(), int(match[3] or 0)

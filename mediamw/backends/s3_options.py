@@ -21,19 +21,20 @@ from .sigv4 import MAX_LIFE_SECONDS, Credentials
 LEAST_REST_SECONDS = 300
 """A URL is handed out only while it has this long to live: a page that loads slowly still gets its images."""
 
+# Not compiled before they are needed: few stacks need them all, and compiling takes longer than importing the rest.
 _ARN = r"arn:aws[a-z-]*:s3(?:-[a-z-]+)?:[A-Za-z0-9.:/_-]{1,200}"
 # Old buckets have capitals.
-_BUCKET = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,254}}|{_ARN}")
-_HOST_BUCKET = re.compile(r"[a-z0-9][a-z0-9.:-]*")
-_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_BUCKET = rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,254}}|{_ARN}"
+_HOST_BUCKET = r"[a-z0-9][a-z0-9.:-]*"
+_REGION = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 # Every region of AWS has this form: an area, where in it, and a number.
-_AWS_REGION = re.compile(
+_AWS_REGION = (
     r"[a-z]{2,4}(-[a-z]{2,4})?-(central|north|south|(north|south)?(east|west))-[1-9][0-9]?|aws(-[a-z-]+)?-global"
 )
-_AWS_HOST = re.compile(r"(?:[a-z0-9.-]+\.)?s3[.-](?:dualstack\.)?([a-z-]+-[0-9]+)\.amazonaws\.com(?:\.cn)?")
-_AWS_ANY_HOST = re.compile(r"https?://(?:[a-z0-9.-]+\.)?amazonaws\.com(?:\.cn)?(?::[0-9]+)?")
+_AWS_HOST = r"(?:[a-z0-9.-]+\.)?s3[.-](?:dualstack\.)?([a-z-]+-[0-9]+)\.amazonaws\.com(?:\.cn)?"
+_AWS_ANY_HOST = r"https?://(?:[a-z0-9.-]+\.)?amazonaws\.com(?:\.cn)?(?::[0-9]+)?"
 _SPACES_REGION = r"[a-z]{3}[0-9]"
-_SPACES_HOST = re.compile(rf"(?:[a-z0-9-]+\.)*({_SPACES_REGION})(?:\.cdn)?\.digitaloceanspaces\.com")
+_SPACES_HOST = rf"(?:[a-z0-9-]+\.)*({_SPACES_REGION})(?:\.cdn)?\.digitaloceanspaces\.com"
 _SERVER = "give scheme, host, port and path alone, such as https://s3.example.com:9000"
 
 
@@ -148,7 +149,7 @@ class Options(NamedTuple):
     def server(self) -> str:
         """Return whose bucket it is, in one spelling: AWS's, whichever of its hosts is given, or an endpoint."""
         endpoint = self.endpoint("endpoint_url")
-        if endpoint is None or _AWS_ANY_HOST.fullmatch(endpoint[0]):
+        if endpoint is None or re.fullmatch(_AWS_ANY_HOST, endpoint[0]):
             return "s3:"
         origin, path = endpoint
         virtual = f"//{self.bucket}."
@@ -179,7 +180,7 @@ class Options(NamedTuple):
 
     def _check_bucket(self) -> None:
         bucket, location = self.bucket, self.location.strip("/")
-        if not _BUCKET.fullmatch(bucket):
+        if not re.fullmatch(_BUCKET, bucket):
             raise self._wrong(
                 f"bucket {bucket!r}: give the bucket's name alone, such as acme-media, or an access point's ARN"
             )
@@ -194,18 +195,18 @@ class Options(NamedTuple):
             raise self._wrong(f"location {self.location!r}: {reason}")
         if self.addressing_style not in ("auto", "virtual", "path"):
             raise self._wrong(f"addressing_style {self.addressing_style!r}: it is auto, virtual or path")
-        if self.addressing_style == "virtual" and not (_HOST_BUCKET.fullmatch(bucket) or bucket.startswith("arn:")):
+        if self.addressing_style == "virtual" and not (re.fullmatch(_HOST_BUCKET, bucket) or bucket.startswith("arn:")):
             raise self._wrong(f"addressing_style 'virtual': bucket {bucket!r} cannot stand in a host name, use path")
 
     def _check_region(self) -> None:
         region = self.region
         if region is None:
             return
-        if not _REGION.fullmatch(region):
+        if not re.fullmatch(_REGION, region):
             said = repr(region) if re.fullmatch(r"[\w ().'\"-]{0,40}", region) else "is no name"  # it may be a key
             raise self._wrong(f"region {said}: give a region's name, such as eu-west-1")
         if self.endpoint_url is None:
-            if not _AWS_REGION.fullmatch(region):
+            if not re.fullmatch(_AWS_REGION, region):
                 raise self._wrong(
                     f"region {region!r}: AWS has none of this form: write it as eu-west-1 is written, or give the "
                     "endpoint_url of the S3 that has it"
@@ -213,7 +214,7 @@ class Options(NamedTuple):
             return
         host = endpoint_host("", self.endpoint_url, "path")
         name = "" if host is None else host[0].partition("//")[2].partition(":")[0]
-        aws, spaces = _AWS_HOST.fullmatch(name), _SPACES_HOST.fullmatch(name)
+        aws, spaces = re.fullmatch(_AWS_HOST, name), re.fullmatch(_SPACES_HOST, name)
         # Spaces takes us-east-1 too, as boto3's users write it.
         of_host = aws[1] if aws else spaces[1] if spaces and re.fullmatch(_SPACES_REGION, region) else region
         if region != of_host:

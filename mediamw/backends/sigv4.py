@@ -11,8 +11,8 @@ Rules for S3: the path is encoded once, never normalised; only ``host`` is signe
 from __future__ import annotations
 
 import hmac
+import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import quote
@@ -64,7 +64,7 @@ class Signer:
         since 1970; ``query`` holds further parameters to sign, such as ``response-content-type``,
         but none that starts with ``X-Amz-``.
         """
-        moment = datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%SZ")
+        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
         day = moment[:8]
         scope = f"{day}/{self.region}/{self.service}/aws4_request"
         auth = (

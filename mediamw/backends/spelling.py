@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import unicodedata
 from collections.abc import Callable
 from string import ascii_lowercase, ascii_uppercase
 
@@ -111,5 +110,7 @@ def _other_form(key: str) -> str:
     """Return another way to write the same text; ``key`` itself if there is none."""
     if key.isascii():
         return key
+    import unicodedata  # few need its tables
+
     decomposed = unicodedata.normalize("NFD", key)
     return decomposed if decomposed != key else unicodedata.normalize("NFC", key)

@@ -6,18 +6,18 @@ does not have; tests/test_werkzeug.py shows where they differ.
 
 from __future__ import annotations
 
-from datetime import date
-
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _FULL_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH_NUMBER = {name: number for number, name in enumerate(_MONTHS, 1)}
-_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_EPOCH_DAY = 719163  # date(1970, 1, 1).toordinal(): datetime is not loaded before there is a date to read or write
 _LAST_SECOND = 253402300799  # 31 Dec 9999: the form has four digits for the year
 
 
 def format_http_date(seconds: int) -> str:
     """Write IMF-fixdate. What the form cannot hold is clamped to 1970 or 9999."""
+    from datetime import date
+
     days, rest = divmod(min(max(seconds, 0), _LAST_SECOND), 86400)
     day = date.fromordinal(_EPOCH_DAY + days)
     minutes, second = divmod(rest, 60)
@@ -47,6 +47,8 @@ def parse_http_date(text: str, now: int) -> int | None:
 
 
 def _rfc850(parts: list[str], clock: str, now: int) -> int | None:
+    from datetime import date
+
     day, month, year = parts
     number = _digits(year, 2)
     if number is None:
@@ -67,6 +69,8 @@ def _digits(text: str, length: int) -> int | None:
 
 
 def _seconds(year: str, month: str, day: str, clock: str) -> int | None:
+    from datetime import date
+
     y, m, d = _digits(year, 4), _MONTH_NUMBER.get(month), _digits(day, 2)
     parts = clock.split(":")
     if y is None or m is None or d is None or len(parts) != 3:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import re
-import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -54,6 +53,8 @@ def _number(text: str) -> float:
 
 def read_words(text: str) -> list[str]:
     """Split by the rules of a shell, so that quoted words may hold blanks. ``#`` and ``;`` are characters as others."""
+    import shlex
+
     try:
         return shlex.split(text)
     except ValueError:

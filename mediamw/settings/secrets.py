@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -82,6 +81,8 @@ def _read(option: str, text: str) -> Any:
     if option == "cloudfront_key":
         return text.replace("\\n", "\n")  # how a PEM is often put into one line; no PEM has a backslash
     if option == "headers":
+        import json
+
         try:
             found = json.loads(text)
         except ValueError:

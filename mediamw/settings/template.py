@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from ..core.errors import Fault, unknown_option
@@ -64,6 +63,8 @@ def _local_dir(given: Mapping[str, str], faults: list[Fault]) -> Item:
     if "://" in path:  # not repeated: who knows what is in it
         reason = "it is the path of a directory: other backends stand in MEDIAMW_BACKENDS"
         faults.append(Fault(TEMPLATE, name, source, reason))
+    from pathlib import Path
+
     return Item(Path(path), "local", source=source)
 
 

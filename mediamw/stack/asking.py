@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
 from ..backends.base import LATER, Backend, Entry, Lists, ListsPages, OpensNow, ReadsRanges, Remote, Signs
-from ..backends.http_origin import VIA
+from ..backends.via import VIA
 from ..core.errors import BackendUnavailable, NotServable, Unreachable
 from ..core.keys import Key
 from ..core.model import Handle, Hidden, Look, Meta

@@ -5,7 +5,6 @@ A copy goes with whoever reads it: in memory up to 1 MiB, in a nameless temporar
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Final, cast
@@ -48,6 +47,8 @@ def copy_of(
 
     Raises ``BackendUnavailable`` if there are more than ``MAX_COPY_BYTES``, or it takes longer than ``seconds``.
     """
+    import tempfile  # with bz2 and lzma behind it, for files whose length nobody said
+
     until = None if seconds is None else time.monotonic() + seconds
     size = 0
     file = tempfile.SpooledTemporaryFile(MEMORY_BYTES)  # noqa: SIM115 - the caller closes it

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator, Sequence
 
 from ..backends.base import Backend, Entry, Lists
@@ -34,6 +33,8 @@ class Lister:
             entries = self._entries(backend, prefix, recursive)
             listings.append(_numbered(entries if hides is None else self._visible(backend, entries, hides), order))
         last = None
+        import heapq
+
         for key, _, entry in heapq.merge(*listings):
             if key != last:
                 last = key

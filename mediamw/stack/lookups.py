@@ -19,15 +19,16 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from enum import Enum
-from typing import Final, NamedTuple
-
-from cachetools import TLRUCache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..backends.base import Backend, Remote
 from ..backends.per_process import PerProcess
 from ..core.errors import BackendUnavailable
 from ..core.keys import Key
 from .steps import Pool
+
+if TYPE_CHECKING:
+    from cachetools import TLRUCache
 
 MAX_ANSWERS = 50_000
 MAX_BYTES = 16 * 1024 * 1024
@@ -100,6 +101,8 @@ class Lookups:
             return value.fresh_until + (0.0 if value.answer is None else stale_if_error)
 
         def new_state() -> _State:
+            from cachetools import TLRUCache  # once something is looked up
+
             return _State(
                 TLRUCache(max_bytes, ttu=expires, timer=clock, getsizeof=lambda value: max(value.size, least))
             )

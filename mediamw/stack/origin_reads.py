@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from ..backends.base import Backend, ReadsRanges, ReadsWhole
-from ..backends.http_origin import VIA
+from ..backends.via import VIA
 from ..core.errors import BackendUnavailable
 from ..core.keys import Key
 from .origin_health import OriginHealth

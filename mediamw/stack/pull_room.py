@@ -10,7 +10,6 @@ wrong for longer.
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import sys
 from collections import Counter
@@ -21,7 +20,7 @@ from ..backends.folder import Folder
 from ..backends.local_put import SWEEP_SECONDS
 from ..core.keys import Key
 from .pull_files import File, open_file, read_file, remove, stat_of, write_file
-from .pull_version import NotKept, read_record
+from .pull_version import NotKept, from_json, read_record, to_json
 
 LOOK_SECONDS: Final = 600.0
 """For how long it is believed what counts."""
@@ -29,7 +28,7 @@ OLDEST: Final = 256
 """How many of the oldest copies are remembered from one look to the next."""
 _ROOM, _OLDEST = "room", "oldest"
 _MOST: Final = OLDEST * 256  # bytes; a line of it has about 130
-_NAME = re.compile(r"(?P<record>[0-9a-f]{32})(?:(?P<bytes>-[0-9a-f]{16})(?:\.(?P<size>[0-9]{1,19})\.part)?)?")
+_NAME = r"(?P<record>[0-9a-f]{32})(?:(?P<bytes>-[0-9a-f]{16})(?:\.(?P<size>[0-9]{1,19})\.part)?)?"
 
 
 class _Copy(NamedTuple):
@@ -87,7 +86,7 @@ def _used(folder: Folder, now: float) -> int | None:
 def _evict_oldest(folder: Folder, used: int, need: int, budget: int) -> int:
     """Evict those that were the oldest when somebody looked, less those that were used since: they are not any more."""
     try:
-        oldest = [_Copy(at, size, tuple(names)) for at, size, names in json.loads(read_file(folder, _OLDEST, _MOST))]
+        oldest = [_Copy(at, size, tuple(names)) for at, size, names in from_json(read_file(folder, _OLDEST, _MOST))]
     except (OSError, ValueError, TypeError):
         return used
     before = used
@@ -96,7 +95,7 @@ def _evict_oldest(folder: Folder, used: int, need: int, budget: int) -> int:
         with contextlib.suppress(FileNotFoundError):
             if stat_of(folder, copy.names[0]).st_mtime == copy.used and _evict(folder, copy.names):
                 used -= copy.size
-    write_file(folder, _OLDEST, json.dumps(oldest).encode())
+    write_file(folder, _OLDEST, to_json(oldest))
     count(folder, used - before)
     return used
 
@@ -111,21 +110,21 @@ def _look(folder: Folder, need: int, budget: int, now: float) -> int:
             used -= copy.size
         else:
             left.append(copy)
-    write_file(folder, _OLDEST, json.dumps(left[:OLDEST]).encode())
+    write_file(folder, _OLDEST, to_json(left[:OLDEST]))
     _write_room(folder, used, now)
     return used
 
 
 def _read_room(folder: Folder) -> tuple[int, float] | None:
     try:
-        used, at = json.loads(read_file(folder, _ROOM))
+        used, at = from_json(read_file(folder, _ROOM))
         return int(used), float(at)
     except (OSError, ValueError, TypeError):  # none yet, or a process was killed while it wrote it
         return None
 
 
 def _write_room(folder: Folder, used: int, at: float) -> None:
-    write_file(folder, _ROOM, json.dumps([used, at]).encode())
+    write_file(folder, _ROOM, to_json([used, at]))
 
 
 def _copies(folder: Folder, old: float) -> Iterator[_Copy]:
@@ -134,10 +133,11 @@ def _copies(folder: Folder, old: float) -> Iterator[_Copy]:
     Records are read only where two versions have one: to read all would take seconds of thousands of copies.
     """
     found = dict(folder.scan())
-    versions = Counter(match["record"] for match in map(_NAME.fullmatch, found) if match and _is_bytes(match))
+    parsed = re.compile(_NAME).fullmatch  # here, for those who pull
+    versions = Counter(match["record"] for match in map(parsed, found) if match and _is_bytes(match))
     named = set()
     for name, status in found.items():
-        match = _NAME.fullmatch(name)
+        match = parsed(name)
         if match is None:
             if name.endswith(".tmp") and status.st_mtime < old:
                 remove(folder, name)
@@ -152,7 +152,7 @@ def _copies(folder: Folder, old: float) -> Iterator[_Copy]:
             named.add(match["record"])
             yield _Copy(record.st_mtime, status.st_size, (match["record"], name))
     for name in found:
-        if name not in named and (match := _NAME.fullmatch(name)) is not None and match["bytes"] is None:
+        if name not in named and (match := parsed(name)) is not None and match["bytes"] is None:
             remove(folder, name)
 
 
@@ -164,7 +164,7 @@ def _names(folder: Folder, record: str, name: str) -> bool:
     """Say whether a record names these bytes. Its key and source are not known here: they stand in it."""
     try:
         text = read_file(folder, record)
-        said = json.loads(text)
+        said = from_json(text)
         version = read_record(text, said["source"], Key(said["key"]))
     except (OSError, ValueError, KeyError, TypeError):
         return False

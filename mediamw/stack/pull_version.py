@@ -6,9 +6,7 @@ rules of that folder.
 
 from __future__ import annotations
 
-import json
-from hashlib import blake2b
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from ..backends.base import Backend
 from ..core.keys import COPIES_FOLDER, STATE_FOLDER, Key, state_key
@@ -63,6 +61,8 @@ class Version(NamedTuple):
     def bytes(self) -> str:
         """The name of its bytes once they are whole."""
         text = f"{self.meta.etag} {self.meta.size}"
+        from hashlib import blake2b
+
         return f"{self.record}-{blake2b(text.encode(), digest_size=8).hexdigest()}"
 
     @property
@@ -86,10 +86,24 @@ def bytes_key(version: Version) -> Key:
     return Key(f"{STATE_FOLDER}/{COPIES_FOLDER}/{version.bytes}")
 
 
+def from_json(text: bytes) -> Any:
+    """Read what ``to_json`` wrote. Raises ``ValueError``."""
+    import json  # here and below: those who pull nothing need not load it
+
+    return json.loads(text)
+
+
+def to_json(value: object) -> bytes:
+    """Return the text in which records and what goes with them are kept."""
+    import json
+
+    return json.dumps(value).encode()
+
+
 def read_record(text: bytes, source: str, key: Key) -> Version | None:
     """Return the version that a record speaks of, None if it is no record of this key."""
     try:
-        record = json.loads(text)
+        record = from_json(text)
         if (record["source"], record["key"]) != (source, key):
             return None
         meta = Meta(**record["meta"])

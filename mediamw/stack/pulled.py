@@ -16,7 +16,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +26,7 @@ from ..backends.folder import Folder
 from ..core.errors import BackendUnavailable, MediaError
 from .pull_files import NEW, File, flock, open_file, read_file, remove, rename, stat_of
 from .pull_room import check_size, count, make_room, take_room
-from .pull_version import NoLocks, NotKept, Vanished, Version, read_record
+from .pull_version import NoLocks, NotKept, Vanished, Version, read_record, to_json
 
 PULL_BUDGET_BYTES: Final = 2 * 1024 * 1024 * 1024
 USED_SECONDS: Final = 60.0
@@ -184,11 +183,11 @@ class Pulled:
             _remove_bytes(folder, before.bytes, before.size)
 
     def _write_record(self, folder: Folder, version: Version) -> None:
-        text = json.dumps({"key": version.key, "source": version.source, "meta": version.meta._asdict()})
+        text = to_json({"key": version.key, "source": version.source, "meta": version.meta._asdict()})
         temporary = f"{version.record}.tmp"  # one at a time, under the lock
         fd = os.open(folder.at(temporary), NEW | os.O_TRUNC, 0o666, dir_fd=folder.fd)
         try:
-            os.write(fd, text.encode())
+            os.write(fd, text)
             os.fsync(fd)
         finally:
             os.close(fd)

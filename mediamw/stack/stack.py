@@ -34,9 +34,9 @@ from ..backends.base import (
     Remote,
     Signs,
 )
-from ..backends.http_origin import sites_of
 from ..backends.local import LocalBackend, LocalHandle
 from ..backends.rules import Delivery, Rules
+from ..backends.via import sites_of
 from ..core.errors import BackendUnavailable, InvalidKey, NoURL
 from ..core.keys import Key, parse_key, refusal
 from ..core.model import Found, Handle, Held, Hidden, Look, Meta, Missing, Redirect
@@ -75,7 +75,6 @@ STALE_IF_ERROR_SECONDS: Final = 900.0
 DEADLINE_SECONDS: Final = 8.0
 MAX_CAUSES: Final = 5
 """How many causes of one trouble are logged in a minute."""
-_NUMBERS = re.compile("[0-9]+")
 
 
 class StackOptions(TypedDict, total=False):
@@ -172,7 +171,7 @@ class MediaStack:
         """Log a warning: at most once a minute for each ``subject``, or for each of its first few causes."""
         now = time.monotonic()
         said = {other: at for other, at in self._said.get(subject, {}).items() if now - at < 60.0}
-        cause = _NUMBERS.sub("", cause)  # seconds and ports are no other cause
+        cause = re.sub("[0-9]+", "", cause)  # seconds and ports are no other cause
         if cause not in said and len(said) < MAX_CAUSES:
             self._said[subject] = {**said, cause: now}
             log.warning("%s", text)

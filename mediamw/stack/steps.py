@@ -7,12 +7,15 @@ thread; ``asgi.py`` has the other driver, which awaits. The logic itself neither
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextvars import ContextVar
-from typing import Any, Final, NamedTuple, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from ..backends.per_process import PerProcess
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -69,8 +72,12 @@ class Pool:
     """A bounded number of threads, started when first needed, and anew in a forked child."""
 
     def __init__(self, threads: int, name: str) -> None:
-        # Making one starts no thread yet.
-        self._executor = PerProcess(lambda: ThreadPoolExecutor(threads, thread_name_prefix=name))
+        def new() -> ThreadPoolExecutor:
+            from concurrent.futures import ThreadPoolExecutor
+
+            return ThreadPoolExecutor(threads, thread_name_prefix=name)  # making one starts no thread yet
+
+        self._executor = PerProcess(new)
 
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have a thread of the pool call ``function``."""

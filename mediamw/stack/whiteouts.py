@@ -7,7 +7,6 @@ nothing. Whoever shares the upper, a directory or a bucket, shares its whiteouts
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
 from ..backends.base import Backend, Deletes, Entry, Lists, Puts, ReadsRanges, Remote
@@ -81,6 +80,8 @@ class Whiteouts:
         if not isinstance(upper, ReadsRanges):
             texts: Iterator[bytes] = map(self._text, entries)
         else:  # across a network: a few at once
+            from concurrent.futures import ThreadPoolExecutor
+
             with ThreadPoolExecutor(_READERS, thread_name_prefix="mediamw-whiteouts") as pool:
                 texts = iter(list(pool.map(lambda entry: _remote_text(upper, entry), entries)))
         for entry, text in zip(entries, texts, strict=True):

@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -170,6 +169,8 @@ class Writer:
         raise NameTaken(f"so have {MAX_NAMES - 1} others like it", key=wanted, operation="save")
 
     def _another(self, key: Key) -> Key:
+        import secrets
+
         return alternative(key, "".join(secrets.choice(ALPHABET) for _ in range(SUFFIX_LETTERS)))
 
 
