@@ -48,7 +48,7 @@ class MediaMiddleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         app = self.app
-        if app is not None and not environ.get("PATH_INFO", "").startswith(self._prefix):
+        if app is not None and self._prefix not in environ.get("PATH_INFO", ""):
             return app(environ, start_response)
         answer = self._answer(environ, start_response)
         return cast("WSGIApplication", app)(environ, start_response) if answer is None else answer
