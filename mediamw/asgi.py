@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, TypeVar, Unpack, cast
+from typing import Any, TypeVar, Unpack
 
 from .config import Options, check_app
 from .core.errors import ConfigError
@@ -68,10 +68,8 @@ class MediaMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass on whatever else the server has: lifespan, websockets."""
-        if scope["type"] == "http":
-            path = _path(scope) if scope.get("root_path") else scope["path"]
-            if path.startswith(self._prefix) and await self._answered(path, scope, receive, send):
-                return
+        if scope["type"] == "http" and self._prefix in scope["path"] and await self._answered(scope, receive, send):
+            return
         if self._fault is not None:
             await _fail(self._fault, scope, receive, send)
         elif self.app is not None:
@@ -81,10 +79,10 @@ class MediaMiddleware:
         elif scope["type"] == "http":
             await _send(without_app(scope["method"], _path(scope), self.service), receive, send)
 
-    async def _answered(self, path: str, scope: Scope, receive: Receive, send: Send) -> bool:
-        service = cast("MediaService", self.service)  # or there would be no prefix
-        request = _request(service, scope, path)
-        if request is None:
+    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        service = self.service
+        request = None if service is None else _request(service, scope, _path(scope))
+        if service is None or request is None:
             return False
         known = service.at_once(*request, waits=False)
         if known is not None:

@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 
 from .backends.again import Seen, read_again
 from .backends.base import INLINE_BYTES
+from .backends.beneath import prepared
 from .backends.local import LocalBackend, LocalHandle
 from .core.conditions import is_timeless
 from .core.head import Head
@@ -78,7 +79,7 @@ class KeptPlans:
         if len(plan.body) > 1 or not isinstance(part, Slice) or part.length > INLINE_BYTES:
             return None
         inode = os.fstat(handle.fileno()).st_ino
-        return Seen(os.fsencode(request.key), mtime_ns, size, inode, part.start, part.length)
+        return Seen(prepared(request.key), mtime_ns, size, inode, part.start, part.length)
 
     def _put(self, kept: dict[_Id, T], request: Request, value: T) -> None:
         with self._lock:

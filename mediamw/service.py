@@ -259,9 +259,9 @@ def make_service(
     return MediaService(backends, **rest)
 
 
-def prefix_of(service: MediaService | None) -> str | tuple[str, ...]:
-    """Return what the paths start with that are a service's. Without a service: no path starts with one of none."""
-    return () if service is None else service.prefix
+def prefix_of(service: MediaService | None) -> str:
+    """Return what is in all paths that are a service's: one test for those of the app. Without a service: in none."""
+    return "\0" if service is None else service.prefix
 
 
 def without_app(method: str, path: str, service: MediaService | None) -> Reply:

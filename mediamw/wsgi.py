@@ -43,7 +43,7 @@ class MediaMiddleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         app = self.app
-        if app is not None and not environ.get("PATH_INFO", "").startswith(self._prefix):
+        if app is not None and self._prefix not in environ.get("PATH_INFO", ""):
             return app(environ, start_response)
         answer = self._answered(app, self.service, environ, start_response)
         if answer is None:

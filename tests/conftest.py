@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from mediamw import MediaStack
 from mediamw.backends import beneath, local
 
 from .secrets_seen import watched
@@ -128,3 +129,19 @@ def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     elif not beneath.HAS_DIR_FD:
         pytest.skip("no directory descriptors here")
     return name
+
+
+@pytest.fixture
+def stacks_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close the stacks that a test made, whose threads would be waited for at the end."""
+    stacks: list[MediaStack] = []
+    made = MediaStack.__init__
+
+    def noted(self: MediaStack, *args: Any, **options: Any) -> None:
+        made(self, *args, **options)
+        stacks.append(self)
+
+    monkeypatch.setattr(MediaStack, "__init__", noted)
+    yield
+    for stack in stacks:
+        stack.close()

@@ -78,6 +78,8 @@ def fold(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(beneath, "_openat2", lambda fd, path, *more: real(fd, on_disk(path, fd), *more))
     cached = beneath._open_cached
     if cached is not None:
-        monkeypatch.setattr(
-            beneath, "_open_cached", lambda fd, path: cached(fd, os.fsencode(on_disk(os.fsdecode(path), fd)))
-        )
+
+        def open_cached(directory: Any, path: Any) -> int:
+            return cached(directory, beneath.prepared(on_disk(os.fsdecode(path.value), directory.value)))
+
+        monkeypatch.setattr(beneath, "_open_cached", open_cached)

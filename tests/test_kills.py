@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -13,8 +14,9 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="fork and SIGKIL
 # Forks a child for each call that it could die before or after; prints what was seen.
 SCRIPT = textwrap.dedent(
     """
-    import collections, itertools, os, signal, sys, tempfile, traceback
+    import collections, itertools, os, sys, tempfile
     from mediamw import LocalBackend, MediaStack, MemoryBackend
+    from tests.killing import dying, forked
 
     OLD, NEW, BELOW = b"old" * 50_000, b"new" * 70_000, b"production"
     CALLS = ("write", "fsync", "link", "replace", "unlink", "mkdir", "open", "chmod")
@@ -46,25 +48,6 @@ SCRIPT = textwrap.dedent(
         names = {OLD: "old", NEW: "new", BELOW: "production"}
         return names[data] + (" typed" if kind == "image/webp" else "")
 
-    def dying(at, after):
-        count = itertools.count(1)
-        def wrap(real):
-            def call(*a, **k):
-                number = next(count)
-                if number == at and not after:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                try:
-                    return real(*a, **k)
-                finally:
-                    if number == at:
-                        os.kill(os.getpid(), signal.SIGKILL)
-            return call
-        for name in CALLS:
-            real = getattr(os, name)
-            setattr(os, name, wrap(real))
-            for known in (os.supports_fd, os.supports_dir_fd):
-                known |= {getattr(os, name)} if real in known else set()
-
     def set_scene(root):
         stack = stack_of(root)
         if "hidden" in scene:
@@ -78,19 +61,11 @@ SCRIPT = textwrap.dedent(
     for at, after in itertools.product(range(1, 1000), (False, True)):
         with tempfile.TemporaryDirectory() as root:
             set_scene(root)
-            pid = os.fork()
-            if not pid:
-                status = 1
-                try:
-                    stack = stack_of(root)
-                    dying(at, after)
-                    act(stack)
-                    status = 0
-                except BaseException:
-                    traceback.print_exc()
-                finally:
-                    os._exit(status)
-            _, status = os.waitpid(pid, 0)
+            def die():
+                stack = stack_of(root)
+                dying(CALLS, at, after=after)
+                act(stack)
+            _, status = os.waitpid(forked(die), 0)
             outcomes[seen(root)] += 1
             # Whatever was left behind, the next upload and delete work.
             act(stack_of(root))
@@ -119,7 +94,12 @@ ROWS = [
 @pytest.mark.parametrize(("operation", "scene", "after_death", "done"), ROWS, ids=lambda value: str(value))
 def test_whenever_it_is_killed(operation: str, scene: str, after_death: set[str], done: str) -> None:
     ran = subprocess.run(
-        [sys.executable, "-c", SCRIPT, operation, scene], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", SCRIPT, operation, scene],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert ran.returncode == 0, ran.stderr
     died, _, outcomes = ran.stdout.strip().partition(" ")

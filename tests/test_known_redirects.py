@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mediamw import BackendUnavailable, LocalBackend, MediaStack, asgi, service, wsgi
+from mediamw import BackendUnavailable, LocalBackend, MediaStack
 from mediamw.backends import beneath
 from mediamw.backends.base import Remote, SignedURL
 from mediamw.core.keys import Key
@@ -18,10 +18,12 @@ from mediamw.core.model import Meta, Redirect
 from mediamw.stack import known_redirects, lookups
 from mediamw.stack.pull_version import record_key, source_of
 
-from .http_table.callers import Response, acall_asgi, call_wsgi
+from .test_kept_plans import Ask, decided
+from .test_kept_plans import make as middleware
+
+__all__ = ["decided", "middleware"]  # fixtures
 
 A = Key("homes/a.jpg")
-Ask = Callable[..., Response]
 
 
 class Bucket:
@@ -50,20 +52,6 @@ class Bucket:
         return SignedURL(f"https://{self.name}.example/{key}?{method}&{self.window}", now + 3600)
 
 
-@pytest.fixture(autouse=True)
-def decided(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The keys that ``decide`` was asked about: what is given again is not among them."""
-    keys: list[str] = []
-    real = service.decide
-
-    def decide(request: Any, *more: Any) -> Any:
-        keys.append(request.key)
-        return real(request, *more)
-
-    monkeypatch.setattr(service, "decide", decide)
-    return keys
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     if not beneath.HAS_DIR_FD or beneath._openat2 is None:
@@ -72,19 +60,10 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture(params=["wsgi", "asgi"])
-def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Ask]]:
-    """A middleware of either kind around a stack, and how it is asked."""
-    with asyncio.Runner() as runner:
-
-        def ask(stack: Any, **options: Any) -> Ask:
-            if request.param == "wsgi":
-                by_wsgi = wsgi.MediaMiddleware(None, stack, **options)
-                return lambda *headers, method="GET": call_wsgi(by_wsgi, method, f"/media/{A}", headers)
-            by_asgi = asgi.MediaMiddleware(None, stack, **options)
-            return lambda *headers, method="GET": runner.run(acall_asgi(by_asgi, method, f"/media/{A}", headers))
-
-        yield ask
+@pytest.fixture
+def make(middleware: Callable[..., Ask]) -> Callable[..., Ask]:
+    """A middleware of either kind around a stack, and how it is asked for A."""
+    return lambda stack, **options: partial(middleware(stack, **options), f"/media/{A}")
 
 
 def test_it_is_given_again(make: Any, root: Path, decided: list[str]) -> None:

@@ -8,7 +8,7 @@ import threading
 import tracemalloc
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -31,6 +31,8 @@ from mediamw.wsgi import MediaMiddleware as WSGIMiddleware
 from .fakes import Bucket, Clock, Local, ask, dead, down, fifo, gate, get, settle, stack_on, until
 from .http_table.callers import Response, acall_asgi, call_wsgi
 
+pytestmark = pytest.mark.usefixtures("stacks_closed")
+
 A, B = Key("homes/1/a.jpg"), Key("b.jpg")
 FOUND, MISSING, STALE = 300, 30, 900
 
@@ -38,21 +40,6 @@ FOUND, MISSING, STALE = 300, 30, 900
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture(autouse=True)
-def closing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    stacks: list[MediaStack] = []
-    made = MediaStack.__init__
-
-    def noted(self: MediaStack, *args: Any, **options: Any) -> None:
-        made(self, *args, **options)
-        stacks.append(self)
-
-    monkeypatch.setattr(MediaStack, "__init__", noted)
-    yield
-    for stack in stacks:
-        stack.close()
 
 
 def break_it(stack: MediaStack, bucket: Bucket) -> None:

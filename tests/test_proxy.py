@@ -29,6 +29,8 @@ from .http_table.callers import Response, acall_asgi, call_wsgi, environ
 from .http_table.check import byte_ranges
 from .http_table.files import counted
 
+pytestmark = pytest.mark.usefixtures("stacks_closed")
+
 A = Key("homes/1/a.jpg")
 PROXY = Rules(delivery="proxy")
 SMALL, BIG = counted(1000), counted(500_000)
@@ -96,22 +98,6 @@ def both(stack: MediaStack, method: str = "GET", headers: Any = (), path: str = 
     assert by_asgi == by_wsgi
     settle(stack)
     return by_wsgi
-
-
-@pytest.fixture(autouse=True)
-def closing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Close what the tests made, whose threads would be waited for at the end."""
-    stacks: list[MediaStack] = []
-    made = MediaStack.__init__
-
-    def noted(self: MediaStack, *args: Any, **options: Any) -> None:
-        made(self, *args, **options)
-        stacks.append(self)
-
-    monkeypatch.setattr(MediaStack, "__init__", noted)
-    yield
-    for stack in stacks:
-        stack.close()
 
 
 # -- the answers are ours ----------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import asyncio
 import errno
 import os
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,22 +25,12 @@ from .fakes import Bucket, dead, gate, until
 from .http_table.callers import Response, acall_asgi, call_wsgi, environ
 from .pulls import BIG, PATH, PULL, SMALL, A, Origin, files, names, settled, stack_on
 
+pytestmark = pytest.mark.usefixtures("stacks_closed")
+
 
 @pytest.fixture(autouse=True)
-def closing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Close what the tests made, whose threads would be waited for at the end."""
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "RETRY_SECONDS", 0.01)
-    stacks: list[MediaStack] = []
-    made = MediaStack.__init__
-
-    def noted(self: MediaStack, *args: Any, **options: Any) -> None:
-        made(self, *args, **options)
-        stacks.append(self)
-
-    monkeypatch.setattr(MediaStack, "__init__", noted)
-    yield
-    for stack in stacks:
-        stack.close()
 
 
 def wsgi(stack: MediaStack, headers: Any = (), method: str = "GET", path: str = PATH) -> Response:

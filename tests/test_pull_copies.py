@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +23,12 @@ from mediamw.stack.pull_version import Version, source_of
 from .fakes import Bucket, Local, dead, gate, settle, until
 from .pulls import PULL, SMALL, A, B, C, Origin, age, files, names, settled, stack_on
 
+pytestmark = pytest.mark.usefixtures("stacks_closed")
+
 
 @pytest.fixture(autouse=True)
-def closing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Close what the tests made."""
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "RETRY_SECONDS", 0.01)
-    stacks: list[MediaStack] = []
-    made = MediaStack.__init__
-
-    def noted(self: MediaStack, *args: Any, **options: Any) -> None:
-        made(self, *args, **options)
-        stacks.append(self)
-
-    monkeypatch.setattr(MediaStack, "__init__", noted)
-    yield
-    for stack in stacks:
-        stack.close()
 
 
 def read(stack: MediaStack, key: str = A) -> bytes:

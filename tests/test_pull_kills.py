@@ -20,7 +20,7 @@ COMMON = textwrap.dedent(
     from mediamw.backends.rules import Rules
     from mediamw.stack import download
     from tests.fakes import Bucket
-    from tests.killing import MEMORY, check_copies, forked
+    from tests.killing import MEMORY, check_copies, dying, forked
     from tests.pulls import names
 
     download.RETRY_SECONDS = 0.01
@@ -37,25 +37,6 @@ AT_EVERY_CALL = COMMON + textwrap.dedent(
     def stack_of(root, data=NEW):
         rules = Rules(delivery="pull", pull_ttl=0)
         return MediaStack([LocalBackend(root), Bucket("prod", {"a/x.jpg": data}, rules=rules)], found_ttl=0)
-
-    def dying(at, after):
-        count = itertools.count(1)
-        def wrap(real):
-            def call(*a, **k):
-                number = next(count)
-                if number == at and not after:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                try:
-                    return real(*a, **k)
-                finally:
-                    if number == at:
-                        os.kill(os.getpid(), signal.SIGKILL)
-            return call
-        for name in CALLS:
-            real = getattr(os, name)
-            setattr(os, name, wrap(real))
-            for known in (os.supports_fd, os.supports_dir_fd):
-                known |= {getattr(os, name)} if real in known else set()
 
     def seen(root):
         with stack_of(root).open("a/x.jpg") as file:
@@ -74,7 +55,7 @@ AT_EVERY_CALL = COMMON + textwrap.dedent(
                 stack_of(root, OLD).pull("a/x.jpg")
             def act():
                 stack = stack_of(root)
-                dying(at, after)
+                dying(CALLS, at, after=after)
                 stack.pull("a/x.jpg", keep=keep)
             _, status = os.waitpid(forked(act), 0)
             outcomes[seen(root)] += 1

@@ -12,6 +12,7 @@ import os
 from typing import NamedTuple
 
 from .beneath import Root
+from .openat2 import Prepared
 
 ALWAYS_INLINE_BYTES = 16 * 1024
 """Up to here the disk reads a file as a whole, and asking whether it has is dearer than to read."""
@@ -22,7 +23,7 @@ _RWF_NOWAIT = getattr(os, "RWF_NOWAIT", 0)
 class Seen(NamedTuple):
     """A file as it was opened (``mtime_ns`` in nanoseconds since 1970), and which of its bytes are wanted."""
 
-    path: bytes
+    path: Prepared
     mtime_ns: int
     size: int
     inode: int

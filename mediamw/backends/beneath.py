@@ -1,6 +1,6 @@
 """Opening by descriptor beneath a root: what is opened lies below the root, whoever swaps links in the meantime.
 
-Three ways, best first: ``openat2`` with RESOLVE_BENEATH (Linux 5.6; one call), component by component with O_NOFOLLOW
+Three ways, best first: ``openat2`` with RESOLVEBENEATH (Linux 5.6; one call), component by component with O_NOFOLLOW
 (macOS, older kernels, containers whose seccomp filter forbids openat2), and by real path (Windows, which has no
 directory descriptors; there a race with a swapped link is possible). A link that these refuse is looked at again: one
 whose target lies below the root, or below a directory that ``follow`` lists, is followed, again by descriptor.
@@ -11,87 +11,40 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from .folder import Folder, make_directory
+from .openat2 import (
+    BENEATH,
+    CACHED,
+    DIRECTORY_FLAGS,
+    FILE_FLAGS,
+    NO_MAGICLINKS,
+    NO_SYMLINKS,
+    Prepared,
+    load_cached,
+    load_openat2,
+)
 from .spelling import Spelling, SpeltOtherwise
 
-FILE_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_BINARY", 0)
-    | getattr(os, "O_NOINHERIT", 0)
-)
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
-DIRECTORY_FLAGS = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_PATH", 0) | getattr(os, "O_CLOEXEC", 0)
 HAS_DIR_FD = os.open in os.supports_dir_fd and _NOFOLLOW != 0
 
-_NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH, _CACHED = 0x02, 0x04, 0x08, 0x20
-_OPENAT2 = 437  # the same number on every architecture
 _ROOT_CHECK_SECONDS = 1.0
 
-Openat2 = Callable[[int, str, int, int], int]
-OpenCached = Callable[[int, bytes], int]
-
-
-def _load_openat2() -> tuple[Openat2, OpenCached] | tuple[None, None]:
-    """Return openat2(dir_fd, path, flags, resolve) -> descriptor, and the same for files that are opened all the time.
-
-    The second takes what the dentry cache knows, or returns the negative errno; it keeps the GIL, as it waits for
-    nothing. None and None where there is no such call.
-    """
-    if sys.platform != "linux":
-        return None, None
-    import ctypes
-
-    class OpenHow(ctypes.Structure):
-        _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
-
-    argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t)
-    syscall = ctypes.CDLL(None, use_errno=True).syscall
-    syscall.restype, syscall.argtypes = ctypes.c_long, argtypes
-    quick = ctypes.PyDLL(None, use_errno=True).syscall
-    quick.restype, quick.argtypes = ctypes.c_int, argtypes
-    size = ctypes.sizeof(OpenHow)
-    hows: dict[tuple[int, int], OpenHow] = {}  # a handful, filled once; the kernel only reads them
-    cached = OpenHow(FILE_FLAGS, 0, _BENEATH | _NO_MAGICLINKS | _CACHED)
-    cached_at = ctypes.addressof(cached)  # good for as long as ``cached`` lives: see below
-
-    def openat2(dir_fd: int, path: str, flags: int, resolve: int) -> int:
-        how = hows.get((flags, resolve))
-        if how is None:
-            how = hows[flags, resolve] = OpenHow(flags, 0, resolve)
-        fd: int = syscall(_OPENAT2, dir_fd, path.encode(errors="surrogateescape"), ctypes.addressof(how), size)
-        if fd < 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), path)
-        return fd
-
-    def open_cached(dir_fd: int, path: bytes, _keep: OpenHow = cached) -> int:
-        fd: int = quick(_OPENAT2, dir_fd, path, cached_at, size)
-        return fd if fd >= 0 else -ctypes.get_errno()
-
-    try:
-        os.close(openat2(-100, ".", DIRECTORY_FLAGS, _BENEATH))  # -100: AT_FDCWD
-    except OSError:
-        return None, None  # ENOSYS: an older kernel; EPERM: a seccomp filter. Settled once.
-    return openat2, open_cached
-
-
-_openat2, _open_cached = _load_openat2()
+_openat2 = load_openat2()
+_open_cached, prepared = load_cached()
 
 
 class _Directory:
     """An open directory; closed when the last user lets go, so that no thread sees its number used for another."""
 
-    __slots__ = ("fd", "identity")
+    __slots__ = ("fd", "identity", "prepared")
 
     def __init__(self, path: str) -> None:
         self.fd = os.open(path, DIRECTORY_FLAGS)
+        self.prepared = prepared(self.fd)
         found = os.fstat(self.fd)
         self.identity = (found.st_dev, found.st_ino)
 
@@ -150,7 +103,7 @@ class Root:
             return self._open_file(key)
         directory = self._current()  # held by name: another thread may renew it, and its descriptor must stay open
         try:
-            return _openat2(directory.fd, key, FILE_FLAGS, _BENEATH | _NO_MAGICLINKS | _CACHED)
+            return _openat2(directory.fd, key, FILE_FLAGS, BENEATH | NO_MAGICLINKS | CACHED)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 if self._renewed() is not directory:
@@ -159,17 +112,17 @@ class Root:
             # EAGAIN: not in the dentry cache; EINVAL: a kernel before 5.12; EXDEV, ELOOP: a link to look at.
             return None
 
-    def open_again(self, path: bytes) -> int:
+    def open_again(self, path: Prepared) -> int:
         """Open a file of which all is in the caches; negative if not, if it is missing, or the root is to be looked at.
 
-        ``path`` is a key as the disk has it. Where there is no openat2 it always is.
+        ``path`` is a key, ``prepared``. Where there is no openat2 it always is.
         """
         directory = self._directory  # held by name: another thread may renew it, and its descriptor must stay open
         if directory is None or time.monotonic() - self._checked > _ROOT_CHECK_SECONDS:
             return -1
-        return -1 if _openat2 is None or _open_cached is None else _open_cached(directory.fd, path)
+        return -1 if _openat2 is None or _open_cached is None else _open_cached(directory.prepared, path)
 
-    def are_missing_again(self, paths: Iterable[bytes]) -> bool:
+    def are_missing_again(self, paths: Iterable[Prepared]) -> bool:
         """Say whether the caches know that there is nothing under any of these names, looked at in this order.
 
         False if there is something, or one would have to wait for the disk to know.
@@ -180,7 +133,7 @@ class Root:
         if _openat2 is None or _open_cached is None:
             return False
         for path in paths:
-            fd = _open_cached(directory.fd, path)
+            fd = _open_cached(directory.prepared, path)
             if fd != -errno.ENOENT:
                 if fd >= 0:
                     os.close(fd)
@@ -273,7 +226,7 @@ class Root:
             if _openat2 is not None:
                 for _ in range(8):  # EAGAIN: a rename went on somewhere while the kernel resolved ".." of a link
                     try:
-                        return _openat2(directory.fd, key, FILE_FLAGS, _BENEATH | _NO_MAGICLINKS)
+                        return _openat2(directory.fd, key, FILE_FLAGS, BENEATH | NO_MAGICLINKS)
                     except OSError as error:
                         if error.errno not in (errno.EAGAIN, errno.EINTR):
                             raise
@@ -316,7 +269,7 @@ def _open_below(base: str, path: str, flags: int) -> int:
     directory = _Directory(base)
     try:
         if _openat2 is not None:
-            return _openat2(directory.fd, path, flags, _BENEATH | _NO_MAGICLINKS | _NO_SYMLINKS)
+            return _openat2(directory.fd, path, flags, BENEATH | NO_MAGICLINKS | NO_SYMLINKS)
         return _walk(directory.fd, path, flags)
     except OSError as error:
         # ENOTDIR is what the walk says of a link on the way; a file there would have shown when links were followed.

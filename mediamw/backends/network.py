@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 from ..core.errors import ConfigError
 
@@ -23,6 +22,8 @@ def proxy_for(url: str, proxies: Mapping[str, str] | None) -> str | None:
     NO_PROXY, whose entries are names or ends of names; loopback is reached through the proxy like everything else
     unless NO_PROXY names it.
     """
+    from urllib.parse import urlsplit
+
     parts = urlsplit(url)
     if proxies is None:
         from urllib.request import getproxies, proxy_bypass
@@ -60,6 +61,8 @@ def proxy_parts(proxy: str) -> tuple[str, str, str | None]:
 
     Raises ``ValueError``, without the text of ``proxy``, if it is no URL of an HTTP proxy.
     """
+    from urllib.parse import unquote, urlsplit
+
     wrong = ValueError("the proxy is no URL such as http://proxy.example.com:3128")
     try:
         parts = urlsplit(proxy)

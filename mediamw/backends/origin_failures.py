@@ -11,7 +11,6 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import Final
-from urllib.parse import urlsplit
 
 from ..core.http_dates import parse_http_date
 
@@ -37,6 +36,7 @@ def why(
 ) -> str:
     """Say why a request failed. ``is_sent``: there was a connection; ``connect`` and ``read``: its time-outs."""
     import socket
+    from urllib.parse import urlsplit
 
     causes = list(_causes(error))
     host = urlsplit(origin).hostname or origin

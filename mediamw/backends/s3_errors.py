@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
 
 from ..core.errors import BackendUnavailable, Unreachable
 from ..core.http_dates import parse_http_date
@@ -292,5 +291,7 @@ def listing_error(error: Exception, bucket: str, origin: str, backend: str) -> B
 def _server(error: Exception) -> str:
     """The server that botocore could not reach. Never a proxy's URL, which may hold a password, and no query."""
     url = str(getattr(error, "kwargs", {}).get("endpoint_url", ""))
+    from urllib.parse import urlsplit
+
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname}" if parts.hostname else "the service that gives them"

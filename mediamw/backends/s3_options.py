@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from ..core.errors import ConfigError
 from ..core.keys import refusal
@@ -43,6 +42,8 @@ _PROVIDERS = (".amazonaws.com", ".amazonaws.com.cn", ".digitaloceanspaces.com", 
 
 def holds_bucket(url: str, bucket: str) -> bool:
     """Say whether an endpoint is the bucket's own URL, as the consoles of Spaces and R2 show it."""
+    from urllib.parse import urlsplit
+
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.path.rstrip("/").rpartition("/")[2] == bucket:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote_plus
 
 from ..core.errors import BackendUnavailable, Unreachable
 from .origin_failures import retry_after
@@ -51,6 +50,7 @@ def read_page(body: bytes, prefix: str, folder: str, after: str | None) -> Page 
     # No listing has a document type: what could be declared there is not for us.
     if len(body) >= MAX_PAGE_BYTES or b"<!" in body or b"\0" in body:
         return None
+    from urllib.parse import unquote_plus
     from xml.etree import ElementTree  # for those whose first folder is listed
 
     try:

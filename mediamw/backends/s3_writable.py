@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from typing import Any, Final, cast
 
 from ..core.errors import ConfigError, NameTaken, NotServable
@@ -67,11 +68,8 @@ class WritableS3Backend(S3Reader):
 
     def put(self, key: Key, data: Content, *, replace: bool = False, content_type: str | None = None) -> None:
         """Store a file. Raises ``NameTaken`` if the name is a folder or below a file, or a file unless ``replace``."""
-        draft = self.draft(data, content_type=content_type)
-        try:
+        with closing(self.draft(data, content_type=content_type)) as draft:
             draft.publish(key, replace=replace)
-        finally:
-            draft.close()
 
     def delete(self, key: Key) -> bool:
         """Remove an object; False if there is none."""

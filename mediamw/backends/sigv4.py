@@ -3,7 +3,7 @@
 Source: AWS, "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)" and "Create a signed AWS API
 request". The URLs are equal, byte for byte, to botocore's (``s3v4``) for the same moment; tests/test_sigv4.py holds
 them to it. botocore's own signer builds a request and runs its events for each URL; this one derives the day's key
-once and hashes twice.
+once, writes what is the same for all keys of a window once, and hashes twice.
 
 Rules for S3: the path is encoded once, never normalised; only ``host`` is signed; the payload is not.
 """
@@ -11,12 +11,14 @@ Rules for S3: the path is encoded once, never normalised; only ``host`` is signe
 from __future__ import annotations
 
 import hmac
+import re
 import time
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import NamedTuple
-from urllib.parse import quote
 
+MAX_FRAMES = 8
+_NEEDS_NO_QUOTING = re.compile("[A-Za-z0-9_.~/-]*").fullmatch
 MAX_LIFE_SECONDS = 604800  # seven days, the most that X-Amz-Expires may say
 
 
@@ -32,6 +34,18 @@ class Credentials(NamedTuple):
         return f"Credentials(access_key_id={self.access_key_id!r}, expires={self.expires!r})"
 
 
+class _Frame(NamedTuple):
+    """What is the same for all keys signed for one origin, moment and life: what stands around the path."""
+
+    request: str
+    to_sign: str
+    key: bytes
+    query: str
+
+    def __repr__(self) -> str:
+        return "_Frame(...)"  # the key signs whatever one wants for a day
+
+
 class Signer:
     """Signs for one credential, one region and one service (access points of some kinds are none of S3's).
 
@@ -42,6 +56,7 @@ class Signer:
         self.credentials = credentials
         self.region = region
         self.service = service
+        self._frames: dict[tuple[str, int, int], _Frame] = {}
         self._day: tuple[str, bytes] = ("", b"")  # the date, and the key derived for it
 
     def __repr__(self) -> str:
@@ -64,6 +79,21 @@ class Signer:
         since 1970; ``query`` holds further parameters to sign, such as ``response-content-type``,
         but none that starts with ``X-Amz-``.
         """
+        extra = [f"{_encode(name)}={_encode(value)}" for name, value in query]
+        frame = self._frames.get((origin, at, life)) if not extra else None
+        if frame is None:
+            frame = self._frame(origin, at, life, extra)
+            if not extra:
+                if len(self._frames) >= MAX_FRAMES:
+                    self._frames = {}
+                self._frames[origin, at, life] = frame
+        encoded_path = _quoted(path)
+        request = f"{method}\n{encoded_path}{frame.request}"
+        to_sign = f"{frame.to_sign}{sha256(request.encode()).hexdigest()}"
+        signature = hmac.digest(frame.key, to_sign.encode(), "sha256").hex()
+        return f"{origin}{encoded_path}{frame.query}{signature}"
+
+    def _frame(self, origin: str, at: int, life: int, extra: list[str]) -> _Frame:
         moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
         day = moment[:8]
         scope = f"{day}/{self.region}/{self.service}/aws4_request"
@@ -76,16 +106,15 @@ class Signer:
         token = self.credentials.session_token
         token_part = "" if token is None else f"&X-Amz-Security-Token={_encode(token)}"
         headers = "&X-Amz-SignedHeaders=host"
-        extra = [f"{_encode(name)}={_encode(value)}" for name, value in query]
         # By name, not by "name=value": "=" sorts after "-".
         canonical_query = "&".join(sorted([f"{auth}{token_part}{headers}", *extra], key=_name))
-        encoded_path = quote(path, safe="/~")
         host = origin.partition("://")[2]
-        request = f"{method}\n{encoded_path}\n{canonical_query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"
-        to_sign = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{sha256(request.encode()).hexdigest()}"
-        signature = hmac.digest(self._key(day), to_sign.encode(), "sha256").hex()
-        url_query = "&".join([*extra, f"{auth}{headers}{token_part}&X-Amz-Signature={signature}"])
-        return f"{origin}{encoded_path}?{url_query}"
+        return _Frame(
+            f"\n{canonical_query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD",
+            f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n",
+            self._key(day),
+            "?" + "&".join([*extra, f"{auth}{headers}{token_part}&X-Amz-Signature="]),
+        )
 
     def _key(self, day: str) -> bytes:
         known, key = self._day
@@ -120,11 +149,21 @@ class NoSigner(Signer):
 
 def plain_url(origin: str, path: str) -> str:
     """Return ``origin`` + ``path``, encoded as S3 and signatures have it: once, and never normalised."""
-    return origin + quote(path, safe="/~")
+    return origin + _quoted(path)
+
+
+def _quoted(path: str) -> str:
+    return path if _NEEDS_NO_QUOTING(path) else _quote(path, "/~")
 
 
 def _encode(text: str) -> str:
-    return quote(text, safe="-._~")
+    return text.replace("/", "%2F") if _NEEDS_NO_QUOTING(text) else _quote(text, "-._~")
+
+
+def _quote(text: str, safe: str) -> str:
+    from urllib.parse import quote  # slow to load, and many names never need it
+
+    return quote(text, safe=safe)
 
 
 def _name(pair: str) -> str:

@@ -9,13 +9,13 @@ Bound: 2,048 redirects, the oldest go first.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, cast
 
 from ..backends.base import Backend, Remote, Signs
-from ..backends.beneath import Root
+from ..backends.beneath import Root, prepared
+from ..backends.openat2 import Prepared
 from ..core.keys import Key
 from ..core.model import Redirect
 from .lookups import Unknown
@@ -29,7 +29,7 @@ Known = Callable[[Backend, Key], Remote | Unknown | None]
 
 
 class _Known(NamedTuple):
-    paths: tuple[bytes, ...]
+    paths: tuple[Prepared, ...]
     asked: Sequence[Backend]
     redirect: Redirect
 
@@ -63,7 +63,7 @@ class KnownRedirects:
             return  # one could not tell, is not checked, or what it said is forgotten already
         marker = marker_of(key)
         copies = [record_key(source_of(backend), key) for backend in asked] if self._has_copies else []
-        paths = tuple(os.fsencode(path) for path in (key, marker, key, marker, *copies))
+        paths = tuple(prepared(path) for path in (key, marker, key, marker, *copies))
         with self._lock:
             while len(self._kept) >= MAX_REDIRECTS:
                 del self._kept[next(iter(self._kept))]

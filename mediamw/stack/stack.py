@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, BinaryIO, Final, TypedDict, cast
-from urllib.parse import quote
 
 from ..backends.base import (
     Backend,
@@ -430,6 +429,8 @@ class MediaStack:
             found.handle.close()
         if self.base_url is None:
             raise NoURL("no backend signs it and the stack has no base_url", key=key, operation="url")
+        from urllib.parse import quote
+
         return self.base_url + quote(key, safe="/~")
 
     def forget(self, key: str) -> None:

@@ -17,7 +17,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, BinaryIO, Final, cast
 
 from django.core.exceptions import SuspiciousOperation
@@ -126,11 +126,8 @@ class UpperBackend(MemberBackend):
 
     def put(self, key: Key, data: Content, *, replace: bool = False, content_type: str | None = None) -> None:
         """Store a file. Raises ``NameTaken`` if the name has one, unless ``replace``."""
-        draft = self.draft(data, content_type=content_type)
-        try:
+        with closing(self.draft(data, content_type=content_type)) as draft:
             draft.publish(key, replace=replace)
-        finally:
-            draft.close()
 
     def delete(self, key: Key) -> bool:
         """Remove a file; False if there is none."""

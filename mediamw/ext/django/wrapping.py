@@ -37,7 +37,7 @@ class _WSGIWrap(wsgi.MediaMiddleware):
         return conf.service(_WSGI)
 
     @property
-    def _prefix(self) -> str | tuple[str, ...]:  # type: ignore[override]  # as the service is
+    def _prefix(self) -> str:  # type: ignore[override]  # as the service is
         return prefix_of(self.service)
 
 
@@ -50,7 +50,7 @@ class _ASGIWrap(asgi.MediaMiddleware):
         return conf.service(_ASGI)
 
     @property
-    def _prefix(self) -> str | tuple[str, ...]:  # type: ignore[override]  # as the service is
+    def _prefix(self) -> str:  # type: ignore[override]  # as the service is
         return prefix_of(self.service)
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
