@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 from .backends.rules import DELIVERIES
 from .core.errors import ConfigError, looks_like_a_name, unknown_option
@@ -71,6 +70,8 @@ class MisplacedSecret(ConfigError):
 
 def read_options(text: str, known: Readers, name: str, beside: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options in ``text`` and ``beside`` it. Raises ``ConfigError``."""
+    from urllib.parse import parse_qsl
+
     options: dict[str, Any] = {}
     try:
         # A blank is %20: "+" is no form's here, and stands in names such as c++.

@@ -20,7 +20,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any, Unpack
-from urllib.parse import unquote_to_bytes, urlsplit
 
 from .backends.base import Backend
 from .core.errors import ConfigError
@@ -181,6 +180,8 @@ def _file_path(url: str, name: str) -> str:
         raise ConfigError(f"file: is no absolute path; {form}", backend=name)
     if re.search(r"[?#]|%(?![0-9A-Fa-f]{2})", rest):
         raise ConfigError(f"file: '?', '#' and '%' are written %3F, %23 and %25; {form}", backend=name)
+    from urllib.parse import unquote_to_bytes  # here and below: a path needs none of it
+
     try:
         return os.fsdecode(unquote_to_bytes(rest[2:]))
     except UnicodeError:  # half a surrogate pair
@@ -193,6 +194,8 @@ def _s3(where: str, name: str, beside: dict[str, Any]) -> Backend:
     form = "give s3://bucket[/location][?region=...&profile=...]"
     if not where[3:].startswith("//"):
         raise ConfigError(f"s3: without //; {form}", backend=name)
+    from urllib.parse import urlsplit
+
     try:
         parts = urlsplit(where)
     except ValueError:
@@ -237,5 +240,7 @@ def options_in(spec: Spec) -> dict[str, Any]:
     if not isinstance(spec, str) or (kind := kind_of(spec)) not in ("s3", "http"):
         return {}
     if kind == "s3":
+        from urllib.parse import urlsplit
+
         return read_options(urlsplit(spec).query, S3_OPTIONS, "", {})
     return read_options(spec.partition("#")[2], HTTP_OPTIONS, "", {})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import os
 import subprocess
 import sys
@@ -188,14 +187,29 @@ def test_a_good_tree_is_not(tmp_path: Path, path: str, source: str) -> None:
 
 HEAVY = (
     *("boto3", "botocore", "urllib3", "starlette", "asyncio", "django", "flask", "werkzeug", "pathspec", "moto"),
-    *("ssl", "http.client", "xml", "pydantic", "requests"),
+    *("ssl", "socket", "http.client", "urllib.request", "email", "xml", "pydantic", "requests", "importlib.metadata"),
+    *("inspect", "dataclasses", "json", "tempfile", "secrets", "datetime", "unicodedata", "difflib", "pathlib"),
+    *("subprocess", "multiprocessing", "tomllib", "shlex", "concurrent.futures.thread"),
 )
+"""What none of these needs, of others and of Python's own: together it is more than all that they load."""
+OURS = (
+    *("asgi", "cli", "ext", "testing", "settings.django_storages"),
+    *(f"backends.{name}" for name in ("connections", "http_origin", "origin_http", "s3_writable", "cloudfront")),
+)
+FRONT = "import mediamw.wsgi as w; w.MediaMiddleware; w.MediaApp"
+SIGNED = "access_key_id='a', secret_access_key='b'"
 STACK = (
     "from mediamw import MediaStack, LocalBackend, S3Backend;"
-    "s = MediaStack([LocalBackend('media'), S3Backend('acme', access_key_id='a', secret_access_key='b')]);"
+    f"s = MediaStack([LocalBackend('media'), S3Backend('acme', {SIGNED})]);"
     "assert s.backends[1].can_sign(0); s.backends[1].sign('a.jpg', 'GET', 0)"
 )
+FIRST_URL = (
+    "from mediamw import MediaStack, LocalBackend, S3Backend;"
+    "s = MediaStack([LocalBackend('media'), S3Backend('acme', {more} check=False, " + SIGNED + ")]);"
+    "assert 'X-Amz-Signature=' in s.url('homes/42/a.jpg')"
+)
 SPECS = "from mediamw.specs import build_stack; build_stack(['./media', 'p=s3://acme?endpoint_url=http://h&profile=x'])"
+LOCAL = "import mediamw.wsgi as w; a = w.MediaMiddleware(None, ['.'])"
 SERVES = (
     "import mediamw.wsgi as w;"
     "a = w.MediaMiddleware(None, ['.', 'memory:']);"
@@ -212,18 +226,61 @@ def run(code: str, folder: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "code",
-    ["import mediamw", "import mediamw.wsgi", "import mediamw.config", STACK, SPECS, SERVES],
-    ids=lambda c: c[:40],
+    ("code", "and_not"),
+    [
+        ("import mediamw", ("typing", "re", "hashlib", "logging", "ctypes")),
+        (FRONT, ("typing", "re", "hashlib", "logging", "ctypes")),
+        ("import mediamw.config", ("hashlib", "logging", "ctypes")),
+        (LOCAL, ("hashlib", "urllib.parse", "cachetools", "mediamw.backends.s3", "mediamw.backends.memory")),
+        (SERVES, ()),
+        (STACK, ("urllib.parse", "cachetools")),
+        (FIRST_URL.format(more=""), ("urllib.parse",)),
+        (FIRST_URL.format(more="endpoint_url='https://s3.example.com:9000',"), ()),
+        (SPECS, ()),
+    ],
+    ids=["package", "front", "config", "local", "answers", "stack", "first URL", "first URL of an endpoint", "specs"],
 )
-def test_nothing_heavy_is_loaded(tmp_path: Path, code: str) -> None:
-    code += f";import sys, json; print(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
-    assert json.loads(run(code, tmp_path)) == []
+def test_nothing_heavy_is_loaded(tmp_path: Path, code: str, and_not: tuple[str, ...]) -> None:
+    unwanted = (*HEAVY, *(f"mediamw.{name}" for name in OURS), *and_not)
+    code += f";import sys; print([m for m in {unwanted!r} if m in sys.modules])"
+    assert run(code, tmp_path).strip() == "[]"
 
 
 def test_the_package_itself_loads_nothing_but_what_loads_the_rest(tmp_path: Path) -> None:
     code = "import mediamw, sys; print([m for m in sys.modules if m.startswith('mediamw.')])"
     assert run(code, tmp_path).strip() == "['mediamw.lazy']"
+
+
+def test_the_wsgi_front_loads_nothing_before_there_is_a_middleware(tmp_path: Path) -> None:
+    code = f"{FRONT}; import sys; print([m for m in sys.modules if m.startswith('mediamw.')])"
+    assert run(code, tmp_path).strip() == "['mediamw.lazy', 'mediamw.wsgi']"
+
+
+TOUCHED = """
+import sys
+from mediamw.wsgi import MediaMiddleware
+seen = []
+sys.addaudithook(lambda event, args: seen.append((event, str(args[:1]))))
+for _ in range(2):
+    del seen[:]  # the first time modules are imported
+    MediaMiddleware(None, ["./media", "s3=s3://acme?region=eu-west-1&profile=x"])
+    MediaMiddleware(None, ["./media", "memory:"]).service.stack.url("homes/42/a.jpg")
+print([pair for pair in seen if pair[0].startswith(("os.", "open", "glob.", "shutil.", "socket."))])
+"""
+
+
+def test_nothing_at_the_start_grows_with_the_number_of_files(tmp_path: Path) -> None:
+    """What Python opens, lists and looks at is the same, and the same often, for an empty folder and a full one."""
+    none, many = tmp_path / "none", tmp_path / "many"
+    for folder, count in ((none, 0), (many, 10_000)):
+        (folder / "media/homes/42").mkdir(parents=True)
+        for number in range(count):
+            os.close(os.open(folder / f"media/homes/42/{number}.jpg", os.O_CREAT | os.O_WRONLY))
+    touched = [run(TOUCHED, folder) for folder in (none, many)]
+    assert touched[0].replace(str(none), "") == touched[1].replace(str(many), "")
+    assert "'open'" in touched[0]  # the folder itself: what Python does is seen
+    assert "os.listdir" not in touched[0]
+    assert "os.scandir" not in touched[0]
 
 
 @pytest.mark.parametrize("name", mediamw.__all__)
