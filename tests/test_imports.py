@@ -234,7 +234,7 @@ def run(code: str, folder: Path) -> str:
         (LOCAL, ("hashlib", "urllib.parse", "cachetools", "mediamw.backends.s3", "mediamw.backends.memory")),
         (SERVES, ()),
         (STACK, ("urllib.parse", "cachetools")),
-        (FIRST_URL.format(more=""), ("urllib.parse",)),
+        (FIRST_URL.format(more=""), ("urllib.parse", "cachetools", "random")),
         (FIRST_URL.format(more="endpoint_url='https://s3.example.com:9000',"), ()),
         (SPECS, ()),
     ],

@@ -23,6 +23,10 @@ class PerProcess(Generic[T]):
         value = self._values.get(pid)
         return value if value is not None else self._values.setdefault(pid, self._make())
 
+    def made(self) -> T | None:
+        """Return this process's value if it was asked for before."""
+        return self._values.get(os.getpid())
+
     def pop(self) -> T | None:
         """Forget this process's value and return it."""
         return self._values.pop(os.getpid(), None)

@@ -209,14 +209,13 @@ class S3Reader:
 
     def sign(self, key: Key, method: str, now: float) -> SignedURL:
         """Return the URL of ``key`` for ``method``, presigned or the CDN's; the same one for a whole window."""
-        second = int(now)
-        start = second - second % self._window
         signer = self._signer
-        urls = self._urls.of(start, signer)
-        known = urls.get((key, method))
-        if known is None or (known.expires is not None and known.expires <= now):
-            known = urls[key, method] = self._signed(key, method, start, now)
-        if signer is not None and self._domain is None:
+        known = self._urls.get(key, method, signer, now)
+        if known is None:
+            start = int(now) - int(now) % self._window
+            known = self._signed(key, method, start, now)
+            self._urls.put(key, method, signer, (start, start + self._window), known)
+        if self._renewal is not None and signer is not None and self._domain is None:
             self._note_use(signer)
         return known
 

@@ -19,11 +19,19 @@ class WindowURLs:
     """The URLs of a backend, by key and method. Threads may share it."""
 
     def __init__(self) -> None:
-        self._kept: tuple[int, object, _URLs] = (0, None, {})
+        self._kept: tuple[int, int, object, _URLs] = (0, 0, None, {})
 
-    def of(self, start: int, signer: object) -> _URLs:
-        """Return those of the window that began at ``start`` (seconds since 1970), signed by ``signer``."""
+    def get(self, key: Key, method: str, signer: object, now: float) -> SignedURL | None:
+        """Return the URL that ``signer`` made in the window of ``now`` (seconds since 1970) and that is good still."""
+        start, end, made_by, urls = self._kept
+        if made_by is not signer or not start <= now < end:
+            return None
+        known = urls.get((key, method))
+        return None if known is None or (known.expires is not None and known.expires <= now) else known
+
+    def put(self, key: Key, method: str, signer: object, window: tuple[int, int], url: SignedURL) -> None:
+        """Keep a URL of the window from ``window[0]`` to ``window[1]``."""
         kept = self._kept
-        if kept[0] != start or kept[1] is not signer or len(kept[2]) >= MAX_URLS:
-            kept = self._kept = (start, signer, {})  # one assignment: another thread sees the old three or the new
-        return kept[2]
+        if kept[:2] != window or kept[2] is not signer or len(kept[3]) >= MAX_URLS:
+            kept = self._kept = (*window, signer, {})  # one assignment: another thread sees the old or the new
+        kept[3][key, method] = url

@@ -15,7 +15,7 @@ import re
 import time
 from collections.abc import Iterable
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 MAX_FRAMES = 8
 _NEEDS_NO_QUOTING = re.compile("[A-Za-z0-9_.~/-]*").fullmatch
@@ -39,7 +39,8 @@ class _Frame(NamedTuple):
 
     request: str
     to_sign: str
-    key: bytes
+    inner: Any
+    outer: Any
     query: str
 
     def __repr__(self) -> str:
@@ -90,7 +91,10 @@ class Signer:
         encoded_path = _quoted(path)
         request = f"{method}\n{encoded_path}{frame.request}"
         to_sign = f"{frame.to_sign}{sha256(request.encode()).hexdigest()}"
-        signature = hmac.digest(frame.key, to_sign.encode(), "sha256").hex()
+        inner, outer = frame.inner.copy(), frame.outer.copy()
+        inner.update(to_sign.encode())
+        outer.update(inner.digest())
+        signature = outer.hexdigest()
         return f"{origin}{encoded_path}{frame.query}{signature}"
 
     def _frame(self, origin: str, at: int, life: int, extra: list[str]) -> _Frame:
@@ -112,7 +116,7 @@ class Signer:
         return _Frame(
             f"\n{canonical_query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD",
             f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n",
-            self._key(day),
+            *_pads(self._key(day)),
             "?" + "&".join([*extra, f"{auth}{headers}{token_part}&X-Amz-Signature="]),
         )
 
@@ -154,6 +158,12 @@ def plain_url(origin: str, path: str) -> str:
 
 def _quoted(path: str) -> str:
     return path if _NEEDS_NO_QUOTING(path) else _quote(path, "/~")
+
+
+def _pads(key: bytes) -> tuple[Any, Any]:
+    """Return HMAC's two hashes after their pads (RFC 2104, 4, "implementation note"): half of its work, done once."""
+    block = key.ljust(64, b"\0")
+    return sha256(bytes(byte ^ 0x36 for byte in block)), sha256(bytes(byte ^ 0x5C for byte in block))
 
 
 def _encode(text: str) -> str:

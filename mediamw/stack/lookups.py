@@ -185,7 +185,9 @@ class Lookups:
         self._on_forget(key, None)
 
     def _remembered(self, backend: Backend, key: Key) -> _Remembered | None:
-        state = self._state.get()
+        state = self._state.made()
+        if state is None:  # nobody has been asked yet
+            return None
         with state.lock:
             found: _Remembered | None = state.answers.get((backend.name, key))
         return found
