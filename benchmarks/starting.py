@@ -1,6 +1,6 @@
-"""What it takes to be there: imports, and the first presigned URL; each in a fresh interpreter, time and memory.
+"""What it takes to be there: imports, the first middleware, the first presigned URL.
 
-All modules are compiled before, as installed ones are: where Python is told not to write its caches
+Each in a fresh interpreter, time and memory. All modules are compiled before, as installed ones are: where Python is told not to write its caches
 (``PYTHONDONTWRITEBYTECODE``) ours would be compiled each time, and the installed peers never.
 """
 
@@ -26,6 +26,12 @@ IMPORTS = {
     "starlette.staticfiles": "import starlette.staticfiles",
     "depot.middleware": "import depot.middleware",
 }
+MIDDLEWARE = {
+    "mediamw": "from mediamw.wsgi import MediaMiddleware\nMediaMiddleware(print, [sys.argv[1]])",
+    "whitenoise": "from whitenoise import WhiteNoise\nWhiteNoise(print, sys.argv[1], prefix='media/')",
+    "starlette.staticfiles": "from starlette.staticfiles import StaticFiles\nStaticFiles(directory=sys.argv[1])",
+}
+"""Importing ours is cheap because the first middleware loads the rest: so this is shown too."""
 FIRST_URL = {
     "mediamw": f"""
 from mediamw import LocalBackend, MediaStack, S3Backend
@@ -60,9 +66,14 @@ def run(media: Media, options: Options) -> list[Table]:
 
 def _run(media: Media, options: Options, compiled: str) -> list[Table]:
     imports, urls = Table("import", (TIME, MEMORY)), Table("local and S3, first URL", (TIME, MEMORY))
+    middlewares = Table("import, and a middleware of one directory", (TIME, MEMORY))
     rounds = options.few(options.rounds * 4, 1)  # they are short, and the machine's noise is large beside them
     for number in range(rounds + 1):
-        for table, programs, check in ((imports, IMPORTS, ""), (urls, FIRST_URL, 'assert "X-Amz-Signature=" in url')):
+        for table, programs, check in (
+            (imports, IMPORTS, ""),
+            (middlewares, MIDDLEWARE, ""),
+            (urls, FIRST_URL, 'assert "X-Amz-Signature=" in url'),
+        ):
             for name, code in programs.items():
                 module = name.partition(".")[0]
                 if find_spec(module) is None:
@@ -72,7 +83,7 @@ def _run(media: Media, options: Options, compiled: str) -> list[Table]:
                 if number:
                     table.add(name, TIME.name, took)
                     table.add(name, MEMORY.name, memory)
-    return [imports, urls]
+    return [imports, middlewares, urls]
 
 
 def _measure(code: str, check: str, media: Media, compiled: str) -> tuple[float, float]:
