@@ -1,7 +1,8 @@
 """What it takes to be there: imports, the first middleware, the first presigned URL.
 
-Each in a fresh interpreter, time and memory. All modules are compiled before, as installed ones are: where Python is told
-not to write its caches (``PYTHONDONTWRITEBYTECODE``) ours would be compiled each time, and the installed peers never.
+Each in a fresh interpreter, time and memory. All modules are compiled before, as installed ones are: where Python is
+told not to write its caches (``PYTHONDONTWRITEBYTECODE``) ours would be compiled each time, and the installed peers
+never.
 """
 
 from __future__ import annotations
