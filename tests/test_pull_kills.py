@@ -50,7 +50,8 @@ AT_EVERY_CALL = COMMON + textwrap.dedent(
 
     outcomes, died = collections.Counter(), 0
     for at, after in itertools.product(range(1, 1000), (False, True)):
-        with tempfile.TemporaryDirectory(dir=MEMORY) as root:
+        # A thread that nobody waits for may write down that a copy was used.
+        with tempfile.TemporaryDirectory(dir=MEMORY, ignore_cleanup_errors=True) as root:
             if scene == "old":
                 stack_of(root, OLD).pull("a/x.jpg")
             def act():
