@@ -245,8 +245,8 @@ async def _send(reply: Reply, receive: Receive, send: Send) -> None:
 
 
 class Pieces:
-    """The body of a large reply, from the page cache on the loop and else on threads: at 64 KiB a hop to one costs more
-    than to read and send them. Whoever takes it closes it, at any moment and from any thread.
+    """The body of a large reply, from the page cache on the loop and else on threads: a hop to one costs more than to
+    read and send a piece. Whoever takes it closes it, at any moment and from any thread.
 
     Read to its end, or broken off, it closes itself: not everybody who takes it gets as far as that (Django's handler).
     """

@@ -15,11 +15,11 @@ from .stack.steps import Pool
 
 __all__ = ("PIECE_BYTES", "READ_BYTES", "Reply", "Stream", "joined")
 
-PIECE_BYTES: Final = 64 * 1024
+PIECE_BYTES: Final = 96 * 1024
 """The pieces in which a large body is sent: what a download holds in memory is a multiple of them.
 
-Of a stalled client uvicorn holds two or three, granian a dozen, under WSGI too. On granian 128 KiB are more than 1 MiB
-a download; 32 KiB save nothing more, and cost half as much CPU time again (``benchmarks/run.py large``).
+Of a stalled client uvicorn holds two or three, granian a dozen, under WSGI too. 128 KiB are more than 1 MiB a download
+on granian; 64 KiB cost up to a third more CPU time under ASGI (``benchmarks/run.py large``; ``docs/design.md``).
 """
 
 
