@@ -1,6 +1,6 @@
 """The ASGI entrance: one loop over a plan's parts. What is sent is decided in ``core/plan.py``, not here.
 
-A small file that is in the page cache is opened, read and sent on the event loop: a thread would cost more than that.
+What is in the page cache is opened, read and sent on the event loop: a thread would cost more than that.
 What may wait goes to a thread of the stack's pools, and the loop awaits it. asyncio only (uvicorn, granian, hypercorn,
 daphne), not trio.
 """
@@ -12,13 +12,14 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from threading import RLock
 from typing import Any, TypeVar, Unpack
 
 from .config import Options, check_app
 from .core.errors import ConfigError
 from .core.head import Head
 from .core.model import REQUEST_HEADERS, Pass
-from .reply import Reply
+from .reply import PIECE_BYTES, READ_BYTES, Reply
 from .service import MediaService, make_service, prefix_of, without_app
 from .settings import settled
 from .specs import Spec
@@ -242,25 +243,34 @@ async def _send(reply: Reply, receive: Receive, send: Send) -> None:
 
 
 class Pieces:
-    """The body of a large reply, read on threads. Whoever takes it closes it, at any moment and from any thread.
+    """The body of a large reply, from the page cache on the loop and else on threads: a hop to one costs more than to
+    read and send a piece. Whoever takes it closes it, at any moment and from any thread.
 
     Read to its end, or broken off, it closes itself: not everybody who takes it gets as far as that (Django's handler).
     """
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
-        self._pieces = reply.stream()
+        self._pieces = reply.stream(READ_BYTES)
         self._reading: Future[bytes] | None = None
+        self._lock = RLock()  # held while the loop reads, which is quick
 
     def __aiter__(self) -> Pieces:
         return self
 
     async def __anext__(self) -> bytes:
         try:
-            if (arrival := self._reply.arrival()) is not None:
-                await _result(arrival, None)
-            self._reading = self._reply.pool.submit(next, self._pieces, b"")
-            if piece := await _result(self._reading, None):
+            with self._lock:
+                piece = self._pieces.now(PIECE_BYTES)
+            if piece is not None:
+                await asyncio.sleep(0)  # a turn for the others: ``send`` gives none while a client keeps up
+            else:
+                if (arrival := self._reply.arrival()) is not None:
+                    await _result(arrival, None)
+                with self._lock:
+                    self._reading = self._reply.pool.submit(next, self._pieces, b"")
+                piece = await _result(self._reading, None)
+            if piece:
                 return piece
         except BaseException:
             self.close()
@@ -269,16 +279,18 @@ class Pieces:
         raise StopAsyncIteration
 
     def close(self) -> None:
-        """Close the file; what a thread reads at this moment must not find it closed, or another in its place."""
-        reading = self._reading
-        if reading is None or reading.done() or reading.cancel():
-            self._close()
-        else:
-            reading.add_done_callback(self._close)
+        """Close the file; what is read at this moment must not find it closed, or another in its place."""
+        with self._lock:
+            reading = self._reading
+            if reading is None or reading.done() or reading.cancel():
+                self._close()
+            else:
+                reading.add_done_callback(self._close)
 
     def _close(self, _: object = None) -> None:
-        self._pieces.close()
-        self._reply.close()
+        with self._lock:
+            self._pieces.close()
+            self._reply.close()
 
 
 async def _send_whole(head: Head, body: bytes, send: Send) -> None:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections import deque
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future
-from typing import Any, cast
+from typing import Any, Final, cast
 
-from .backends.base import INLINE_BYTES
+from .backends.base import CHUNK_BYTES, INLINE_BYTES, READ_BYTES
 from .core.errors import ContentChanged
 from .core.head import Head
-from .core.model import TO_END, Handle, Plan, Slice, body_length
+from .core.model import TO_END, Handle, Part, Plan, Slice, body_length
 from .stack.steps import Pool
+
+__all__ = ("PIECE_BYTES", "READ_BYTES", "Reply", "Stream", "joined")
+
+PIECE_BYTES: Final = 96 * 1024
+"""The pieces in which a large body is sent: what a download holds in memory is a multiple of them.
+
+Of a stalled client uvicorn holds two or three, granian a dozen, under WSGI too. 128 KiB are more than 1 MiB a download
+on granian; 64 KiB cost up to a third more CPU time under ASGI (``benchmarks/run.py large``; ``docs/design.md``).
+"""
 
 
 class Reply:
@@ -43,22 +53,13 @@ class Reply:
         length = body_length(self.plan.body)
         return length is not None and length <= INLINE_BYTES
 
-    def stream(self) -> Generator[bytes, None, None]:
-        """Yield the body in pieces, as many bytes as the plan says. Raises ``ContentChanged`` if they end early.
-
-        Whoever does not read it to its end closes it: it may hold a connection.
-        """
-        for part in self.plan.body:
-            if isinstance(part, bytes):
-                yield part
-            elif part is TO_END:
-                yield from filter(None, cast("Any", self.handle).whole())
-            elif self.handle is not None:
-                yield from _exactly(self.handle, part)
+    def stream(self, piece_bytes: int) -> Stream:
+        """Return the body in pieces. Whoever does not read it to its end closes it: it may hold a connection."""
+        return Stream(self.plan.body, self.handle, piece_bytes)
 
     def read(self) -> bytes:
         """Return the whole body. May wait."""
-        return b"".join(self.stream())
+        return b"".join(self.stream(CHUNK_BYTES))
 
     def read_and_close(self) -> bytes:
         """Return the whole body and close the file."""
@@ -107,12 +108,87 @@ class Reply:
             self.handle.close()
 
 
+class Stream:
+    """A plan's body in pieces, as many bytes as it says. ``next`` may wait; ``ContentChanged`` if they end early.
+
+    A handle with ``read_now`` is read anywhere at no more cost than further on: of such a one the entrance says how
+    many bytes a piece has at most. Of others, which may be requests to an origin, pieces are taken as they come.
+    """
+
+    def __init__(self, body: Sequence[Part], handle: Handle | None, piece_bytes: int) -> None:
+        self._parts = deque(body)
+        self._handle = cast("Any", handle)
+        self._piece_bytes = piece_bytes
+        self._reads_anywhere = hasattr(handle, "read_now")
+        self._at = self._stop = 0  # what is left of the slice that is read, of a handle that reads anywhere
+        self._coming: Generator[bytes, None, None] | None = None  # the same of others
+
+    def __iter__(self) -> Stream:
+        return self
+
+    def __next__(self) -> bytes:
+        while self._at == self._stop:
+            if self._coming is not None:
+                for piece in self._coming:
+                    return piece
+            if not self._parts:
+                raise StopIteration
+            if literal := self._turn():
+                return literal
+        stop = min(self._at + self._piece_bytes, self._stop)
+        return self._moved(next(self._handle.chunks(self._at, stop), b""), stop)
+
+    def now(self, piece_bytes: int) -> bytes | None:
+        """Return the next piece, ``b""`` at the end, if it waits for nothing; None if it may wait."""
+        if not self._reads_anywhere:
+            return None
+        while self._at == self._stop:
+            if not self._parts:
+                return b""
+            if literal := self._turn():
+                return literal
+        stop = min(self._at + piece_bytes, self._stop)
+        data: bytes | None = self._handle.read_now(self._at, stop)
+        return self._moved(data, stop) if data else None  # what is missing is for ``next`` to say
+
+    def close(self) -> None:
+        """Let go of what is still to come."""
+        if self._coming is not None:
+            self._coming.close()
+        self._parts.clear()
+        self._at = self._stop
+
+    def _turn(self) -> bytes:
+        """Turn to the next part; return it if it is bytes: they are not read."""
+        part = self._parts.popleft()
+        if isinstance(part, bytes):
+            return part
+        if part is TO_END:
+            self._coming = _rest(self._handle)
+        elif self._reads_anywhere:
+            self._at, self._stop = part.start, part.stop
+        else:
+            self._coming = _exactly(self._handle, part)
+        return b""
+
+    def _moved(self, data: bytes, stop: int) -> bytes:
+        if not data:
+            raise _shorter(self._stop - self._at)
+        data = data[: stop - self._at]  # a third party's handle may give more than it was asked for; else no copy
+        self._at += len(data)
+        return data
+
+
 def joined(plan: Plan) -> bytes:
     """Return the body of a plan that has no slices."""
     return b"".join(cast("tuple[bytes, ...]", plan.body))
 
 
-def _exactly(handle: Handle, part: Slice) -> Iterator[bytes]:
+def _rest(handle: Any) -> Generator[bytes, None, None]:
+    yield from filter(None, handle.whole())
+
+
+def _exactly(handle: Handle, part: Slice) -> Generator[bytes, None, None]:
     rest = part.length
     for piece in handle.chunks(part.start, part.stop):
         # A third party's handle may give more than it was asked for, or nothing; the length that was promised counts.
@@ -123,4 +199,8 @@ def _exactly(handle: Handle, part: Slice) -> Iterator[bytes]:
         if not rest:
             return
     if rest:
-        raise ContentChanged(f"the file ended {rest} bytes early while it was sent")
+        raise _shorter(rest)
+
+
+def _shorter(rest: int) -> ContentChanged:
+    return ContentChanged(f"the file ended {rest} bytes early while it was sent")

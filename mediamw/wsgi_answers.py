@@ -11,7 +11,7 @@ from .config import Options, check_app
 from .core.errors import ContentChanged
 from .core.head import Head
 from .core.model import REQUEST_HEADERS, Pass, Slice
-from .reply import Reply
+from .reply import PIECE_BYTES, Reply
 from .service import MediaService, make_service, without_app
 from .service import prefix_of as prefix_of
 from .settings import settled
@@ -126,7 +126,7 @@ class Body:
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
-        self._pieces = reply.stream()
+        self._pieces = reply.stream(PIECE_BYTES)
 
     def __iter__(self) -> Body:
         return self

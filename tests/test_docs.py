@@ -118,6 +118,7 @@ def test_the_house_in_the_design_is_the_house() -> None:
 
 
 def test_the_bounds_in_the_design_are_the_code_s() -> None:
+    from mediamw import reply
     from mediamw.backends import base, origin_http, s3, s3_draft, s3_writer
     from mediamw.backends.local_put import SWEEP_SECONDS
     from mediamw.backends.rules import PULL_TTL_SECONDS
@@ -128,6 +129,7 @@ def test_the_bounds_in_the_design_are_the_code_s() -> None:
     assert (keys.MAX_KEY_BYTES, keys.MAX_SEGMENT_BYTES) == (1024, 255)
     assert (ranges.MAX_HEADER_BYTES, ranges.MAX_RANGES, conditions.MAX_HEADER_BYTES) == (8192, 16, 8192)
     assert (base.INLINE_BYTES, base.CHUNK_BYTES) == (64 << 10, 1 << 20)
+    assert (reply.PIECE_BYTES, base.READ_BYTES) == (96 << 10, 256 << 10)
     assert (lookups.MAX_ANSWERS, lookups.MAX_BYTES) == (50_000, 16 << 20)
     assert (asking.NETWORK_THREADS, asking.DISK_THREADS, stack.DEADLINE_SECONDS) == (16, 8, 8)
     assert (stack.FOUND_TTL_SECONDS, stack.MISSING_TTL_SECONDS, stack.STALE_IF_ERROR_SECONDS) == (300, 30, 900)

@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from mediamw.backends import beneath, local, local_put
-from mediamw.backends.base import CHUNK_BYTES, LATER
+from mediamw.backends.base import CHUNK_BYTES, INLINE_BYTES, LATER
 from mediamw.backends.local import LocalBackend, LocalHandle
 from mediamw.core.errors import BackendUnavailable, ConfigError, NameTaken, NotServable
 from mediamw.core.keys import Key
@@ -909,6 +909,13 @@ def test_read_now_without_waiting(root: Path, monkeypatch: pytest.MonkeyPatch) -
         answers[:] = [errno.EIO]
         assert found.read_now(1, 4) is None
         assert found.read_now(1, 40) is None  # partly in the page cache, or at its end
+    (root / "large.bin").write_bytes(bytes(INLINE_BYTES + 1))
+    with contextlib.closing(opened(root / "large.bin")) as found:
+        assert found.read_now(1, 4) == bytes(3)
+        answers[:] = [errno.EOPNOTSUPP]
+        assert found.read_now(1, 4) is None, "a large one is not guessed to be warm"
+        monkeypatch.setattr(local, "_RWF_NOWAIT", 0)  # macOS
+        assert found.read_now(1, 4) is None
 
 
 @pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no /dev/shm here")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
+import threading
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 from wsgiref.util import FileWrapper
@@ -14,7 +17,10 @@ import pytest
 from mediamw import ContentChanged, LocalBackend, MediaStack
 from mediamw import asgi as asgi_side
 from mediamw import wsgi as wsgi_side
+from mediamw.backends.base import READ_BYTES
 from mediamw.backends.local import LocalHandle
+from mediamw.core.model import Meta, Slice
+from mediamw.reply import PIECE_BYTES, Stream
 
 from .http_table.callers import messages_of
 
@@ -33,9 +39,11 @@ def wsgi_body(folder: Path, *, method: str = "GET", **environ: Any) -> Any:
     return app({"REQUEST_METHOD": method, "PATH_INFO": "/media/big.bin", **environ}, lambda status, headers: None)
 
 
-async def asgi_messages(folder: Path, on_send: Callable[[int], None], disconnect: asyncio.Event) -> list[Any]:
+async def asgi_messages(
+    folder: Path, on_send: Callable[[int], None], disconnect: asyncio.Event, **more: Any
+) -> list[Any]:
     """Send one request to a middleware of its own: see ``messages_of``."""
-    return await messages_of(asgi_side.MediaMiddleware(None, [str(folder)]), on_send, disconnect)
+    return await messages_of(asgi_side.MediaMiddleware(None, [str(folder)]), on_send, disconnect, **more)
 
 
 @pytest.fixture
@@ -58,7 +66,7 @@ def test_wsgi_streams_in_bounded_pieces(path: Path, closed: list[LocalHandle]) -
     body = wsgi_body(path.parent)
     pieces = list(body)
     assert b"".join(pieces) == path.read_bytes()
-    assert max(map(len, pieces)) <= 1024 * 1024
+    assert max(map(len, pieces)) <= PIECE_BYTES
     assert closed == []
     body.close()
     body.close()
@@ -68,9 +76,9 @@ def test_wsgi_streams_in_bounded_pieces(path: Path, closed: list[LocalHandle]) -
 def test_wsgi_raises_when_the_file_has_become_shorter(path: Path, closed: list[LocalHandle]) -> None:
     body = wsgi_body(path.parent)
     next(body)
-    os.truncate(path, 1024 * 1024 + 1)
-    next(body)
-    with pytest.raises(ContentChanged, match="ended 2097158 bytes early"):
+    os.truncate(path, PIECE_BYTES + 1)
+    assert len(next(body)) == 1
+    with pytest.raises(ContentChanged, match=f"ended {SIZE - PIECE_BYTES - 1} bytes early"):
         next(body)
     body.close()
     assert closed
@@ -124,13 +132,109 @@ def test_head_opens_no_stream(path: Path, closed: list[LocalHandle]) -> None:
     assert len(closed) == 1
 
 
-def test_asgi_streams_in_bounded_pieces(path: Path, closed: list[LocalHandle]) -> None:
+@pytest.mark.parametrize(("warm", "piece_bytes"), [(1, PIECE_BYTES), (0, READ_BYTES), (2, READ_BYTES)])
+def test_asgi_streams_in_bounded_pieces(
+    path: Path, closed: list[LocalHandle], warm: int, piece_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page cache has all of it (1), nothing (0), or each second piece (2): then loop and threads take turns."""
+    threads = threads_that_read(monkeypatch, warm)
     sent = asyncio.run(asgi_messages(path.parent, lambda number: None, asyncio.Event()))
     bodies = [message["body"] for message in sent[1:]]
     assert b"".join(bodies) == path.read_bytes()
-    assert max(map(len, bodies)) <= 1024 * 1024
+    assert max(map(len, bodies)) == piece_bytes
     assert [message.get("more_body", False) for message in sent[1:]] == [True] * (len(bodies) - 1) + [False]
     assert closed
+    assert bool(threads) == (warm != 1), "what is in the page cache needs no thread"
+    assert threading.current_thread() not in threads
+
+
+def threads_that_read(monkeypatch: pytest.MonkeyPatch, warm: int) -> set[threading.Thread]:
+    """Have each ``warm``-th reading find its piece in the page cache (0: none); return the threads of the others."""
+    threads: set[threading.Thread] = set()
+    chunks, numbers = LocalHandle.chunks, count(1)
+
+    def read_now(self: LocalHandle, start: int, stop: int) -> bytes | None:
+        is_warm = warm != 0 and next(numbers) % warm == 0
+        return os.pread(self.fileno(), stop - start, start) if is_warm else None
+
+    def noted(self: LocalHandle, start: int, stop: int) -> Iterator[bytes]:
+        threads.add(threading.current_thread())
+        return chunks(self, start, stop)
+
+    monkeypatch.setattr(LocalHandle, "read_now", read_now)
+    monkeypatch.setattr(LocalHandle, "chunks", noted)
+    return threads
+
+
+@pytest.mark.parametrize("warm", [0, 1, 2])
+def test_several_ranges_are_the_same_by_either_way(path: Path, warm: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = "bytes=0-9,200000-600000,1000000-1000000,2000000-"
+    threads_that_read(monkeypatch, warm)
+    sent = asyncio.run(
+        asgi_messages(path.parent, lambda number: None, asyncio.Event(), headers=[(b"range", asked.encode())])
+    )
+    by_asgi = b"".join(message["body"] for message in sent[1:])
+    assert by_asgi == b"".join(wsgi_body(path.parent, HTTP_RANGE=asked))
+    data = path.read_bytes()
+    assert data[200000:600001] in by_asgi
+    assert by_asgi.count(b"Content-Range") == 4
+
+
+def test_a_client_that_takes_all_at_once_leaves_turns_to_others(path: Path) -> None:
+    """``send`` of a server whose client keeps up waits for nothing."""
+    turns: list[int] = []
+
+    async def run() -> None:
+        other = asyncio.ensure_future(others())
+        await asgi_messages(path.parent, turns.append, asyncio.Event(), send_waits=False)
+        other.cancel()
+
+    async def others() -> None:
+        while True:
+            turns.append(-1)
+            await asyncio.sleep(0)
+
+    asyncio.run(run())
+    sent = [index for index, turn in enumerate(turns) if turn >= 0]
+    assert len(sent) > SIZE // PIECE_BYTES
+    between = [after - before for before, after in itertools.pairwise(sent)][1:-1]
+    assert min(between) > 1, "nobody had a turn between two pieces"
+
+
+class Odd:
+    """A third party's handle: it reads anywhere, and gives too much or too little."""
+
+    def __init__(self, data: bytes, gives: int, now: int | None) -> None:
+        self._data, self._gives, self._now = data, gives, now
+        self.meta = Meta(len(data), 0, None)
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        yield self._data[start : start + self._gives]
+
+    def read_now(self, start: int, stop: int) -> bytes | None:
+        return None if self._now is None else self._data[start : start + self._now]
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("gives", [1, 7, 10, 50])
+@pytest.mark.parametrize("now", [None, 0, 1, 7, 50])
+def test_what_was_promised_of_a_handle_that_gives_otherwise(gives: int, now: int | None) -> None:
+    data = bytes(range(100))
+    stream = Stream((b"head", Slice(3, 61), b"", Slice(70, 99), b"tail"), Odd(data, gives, now), 10)
+    assert stream.now(7) == b"head"
+    pieces = list(iter(lambda: stream.now(7) or next(stream, None), None))
+    assert b"".join(pieces) == data[3:61] + data[70:99] + b"tail"
+    assert max(map(len, pieces)) <= 10
+    assert (stream.now(7), next(stream, None)) == (b"", None)
+
+
+def test_a_stream_that_is_closed_reads_no_more() -> None:
+    stream = Stream((Slice(0, 100), b"tail"), Odd(bytes(100), 10, None), 10)
+    next(stream)
+    stream.close()
+    assert (stream.now(10), next(stream, None)) == (b"", None)
 
 
 def test_asgi_raises_when_the_file_has_become_shorter(path: Path, closed: list[LocalHandle]) -> None:
@@ -174,8 +278,6 @@ def test_asgi_takes_an_error_of_send_after_the_client_left(path: Path, closed: l
 
 def test_asgi_cancelled_while_a_thread_reads(path: Path, closed: list[LocalHandle]) -> None:
     """The thread must not find its descriptor closed, or another file's: it is closed when the read is done."""
-    import threading
-
     reading, go_on = threading.Event(), threading.Event()
     chunks = LocalHandle.chunks
 
@@ -198,7 +300,31 @@ def test_asgi_cancelled_while_a_thread_reads(path: Path, closed: list[LocalHandl
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LocalHandle, "chunks", slow)
+        patch.setattr(LocalHandle, "read_now", lambda self, start, stop: None)
         asyncio.run(asyncio.wait_for(run(), 20))
+
+
+def test_closed_by_a_thread_while_the_loop_reads(path: Path, closed: list[LocalHandle]) -> None:
+    from mediamw.service import MediaService
+    from mediamw.stack.steps import run
+
+    reply = run(MediaService(MediaStack([LocalBackend(path.parent)])).respond("GET", "big.bin", {}, {}))
+    pieces = asgi_side.Pieces(reply)
+    closing = threading.Thread(target=pieces.close)
+
+    def slow(self: LocalHandle, start: int, stop: int) -> bytes:
+        closing.start()
+        closing.join(0.2)
+        assert closed == [], "not while it is read"
+        return os.pread(self.fileno(), stop - start, start)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LocalHandle, "read_now", slow)
+        piece = asyncio.run(anext(pieces))
+        assert piece == path.read_bytes()[:PIECE_BYTES]
+        closing.join(10)
+        assert closed == [reply.handle]
+        assert asyncio.run(anext(pieces, b"")) == b"", "nothing is read of a file that is closed"
 
 
 @pytest.mark.parametrize("inline", [True, False])

@@ -16,7 +16,13 @@ from .folder import Folder
 from .pages import Page
 
 CHUNK_BYTES: Final = 1024 * 1024
-"""The size of the pieces in which a large local file is read."""
+"""The most that a piece of a file may have, and the pieces in which uploads are copied."""
+
+READ_BYTES: Final = 256 * 1024
+"""How much of a large body is read at once where that may wait, and takes a thread.
+
+Less and the hops to a thread cost more than what they bring; more is memory that each slow client holds several times.
+"""
 
 INLINE_BYTES: Final = 64 * 1024
 """Bodies up to this size are read whole before the answer starts."""

@@ -20,7 +20,7 @@ from ..core.errors import BackendUnavailable, ConfigError, MediaError, NotServab
 from ..core.keys import COPIES_FOLDER, STATE_FOLDER, Key, is_state, refusal, windows_refusal
 from ..core.model import Meta
 from . import local_put
-from .base import CHUNK_BYTES, LATER, Content, Entry, Later
+from .base import CHUNK_BYTES, INLINE_BYTES, LATER, Content, Entry, Later
 from .beneath import LinkRefused, Root
 from .folder import Folder
 from .local_put import LocalDraft, Named, Place
@@ -58,17 +58,26 @@ class LocalHandle:
             yield data
 
     def read_now(self, start: int, stop: int) -> bytes | None:
-        """Return the bytes of a slice if that needs no wait for the disk, else None. Short if the file is shorter."""
+        """Return the bytes of a slice if that needs no wait for the disk, else None. Short if the file is shorter.
+
+        overlayfs, tmpfs, macOS and Windows cannot tell. Small files are warm as a rule; of a large one that is not,
+        each piece would be waited for.
+        """
         buffer = bytearray(stop - start)
         try:
             if not _RWF_NOWAIT:
-                return _read_at(self._fd, stop - start, start)
+                return _read_at(self._fd, stop - start, start) if self._is_small else None
             count = os.preadv(self._fd, (buffer,), start, _RWF_NOWAIT)
         except OSError as error:
-            # overlayfs and tmpfs cannot tell; they are warm as a rule
-            return b"".join(self.chunks(start, stop)) if error.errno == errno.EOPNOTSUPP else None
+            if error.errno != errno.EOPNOTSUPP or not self._is_small:
+                return None
+            return b"".join(self.chunks(start, stop))
         # Fewer bytes, or an error: not in the page cache, or the file ends here. The slow way knows which.
         return bytes(buffer) if count == len(buffer) else None
+
+    @property
+    def _is_small(self) -> bool:
+        return (self.meta.size or 0) <= INLINE_BYTES
 
     def close(self) -> None:
         """Close the file."""

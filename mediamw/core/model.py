@@ -111,8 +111,9 @@ def body_length(body: Iterable[Part]) -> int | None:
 class Handle(Protocol):
     """An open file: its bytes cannot be swapped for another file's while it is held.
 
-    It may also have ``read_now(start, stop) -> bytes | None``, the bytes of a slice if reading waits for nothing, and
-    ``fileno() -> int``, a descriptor at offset 0 for servers that send files themselves.
+    It may also have ``read_now(start, stop) -> bytes | None``, the bytes of a slice if reading waits for nothing (then
+    ``chunks`` too is called for one piece at a time, anywhere), and ``fileno() -> int``, a descriptor at offset 0 for
+    servers that send files themselves.
     """
 
     @property

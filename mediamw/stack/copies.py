@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Final, cast
 
-from ..backends.base import CHUNK_BYTES
+from ..backends.base import READ_BYTES
 from ..core.errors import BackendUnavailable
 from ..core.model import Meta
 
@@ -31,7 +31,7 @@ class CopiedHandle:
         """Yield the bytes from ``start`` to ``stop``."""
         self._file.seek(start)
         while start < stop:
-            piece = self._file.read(min(CHUNK_BYTES, stop - start))
+            piece = self._file.read(min(READ_BYTES, stop - start))
             start += len(piece)
             yield piece
 

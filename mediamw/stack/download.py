@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final
 
-from ..backends.base import CHUNK_BYTES
+from ..backends.base import READ_BYTES
 from ..core.errors import ContentChanged, RangeIgnored, Unreachable
 from .copies import close_pieces
 from .origin_reads import OriginReads
@@ -67,7 +67,7 @@ class Download:
             return future
 
     def read(self, start: int, stop: int) -> bytes:
-        """Return some of these bytes, at most 1 MiB. Waits. Raises what ended the download, ``NotKept`` among it."""
+        """Return some of these bytes. Waits. Raises what ended the download, ``NotKept`` among it."""
         with self._condition:
             while self._available <= start and not self._is_over:
                 self._condition.wait()  # the thread ends, whatever happens
@@ -75,7 +75,7 @@ class Download:
             if available <= start:
                 raise self._failure or ContentChanged("the copy has fewer bytes than the file", key=self.version.key)
         assert file is not None
-        data = os.pread(file.fd, min(stop, available, start + CHUNK_BYTES) - start, start)
+        data = os.pread(file.fd, min(stop, available, start + READ_BYTES) - start, start)
         if not data:  # somebody made it shorter
             raise NotKept("the file of the copy is shorter than what was written into it")
         return data

@@ -7,7 +7,7 @@ import http.client
 import io
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
@@ -104,11 +104,18 @@ def call_wsgi(
 
 
 async def messages_of(
-    app: Any, on_send: Callable[[int], Any], left: asyncio.Event, target: str = "/media/big.bin"
+    app: Any,
+    on_send: Callable[[int], Any],
+    left: asyncio.Event,
+    target: str = "/media/big.bin",
+    *,
+    headers: Sequence[tuple[bytes, bytes]] = (),
+    send_waits: bool = True,
 ) -> list[Any]:
     """Send one GET as a server does whose client leaves when ``left`` is set; return what the app sent.
 
-    ``on_send`` is called with the number of each message, before it counts as sent.
+    ``on_send`` is called with the number of each message, before it counts as sent. ``send_waits``: others get a turn
+    while it is sent, as they do at a server whose client does not keep up.
     """
     sent: list[Any] = []
     first = True
@@ -124,9 +131,10 @@ async def messages_of(
     async def send(message: Any) -> None:
         on_send(len(sent))
         sent.append(message)
-        await asyncio.sleep(0)  # others get their turn, as they do at a server
+        if send_waits:
+            await asyncio.sleep(0)
 
-    scope = {"type": "http", "method": "GET", "path": target, "headers": [], "query_string": b""}
+    scope = {"type": "http", "method": "GET", "path": target, "headers": list(headers), "query_string": b""}
     await asyncio.wait_for(app(scope, receive, send), TIMEOUT_SECONDS)
     return sent
 

@@ -23,7 +23,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.core.files.base import ContentFile
 from django.core.files.storage import InMemoryStorage
 
-from ...backends.base import CHUNK_BYTES, Entry
+from ...backends.base import READ_BYTES, Entry
 from ...backends.memory import MemoryHandle
 from ...backends.redaction import without_secrets
 from ...backends.rules import Rules
@@ -51,12 +51,12 @@ class StorageHandle:
             try:
                 if position != start:
                     self._file.seek(start)
-                data = bytes(memoryview(self._file.read(min(CHUNK_BYTES, stop - start))))
+                data = bytes(memoryview(self._file.read(min(READ_BYTES, stop - start))))
             except Exception as error:
                 raise self._unavailable(error) from error
             if not data:
                 return
-            data = data[: min(CHUNK_BYTES, stop - start)]  # not every storage's read keeps to what it is asked for
+            data = data[: min(READ_BYTES, stop - start)]  # not every storage's read keeps to what it is asked for
             start += len(data)
             position = start
             yield data
