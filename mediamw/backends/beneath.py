@@ -174,18 +174,18 @@ class Root:
 
         False if there is something, or one would have to wait for the disk to know.
         """
-        directory = self._directory  # held by name, as above
+        directory = self._directory
         if directory is None or time.monotonic() - self._checked > _ROOT_CHECK_SECONDS:
             return False
-        if _openat2 is None or _open_cached is None:
+        return _are_missing(directory, paths, wait=False)
+
+    def are_missing(self, paths: Iterable[bytes], *, wait: bool) -> bool:
+        """The same, of the directory that the root is after all were looked at. ``wait``: for the disk, if need be."""
+        directory = self._directory
+        try:
+            return directory is not None and _are_missing(directory, paths, wait=wait) and self._renewed() is directory
+        except OSError:
             return False
-        for path in paths:
-            fd = _open_cached(directory.fd, path)
-            if fd != -errno.ENOENT:
-                if fd >= 0:
-                    os.close(fd)
-                return False
-        return True
 
     def may_differ(self, key: str) -> bool:
         """Say whether what opens as ``key`` may have another name, on a disk that folds names. Asks no disk."""
@@ -307,6 +307,24 @@ class Root:
             if target.startswith(base.rstrip(os.sep) + os.sep):
                 return base, os.path.relpath(target, base)
         raise LinkRefused(errno.EXDEV, "a link that leads out of the root (see follow_links_to)", key)
+
+
+def _are_missing(directory: _Directory, paths: Iterable[bytes], *, wait: bool) -> bool:
+    """Say whether there is nothing under any of ``paths``; ``directory`` stays open as long as it is held here."""
+    if _openat2 is None or _open_cached is None:
+        return False
+    for path in paths:
+        fd = _open_cached(directory.fd, path)
+        if fd == -errno.EAGAIN and wait:
+            try:
+                fd = _openat2(directory.fd, os.fsdecode(path), FILE_FLAGS, _BENEATH | _NO_MAGICLINKS)
+            except FileNotFoundError:
+                continue
+        if fd != -errno.ENOENT:
+            if fd >= 0:
+                os.close(fd)
+            return False
+    return True
 
 
 def _open_below(base: str, path: str, flags: int) -> int:

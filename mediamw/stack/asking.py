@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from functools import partial
 from typing import Final, cast
 
 from ..backends.base import LATER, Backend, Entry, Lists, OpensNow, Remote
+from ..backends.local import LocalBackend
 from ..core.errors import BackendUnavailable, NotServable
 from ..core.keys import Key
 from ..core.model import Handle, Hidden, Look, Meta
@@ -23,6 +25,7 @@ from .checks import rules_of
 from .copy_lookup import CopyLookup
 from .origin_reads import OriginReads
 from .origins import Origins, Say, Times, close_abandoned
+from .pull_version import record_key, source_of
 from .pulled import Pulled
 from .remote_upper import RemoteUpper
 from .steps import Pool, Steps, Wait
@@ -58,6 +61,11 @@ class Asker:
         # isinstance with a protocol is slow, so it is asked once.
         self._now = frozenset(backend.name for backend in backends if isinstance(backend, OpensNow))
         self.rules = {backend.name: rules_of(backend) for backend in backends}
+        # Whose ``open`` is another's is asked by it alone.
+        first = backends[0]
+        is_plain = isinstance(first, LocalBackend) and type(first).open is LocalBackend.open and self._has_whiteouts
+        self._root = cast("LocalBackend", first).beneath if is_plain else None
+        self._sources = {origin.backend.name: source_of(origin.backend) for origin in self.origins}
 
     def is_remote(self, backend: Backend) -> bool:
         """True if it is asked over a network: what is at hand of it is a copy."""
@@ -112,11 +120,13 @@ class Asker:
         what each backend said.
         """
         unsure: BackendUnavailable | None = None
+        is_bare = False  # the upper has neither file nor whiteout, nor any copy
         for backend in self._backends:
             started = time.perf_counter()
             reason = self._reason_to_skip(backend, key, via)
             if reason:
-                _note(looks, Look(backend.name, "not asked", reason=reason))
+                if looks is not None:
+                    looks.append(Look(backend.name, "not asked", reason=reason))
                 continue
             answer: Answer | Hidden
             try:
@@ -125,24 +135,29 @@ class Asker:
                 elif backend is self._backends[0] and self._remote_upper is not None:
                     answer, source = (yield from self._remote_upper.ask(key)), ""
                 else:
-                    answer, source = yield from self._ask_or_copy(backend, key, inline, via)
+                    ask = self._ask if is_bare else self._ask_or_copy
+                    answer, source = yield from ask(backend, key, inline, via)
                     if isinstance(answer, Remote) and answer.is_partial and whole(backend):
                         answer, source = yield from self._ask(backend, key, inline, via, whole=True)
             except (BackendUnavailable, NotServable) as error:
-                said = "unavailable" if isinstance(error, BackendUnavailable) else "refused"
-                _note(looks, Look(backend.name, said, time.perf_counter() - started, reason=error.reason))
+                if looks is not None:
+                    said = "unavailable" if isinstance(error, BackendUnavailable) else "refused"
+                    looks.append(Look(backend.name, said, time.perf_counter() - started, reason=error.reason))
                 if backend is self._backends[0] or isinstance(error, NotServable):
                     raise
                 unsure = unsure or error
                 continue
             if answer is None and self._has_whiteouts and backend is self._upper and self._remote_upper is None:
-                answer = yield from self._behind_whiteout(backend, key, inline)
+                is_bare = self._is_bare(key, inline)
+                if not is_bare:
+                    answer = yield from self._behind_whiteout(backend, key, inline)
             if isinstance(answer, Hidden):
-                _note(looks, Look(backend.name, "hidden", time.perf_counter() - started))
+                if looks is not None:
+                    looks.append(Look(backend.name, "hidden", time.perf_counter() - started))
                 return answer
-            meta = None if answer is None else answer.meta
-            said = "missing" if answer is None else "found"
-            _note(looks, Look(backend.name, said, time.perf_counter() - started, source, meta))
+            if looks is not None:
+                meta, said = (None, "missing") if answer is None else (answer.meta, "found")
+                looks.append(Look(backend.name, said, time.perf_counter() - started, source, meta))
             if answer is not None:
                 if unsure is not None:
                     self._say(f"instead of {unsure.backend}", f"{unsure}; served from backend {backend.name!r} instead")
@@ -150,6 +165,22 @@ class Asker:
         if unsure is not None:
             raise unsure
         return None
+
+    def _is_bare(self, key: Key, inline: bool) -> bool:
+        """Say whether the upper has none of what is looked for behind its own file, if one look can tell.
+
+        The names and their order are those of ``_behind_whiteout`` and ``copy_lookup.py``, which find what is there.
+        """
+        if self._root is None:
+            return False
+        marker = marker_of(key)
+        paths = [marker, key, marker]
+        if self._copies is not None:
+            paths += [record_key(source, key) for source in self._sources.values()]
+        try:
+            return self._root.are_missing(map(os.fsencode, paths), wait=not inline)
+        except UnicodeEncodeError:  # under a locale that is not UTF-8 Python cannot say this name
+            return False
 
     def _behind_whiteout(self, upper: Backend, key: Key, inline: bool) -> Steps[Answer | Hidden]:
         """Say what to do with a key that the upper does not have: ``Hidden``, None to ask the lowers, or its file.
@@ -243,8 +274,3 @@ class Asker:
             future.add_done_callback(close_abandoned)
             raise
         return answer, ""
-
-
-def _note(looks: list[Look] | None, look: Look) -> None:
-    if looks is not None:
-        looks.append(look)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 from ..backends.base import Backend, Remote, Signs
 from ..backends.beneath import Root
@@ -28,10 +28,15 @@ Known = Callable[[Backend, Key], Remote | Unknown | None]
 """What is remembered of what a backend said."""
 
 
-class _Known(NamedTuple):
-    paths: tuple[bytes, ...]
-    asked: Sequence[Backend]
-    redirect: Redirect
+class _Known:
+    """A redirect to a file of the last of the lowers that were asked."""
+
+    __slots__ = ("asked", "paths", "redirect")
+
+    def __init__(self, asked: Sequence[Backend], redirect: Redirect) -> None:
+        self.asked = asked
+        self.redirect = redirect
+        self.paths: tuple[bytes, ...] | None = None  # what is looked at in the upper; made when that is done first
 
 
 class KnownRedirects:
@@ -47,9 +52,14 @@ class KnownRedirects:
     def again(self, key: str, method: str, now: float) -> Redirect | None:
         """Return the redirect of last time, the very same, if it is right still; None if that has to be found out."""
         kept = self._kept.get((key, method))
-        if kept is None or not self._root.are_missing_again(kept.paths):
+        if kept is None:
             return None
         checked = cast("Key", key)  # or it would not be here
+        paths = kept.paths
+        if paths is None:
+            paths = kept.paths = self._paths(checked, kept.asked)
+        if not self._root.are_missing_again(paths):
+            return None
         if not self._is_as_it_was(kept.asked, checked):
             return None
         signing = cast("Signs", kept.asked[-1])
@@ -58,16 +68,18 @@ class KnownRedirects:
         return kept.redirect
 
     def keep(self, key: Key, method: str, redirect: Redirect, asked: Sequence[Backend]) -> None:
-        """Keep a redirect to a file of the last of the lowers that were asked."""
-        if not self._is_as_it_was(asked, key):
-            return  # one could not tell, is not checked, or what it said is forgotten already
-        marker = marker_of(key)
-        copies = [record_key(source_of(backend), key) for backend in asked] if self._has_copies else []
-        paths = tuple(os.fsencode(path) for path in (key, marker, key, marker, *copies))
+        """Keep a redirect to a file of the last of the lowers that were asked. Whether it is right is looked at later:
+        most are asked for once."""
+        known = _Known(asked, redirect)
         with self._lock:
             while len(self._kept) >= MAX_REDIRECTS:
                 del self._kept[next(iter(self._kept))]
-            self._kept[key, method] = _Known(paths, asked, redirect)
+            self._kept[key, method] = known
+
+    def _paths(self, key: Key, asked: Sequence[Backend]) -> tuple[bytes, ...]:
+        marker = marker_of(key)
+        copies = [record_key(source_of(backend), key) for backend in asked] if self._has_copies else []
+        return tuple(os.fsencode(path) for path in (key, marker, key, marker, *copies))
 
     def _is_as_it_was(self, asked: Sequence[Backend], key: Key) -> bool:
         """Say whether it is remembered that the last one has the key, and those before it do not."""
