@@ -7,8 +7,10 @@ stores names in lower case: `a.jpg` is found, `A.jpg` is the lower's, and saving
 
 from __future__ import annotations
 
+import errno
 import os
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -75,9 +77,22 @@ def fold(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os, name, lambda path, name=name: REAL[name](on_disk(path)))
     real = beneath._openat2
     if real is not None:
-        monkeypatch.setattr(beneath, "_openat2", lambda fd, path, *more: real(fd, on_disk(path, fd), *more))
+        use_openat2(monkeypatch, lambda fd, path, *more: real(fd, on_disk(path, fd), *more))
     cached = beneath._open_cached
     if cached is not None:
         monkeypatch.setattr(
             beneath, "_open_cached", lambda fd, path: cached(fd, os.fsencode(on_disk(os.fsdecode(path), fd)))
         )
+
+
+def use_openat2(monkeypatch: pytest.MonkeyPatch, openat2: Callable[..., int]) -> None:
+    """Have ``openat2`` be the kernel's, for what raises and for what does not."""
+
+    def quietly(fd: int, path: bytes) -> int:
+        try:
+            return openat2(fd, os.fsdecode(path), beneath.FILE_FLAGS, beneath._BENEATH | beneath._NO_MAGICLINKS)
+        except OSError as error:
+            return -(error.errno or errno.EIO)
+
+    monkeypatch.setattr(beneath, "_openat2", openat2)
+    monkeypatch.setattr(beneath, "_open_quietly", quietly)

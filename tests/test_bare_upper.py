@@ -26,13 +26,13 @@ pytestmark = pytest.mark.skipif(beneath._openat2 is None, reason="one look needs
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The keys that were opened one by one."""
     keys: list[str] = []
-    real = beneath.Root.open_file
+    real = beneath.Root.open_file_if_any
 
-    def open_file(self: beneath.Root, key: str) -> int:
+    def open_file_if_any(self: beneath.Root, key: str) -> int | None:
         keys.append(key)
         return real(self, key)
 
-    monkeypatch.setattr(beneath.Root, "open_file", open_file)
+    monkeypatch.setattr(beneath.Root, "open_file_if_any", open_file_if_any)
     return keys
 
 

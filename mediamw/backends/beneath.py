@@ -35,17 +35,17 @@ _OPENAT2 = 437  # the same number on every architecture
 _ROOT_CHECK_SECONDS = 1.0
 
 Openat2 = Callable[[int, str, int, int], int]
-OpenCached = Callable[[int, bytes], int]
+OpenQuietly = Callable[[int, bytes], int]
 
 
-def _load_openat2() -> tuple[Openat2, OpenCached] | tuple[None, None]:
+def _load_openat2() -> tuple[Openat2, OpenQuietly, OpenQuietly] | tuple[None, None, None]:
     """Return openat2(dir_fd, path, flags, resolve) -> descriptor, and the same for files that are opened all the time.
 
-    The second takes what the dentry cache knows, or returns the negative errno; it keeps the GIL, as it waits for
-    nothing. None and None where there is no such call.
+    These return the negative errno instead of raising. The second of the three takes only what the dentry cache knows;
+    it keeps the GIL, as it waits for nothing. None where there is no such call.
     """
     if sys.platform != "linux":
-        return None, None
+        return None, None, None
     import ctypes
 
     class OpenHow(ctypes.Structure):
@@ -59,7 +59,9 @@ def _load_openat2() -> tuple[Openat2, OpenCached] | tuple[None, None]:
     size = ctypes.sizeof(OpenHow)
     hows: dict[tuple[int, int], OpenHow] = {}  # a handful, filled once; the kernel only reads them
     cached = OpenHow(FILE_FLAGS, 0, _BENEATH | _NO_MAGICLINKS | _CACHED)
-    cached_at = ctypes.addressof(cached)  # good for as long as ``cached`` lives: see below
+    plain = OpenHow(FILE_FLAGS, 0, _BENEATH | _NO_MAGICLINKS)
+    # Good for as long as these two live: see below.
+    cached_at, plain_at = ctypes.addressof(cached), ctypes.addressof(plain)
 
     def openat2(dir_fd: int, path: str, flags: int, resolve: int) -> int:
         how = hows.get((flags, resolve))
@@ -75,14 +77,18 @@ def _load_openat2() -> tuple[Openat2, OpenCached] | tuple[None, None]:
         fd: int = quick(_OPENAT2, dir_fd, path, cached_at, size)
         return fd if fd >= 0 else -ctypes.get_errno()
 
+    def open_quietly(dir_fd: int, path: bytes, _keep: OpenHow = plain) -> int:
+        fd: int = syscall(_OPENAT2, dir_fd, path, plain_at, size)
+        return fd if fd >= 0 else -ctypes.get_errno()
+
     try:
         os.close(openat2(-100, ".", DIRECTORY_FLAGS, _BENEATH))  # -100: AT_FDCWD
     except OSError:
-        return None, None  # ENOSYS: an older kernel; EPERM: a seccomp filter. Settled once.
-    return openat2, open_cached
+        return None, None, None  # ENOSYS: an older kernel; EPERM: a seccomp filter. Settled once.
+    return openat2, open_cached, open_quietly
 
 
-_openat2, _open_cached = _load_openat2()
+_openat2, _open_cached, _open_quietly = _load_openat2()
 
 
 class _Directory:
@@ -124,6 +130,21 @@ class Root:
             except BaseException:
                 os.close(fd)
                 raise
+        return fd
+
+    def open_file_if_any(self, key: str) -> int | None:
+        """Like ``open_file``, but None if there is nothing: an exception costs more than looking does."""
+        if _openat2 is None or _open_quietly is None:
+            return self.open_file(key)
+        directory = self._current()  # held by name: another thread may renew it, and its descriptor must stay open
+        fd = _open_quietly(directory.fd, os.fsencode(key))
+        if fd == -errno.ENOENT and self._renewed() is directory:
+            return None
+        if fd < 0:
+            return self.open_file(key)
+        if self._spelling.may_differ(key):
+            os.close(fd)
+            return self.open_file(key)
         return fd
 
     def open_file_now(self, key: str) -> int | None:
@@ -311,15 +332,12 @@ class Root:
 
 def _are_missing(directory: _Directory, paths: Iterable[bytes], *, wait: bool) -> bool:
     """Say whether there is nothing under any of ``paths``; ``directory`` stays open as long as it is held here."""
-    if _openat2 is None or _open_cached is None:
+    if _openat2 is None or _open_cached is None or _open_quietly is None:
         return False
     for path in paths:
         fd = _open_cached(directory.fd, path)
         if fd == -errno.EAGAIN and wait:
-            try:
-                fd = _openat2(directory.fd, os.fsdecode(path), FILE_FLAGS, _BENEATH | _NO_MAGICLINKS)
-            except FileNotFoundError:
-                continue
+            fd = _open_quietly(directory.fd, path)
         if fd != -errno.ENOENT:
             if fd >= 0:
                 os.close(fd)

@@ -151,7 +151,8 @@ class LocalBackend:
         if os.name == "nt" and windows_refusal(key) is not None:
             return None
         try:
-            return self._held(self._beneath.open_file(key), key)
+            fd = self._beneath.open_file_if_any(key)
+            return None if fd is None else self._held(fd, key)
         except UnicodeEncodeError:  # under a locale that is not UTF-8 Python cannot say this name
             return None
         except OSError as error:

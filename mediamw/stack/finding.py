@@ -38,7 +38,9 @@ class Finder:
         self._known: KnownRedirects | None = None
         first = backends[0]
         if isinstance(first, LocalBackend) and self.redirects:
-            self._known = KnownRedirects(first.beneath, asker.origins.known, has_copies=puller is not None)
+            self._known = KnownRedirects(
+                first.beneath, asker.origins.known, asker.asked_until, has_copies=puller is not None
+            )
 
     @property
     def redirects(self) -> bool:
@@ -84,7 +86,7 @@ class Finder:
         signed = signing.sign(key, method, time.time())
         redirect = Redirect(backend.name, signed.url, signed.expires)
         if self._known is not None and not via:
-            self._known.keep(key, method, redirect, self._asker.asked_until(backend, key))
+            self._known.keep(key, method, redirect, backend)
         return redirect
 
     def redirect_again(self, key: str, method: str) -> Redirect | None:

@@ -26,25 +26,30 @@ MAX_REDIRECTS: Final = 2048
 
 Known = Callable[[Backend, Key], Remote | Unknown | None]
 """What is remembered of what a backend said."""
+AskedUntil = Callable[[Backend, Key], Sequence[Backend]]
+"""The lowers that are asked for a key, up to the backend that has it."""
 
 
 class _Known:
-    """A redirect to a file of the last of the lowers that were asked."""
+    """A redirect to a file of ``backend``."""
 
-    __slots__ = ("asked", "paths", "redirect")
+    __slots__ = ("asked", "backend", "paths", "redirect")
 
-    def __init__(self, asked: Sequence[Backend], redirect: Redirect) -> None:
-        self.asked = asked
+    def __init__(self, backend: Backend, redirect: Redirect) -> None:
+        self.backend = backend
         self.redirect = redirect
-        self.paths: tuple[bytes, ...] | None = None  # what is looked at in the upper; made when that is done first
+        # Made when they are first needed: who is asked up to the backend, and what is looked at in the upper.
+        self.asked: Sequence[Backend] = ()
+        self.paths: tuple[bytes, ...] = ()
 
 
 class KnownRedirects:
     """The redirects of a stack whose upper is a directory. ``has_copies``: copies of lowers' files may be in it."""
 
-    def __init__(self, root: Root, known: Known, *, has_copies: bool) -> None:
+    def __init__(self, root: Root, known: Known, asked_until: AskedUntil, *, has_copies: bool) -> None:
         self._root = root
         self._known = known
+        self._asked_until = asked_until
         self._has_copies = has_copies
         self._kept: dict[tuple[str, str], _Known] = {}
         self._lock = threading.Lock()
@@ -55,22 +60,21 @@ class KnownRedirects:
         if kept is None:
             return None
         checked = cast("Key", key)  # or it would not be here
-        paths = kept.paths
-        if paths is None:
-            paths = kept.paths = self._paths(checked, kept.asked)
-        if not self._root.are_missing_again(paths):
+        if not kept.paths:
+            kept.asked = self._asked_until(kept.backend, checked)
+            kept.paths = self._paths(checked, kept.asked)
+        if not self._root.are_missing_again(kept.paths):
             return None
         if not self._is_as_it_was(kept.asked, checked):
             return None
-        signing = cast("Signs", kept.asked[-1])
+        signing = cast("Signs", kept.backend)
         if not signing.can_sign(now) or signing.sign(checked, method, now).url != kept.redirect.url:
             return None
         return kept.redirect
 
-    def keep(self, key: Key, method: str, redirect: Redirect, asked: Sequence[Backend]) -> None:
-        """Keep a redirect to a file of the last of the lowers that were asked. Whether it is right is looked at later:
-        most are asked for once."""
-        known = _Known(asked, redirect)
+    def keep(self, key: Key, method: str, redirect: Redirect, backend: Backend) -> None:
+        """Keep a redirect to a file of ``backend``. Whether it is right is looked at later: many are asked for once."""
+        known = _Known(backend, redirect)
         with self._lock:
             while len(self._kept) >= MAX_REDIRECTS:
                 del self._kept[next(iter(self._kept))]
