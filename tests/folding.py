@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from mediamw.backends import beneath
+from mediamw.backends import openat2 as openat2s
 
 REAL = {
     name: getattr(os, name)
@@ -90,7 +91,7 @@ def use_openat2(monkeypatch: pytest.MonkeyPatch, openat2: Callable[..., int]) ->
 
     def quietly(fd: int, path: bytes) -> int:
         try:
-            return openat2(fd, os.fsdecode(path), beneath.FILE_FLAGS, beneath._BENEATH | beneath._NO_MAGICLINKS)
+            return openat2(fd, os.fsdecode(path), openat2s.FILE_FLAGS, openat2s.BENEATH | openat2s.NO_MAGICLINKS)
         except OSError as error:
             return -(error.errno or errno.EIO)
 

@@ -11,84 +11,18 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from .folder import Folder, make_directory
+from .openat2 import BENEATH, CACHED, DIRECTORY_FLAGS, FILE_FLAGS, NO_MAGICLINKS, NO_SYMLINKS, load_openat2
 from .spelling import Spelling, SpeltOtherwise
 
-FILE_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_BINARY", 0)
-    | getattr(os, "O_NOINHERIT", 0)
-)
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
-DIRECTORY_FLAGS = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_PATH", 0) | getattr(os, "O_CLOEXEC", 0)
 HAS_DIR_FD = os.open in os.supports_dir_fd and _NOFOLLOW != 0
-
-_NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH, _CACHED = 0x02, 0x04, 0x08, 0x20
-_OPENAT2 = 437  # the same number on every architecture
 _ROOT_CHECK_SECONDS = 1.0
 
-Openat2 = Callable[[int, str, int, int], int]
-OpenQuietly = Callable[[int, bytes], int]
-
-
-def _load_openat2() -> tuple[Openat2, OpenQuietly, OpenQuietly] | tuple[None, None, None]:
-    """Return openat2(dir_fd, path, flags, resolve) -> descriptor, and the same for files that are opened all the time.
-
-    These return the negative errno instead of raising. The second of the three takes only what the dentry cache knows;
-    it keeps the GIL, as it waits for nothing. None where there is no such call.
-    """
-    if sys.platform != "linux":
-        return None, None, None
-    import ctypes
-
-    class OpenHow(ctypes.Structure):
-        _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
-
-    argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t)
-    syscall = ctypes.CDLL(None, use_errno=True).syscall
-    syscall.restype, syscall.argtypes = ctypes.c_long, argtypes
-    quick = ctypes.PyDLL(None, use_errno=True).syscall
-    quick.restype, quick.argtypes = ctypes.c_int, argtypes
-    size = ctypes.sizeof(OpenHow)
-    hows: dict[tuple[int, int], OpenHow] = {}  # a handful, filled once; the kernel only reads them
-    cached = OpenHow(FILE_FLAGS, 0, _BENEATH | _NO_MAGICLINKS | _CACHED)
-    plain = OpenHow(FILE_FLAGS, 0, _BENEATH | _NO_MAGICLINKS)
-    # Good for as long as these two live: see below.
-    cached_at, plain_at = ctypes.addressof(cached), ctypes.addressof(plain)
-
-    def openat2(dir_fd: int, path: str, flags: int, resolve: int) -> int:
-        how = hows.get((flags, resolve))
-        if how is None:
-            how = hows[flags, resolve] = OpenHow(flags, 0, resolve)
-        fd: int = syscall(_OPENAT2, dir_fd, path.encode(errors="surrogateescape"), ctypes.addressof(how), size)
-        if fd < 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), path)
-        return fd
-
-    def open_cached(dir_fd: int, path: bytes, _keep: OpenHow = cached) -> int:
-        fd: int = quick(_OPENAT2, dir_fd, path, cached_at, size)
-        return fd if fd >= 0 else -ctypes.get_errno()
-
-    def open_quietly(dir_fd: int, path: bytes, _keep: OpenHow = plain) -> int:
-        fd: int = syscall(_OPENAT2, dir_fd, path, plain_at, size)
-        return fd if fd >= 0 else -ctypes.get_errno()
-
-    try:
-        os.close(openat2(-100, ".", DIRECTORY_FLAGS, _BENEATH))  # -100: AT_FDCWD
-    except OSError:
-        return None, None, None  # ENOSYS: an older kernel; EPERM: a seccomp filter. Settled once.
-    return openat2, open_cached, open_quietly
-
-
-_openat2, _open_cached, _open_quietly = _load_openat2()
+_openat2, _open_cached, _open_quietly = load_openat2()
 
 
 class _Directory:
@@ -137,7 +71,7 @@ class Root:
         if _openat2 is None or _open_quietly is None:
             return self.open_file(key)
         directory = self._current()  # held by name: another thread may renew it, and its descriptor must stay open
-        fd = _open_quietly(directory.fd, os.fsencode(key))
+        fd = _open_quietly(directory.fd, key.encode(errors="surrogateescape"))
         if fd == -errno.ENOENT and self._renewed() is directory:
             return None
         if fd < 0:
@@ -171,7 +105,7 @@ class Root:
             return self._open_file(key)
         directory = self._current()  # held by name: another thread may renew it, and its descriptor must stay open
         try:
-            return _openat2(directory.fd, key, FILE_FLAGS, _BENEATH | _NO_MAGICLINKS | _CACHED)
+            return _openat2(directory.fd, key, FILE_FLAGS, BENEATH | NO_MAGICLINKS | CACHED)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 if self._renewed() is not directory:
@@ -294,7 +228,7 @@ class Root:
             if _openat2 is not None:
                 for _ in range(8):  # EAGAIN: a rename went on somewhere while the kernel resolved ".." of a link
                     try:
-                        return _openat2(directory.fd, key, FILE_FLAGS, _BENEATH | _NO_MAGICLINKS)
+                        return _openat2(directory.fd, key, FILE_FLAGS, BENEATH | NO_MAGICLINKS)
                     except OSError as error:
                         if error.errno not in (errno.EAGAIN, errno.EINTR):
                             raise
@@ -352,7 +286,7 @@ def _open_below(base: str, path: str, flags: int) -> int:
     directory = _Directory(base)
     try:
         if _openat2 is not None:
-            return _openat2(directory.fd, path, flags, _BENEATH | _NO_MAGICLINKS | _NO_SYMLINKS)
+            return _openat2(directory.fd, path, flags, BENEATH | NO_MAGICLINKS | NO_SYMLINKS)
         return _walk(directory.fd, path, flags)
     except OSError as error:
         # ENOTDIR is what the walk says of a link on the way; a file there would have shown when links were followed.

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -177,10 +176,7 @@ class Asker:
         paths = [marker, key, marker]
         if self._copies is not None:
             paths += [record_key(source, key) for source in self._sources.values()]
-        try:
-            return self._root.are_missing(map(os.fsencode, paths), wait=not inline)
-        except UnicodeEncodeError:  # under a locale that is not UTF-8 Python cannot say this name
-            return False
+        return self._root.are_missing([path.encode() for path in paths], wait=not inline)
 
     def _behind_whiteout(self, upper: Backend, key: Key, inline: bool) -> Steps[Answer | Hidden]:
         """Say what to do with a key that the upper does not have: ``Hidden``, None to ask the lowers, or its file.
