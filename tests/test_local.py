@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from mediamw.backends import beneath, local, local_put
+from mediamw.backends import beneath, local_handle, local_put
 from mediamw.backends.base import CHUNK_BYTES, LATER
 from mediamw.backends.local import LocalBackend, LocalHandle
 from mediamw.core.errors import BackendUnavailable, ConfigError, NameTaken, NotServable
@@ -724,7 +724,7 @@ def test_reading_fails(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> Any:
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
-    monkeypatch.setattr(local, "_read_at", broken)
+    monkeypatch.setattr(local_handle, "_read_at", broken)
     monkeypatch.setattr(os, "preadv", broken, raising=False)
     with contextlib.closing(found):
         assert found.read_now(0, 1) is None  # the slow way says why
@@ -886,7 +886,7 @@ def test_a_file_that_became_shorter(root: Path) -> None:
 
 
 def test_read_now_without_waiting(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not local._RWF_NOWAIT:
+    if not local_handle._RWF_NOWAIT:
         pytest.skip("no RWF_NOWAIT here")
     real = os.preadv
     flags: list[int] = []
