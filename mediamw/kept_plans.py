@@ -18,8 +18,8 @@ from typing import Final, TypeVar
 
 from .backends.again import Seen, read_again
 from .backends.base import INLINE_BYTES
-from .backends.beneath import prepared
 from .backends.local import LocalBackend, LocalHandle
+from .backends.openat2 import prepared
 from .core.conditions import is_timeless
 from .core.head import Head
 from .core.model import Held, Plan, Redirect, Request, Slice

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from mediamw import MediaStack
-from mediamw.backends import beneath, local
+from mediamw.backends import beneath, local_handle
 
 from .secrets_seen import watched
 
@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--portable"):
         beneath._openat2 = None
         beneath.DIRECTORY_FLAGS &= ~getattr(os, "O_PATH", 0)
-        local._RWF_NOWAIT = 0
+        local_handle._RWF_NOWAIT = 0
 
 
 def _skipped(config: pytest.Config) -> list[Any]:

@@ -196,15 +196,15 @@ class Clock:
 def stack_on(clock: Clock, *backends: Any, **options: Any) -> MediaStack:
     """Make a stack whose breakers, budgets and memory go by ``clock``."""
     with (
-        mock.patch("mediamw.stack.asking.OriginHealth", partial(OriginHealth, clock=clock)),
-        mock.patch("mediamw.stack.asking.Lookups", partial(Lookups, clock=clock)),
+        mock.patch("mediamw.stack.origins.OriginHealth", partial(OriginHealth, clock=clock)),
+        mock.patch("mediamw.stack.origins.Lookups", partial(Lookups, clock=clock)),
     ):
         return MediaStack(list(backends), **options)
 
 
 def settle(stack: MediaStack) -> None:
     """Wait until every answer was taken over: that happens just after its waiters are told."""
-    until(lambda: not stack._asker.lookups._state.get().flights)
+    until(lambda: not stack._asker.origins.lookups._state.get().flights)
 
 
 def ask(stack: MediaStack, key: str) -> Found | BackendUnavailable:

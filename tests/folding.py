@@ -7,13 +7,16 @@ stores names in lower case: `a.jpg` is found, `A.jpg` is the lower's, and saving
 
 from __future__ import annotations
 
+import errno
 import os
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from mediamw.backends import beneath
+from mediamw.backends import openat2 as openat2s
 
 REAL = {
     name: getattr(os, name)
@@ -75,11 +78,24 @@ def fold(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os, name, lambda path, name=name: REAL[name](on_disk(path)))
     real = beneath._openat2
     if real is not None:
-        monkeypatch.setattr(beneath, "_openat2", lambda fd, path, *more: real(fd, on_disk(path, fd), *more))
+        use_openat2(monkeypatch, lambda fd, path, *more: real(fd, on_disk(path, fd), *more))
     cached = beneath._open_cached
     if cached is not None:
 
         def open_cached(directory: Any, path: Any) -> int:
-            return cached(directory, beneath.prepared(on_disk(os.fsdecode(path.value), directory.value)))
+            return cached(directory, openat2s.prepared(on_disk(os.fsdecode(path.value), directory.value)))
 
         monkeypatch.setattr(beneath, "_open_cached", open_cached)
+
+
+def use_openat2(monkeypatch: pytest.MonkeyPatch, openat2: Callable[..., int]) -> None:
+    """Have ``openat2`` be the kernel's, for what raises and for what does not."""
+
+    def quietly(fd: int, path: bytes) -> int:
+        try:
+            return openat2(fd, os.fsdecode(path), openat2s.FILE_FLAGS, openat2s.BENEATH | openat2s.NO_MAGICLINKS)
+        except OSError as error:
+            return -(error.errno or errno.EIO)
+
+    monkeypatch.setattr(beneath, "_openat2", openat2)
+    monkeypatch.setattr(beneath, "_open_quietly", quietly)

@@ -19,7 +19,7 @@ from mediamw.core.errors import Unreachable
 from mediamw.core.keys import Key
 from mediamw.core.model import Missing, Redirect
 from mediamw.stack import lookups as lookups_module
-from mediamw.stack.asking import NETWORK_THREADS
+from mediamw.stack.origins import NETWORK_THREADS
 from mediamw.stack.stack import MediaStack
 from mediamw.stack.steps import run
 
@@ -41,8 +41,8 @@ def hanging(stack: MediaStack, s3: Bucket, number: int = NETWORK_THREADS) -> Non
         else:
             steps.close()
         if each == 2:
-            stack._asker._origins["s3"].health._state.get().open_until = None  # so that the others can be asked too
-    stack._asker._origins["s3"].health.timed_out("no answer within 8 s")
+            stack._asker.origins["s3"].health._state.get().open_until = None  # so that the others can be asked too
+    stack._asker.origins["s3"].health.timed_out("no answer within 8 s")
     with pytest.raises(Unreachable, match="left alone"):
         stack.find(A)
 
@@ -148,7 +148,7 @@ def test_a_question_that_hangs_and_fails_late_is_one_failure(clock: Clock) -> No
     hung = [str(number) for number in range(2)]
     s3 = Bucket("s3", {key: dead("s3") for key in hung}, wait=wait)
     stack = stack_on(clock, Local("local"), s3)
-    health = stack._asker._origins["s3"].health
+    health = stack._asker.origins["s3"].health
     for key in hung:
         steps = stack.finding(Key(key), "GET")
         next(steps)
@@ -213,7 +213,7 @@ def nowhere() -> str:
 
 
 def failures_of(stack: MediaStack, name: str) -> int:
-    return stack._asker._origins[name].health._state.get().failures
+    return stack._asker.origins[name].health._state.get().failures
 
 
 LONGEST = "/".join(["x" * 200] * 5) + "/" + "y" * 11  # with uploads/ in front 1,024 bytes

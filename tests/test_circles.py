@@ -17,7 +17,7 @@ from werkzeug.test import Client
 from mediamw import HTTPOriginBackend, MediaStack, MemoryBackend
 from mediamw.backends.via import sites_of
 from mediamw.core.keys import Key
-from mediamw.stack.asking import NETWORK_THREADS
+from mediamw.stack.origins import NETWORK_THREADS
 from mediamw.wsgi import MediaMiddleware
 
 from .fakes import Bucket

@@ -13,7 +13,7 @@ from werkzeug.test import Client
 from mediamw import BackendUnavailable, Meta, Remote
 from mediamw.asgi import MediaMiddleware as ASGIMiddleware
 from mediamw.core.keys import Key
-from mediamw.stack import asking, copies
+from mediamw.stack import copies, origins
 from mediamw.stack import stack as stacks
 from mediamw.stack.copies import CopiedHandle, copy_of
 from mediamw.wsgi import MediaMiddleware as WSGIMiddleware
@@ -94,14 +94,14 @@ def test_its_time_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_stream_without_an_end_is_503_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """And the other files of that origin are served meanwhile."""
-    monkeypatch.setattr(asking, "COPY_SECONDS", 0.5)
+    monkeypatch.setattr(origins, "COPY_SECONDS", 0.5)
     camera = Camera()
     stack = stack_of(camera)
     client = Client(WSGIMiddleware(None, stack))  # werkzeug's: speaks HTTP/1.1, and is no gunicorn
-    watching = [threading.Thread(target=client.get, args=("/media/a.mjpg",)) for _ in range(asking.NETWORK_THREADS)]
+    watching = [threading.Thread(target=client.get, args=("/media/a.mjpg",)) for _ in range(origins.NETWORK_THREADS)]
     for thread in watching:
         thread.start()
-    until(lambda: camera.readers == asking.COPY_THREADS)
+    until(lambda: camera.readers == origins.COPY_THREADS)
     assert client.get("/media/still.jpg").data == b"still"
     for thread in watching:
         thread.join(10)
@@ -131,7 +131,7 @@ def test_a_task_that_is_cancelled_ends_the_copy() -> None:
 def test_a_copy_that_is_done_when_nobody_waits_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = []
     monkeypatch.setattr(CopiedHandle, "close", lambda self: closed.append(self._file.close()))
-    monkeypatch.setattr(asking, "COPY_SECONDS", 0.05)
+    monkeypatch.setattr(origins, "COPY_SECONDS", 0.05)
     stack, ready = stack_of(Camera()), threading.Event()
 
     def work() -> CopiedHandle:

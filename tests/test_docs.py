@@ -124,14 +124,25 @@ def test_the_bounds_in_the_design_are_the_code_s() -> None:
     from mediamw.backends.rules import PULL_TTL_SECONDS
     from mediamw.core import conditions, keys, ranges
     from mediamw.settings import sources
-    from mediamw.stack import asking, download, lookups, origin_health, pull_files, pulled, pulling, reader, stack
+    from mediamw.stack import (
+        asking,
+        download,
+        lookups,
+        origin_health,
+        origins,
+        pull_files,
+        pulled,
+        pulling,
+        reader,
+        stack,
+    )
 
     assert (keys.MAX_KEY_BYTES, keys.MAX_SEGMENT_BYTES) == (1024, 255)
     assert (ranges.MAX_HEADER_BYTES, ranges.MAX_RANGES, conditions.MAX_HEADER_BYTES) == (8192, 16, 8192)
     assert (base.INLINE_BYTES, base.CHUNK_BYTES) == (64 << 10, 1 << 20)
     assert (reply.PIECE_BYTES, base.READ_BYTES) == (96 << 10, 256 << 10)
     assert (lookups.MAX_ANSWERS, lookups.MAX_BYTES) == (50_000, 16 << 20)
-    assert (asking.NETWORK_THREADS, asking.DISK_THREADS, stack.DEADLINE_SECONDS) == (16, 8, 8)
+    assert (origins.NETWORK_THREADS, asking.DISK_THREADS, stack.DEADLINE_SECONDS) == (16, 8, 8)
     assert (stack.FOUND_TTL_SECONDS, stack.MISSING_TTL_SECONDS, stack.STALE_IF_ERROR_SECONDS) == (300, 30, 900)
     assert (origin_health.FAILURES, origin_health.OPEN_SECONDS, origin_health.MISSES_A_MINUTE) == (3, 10, 600)
     assert (lookups.MAX_FLIGHTS, sources.MAX_FILE_BYTES) == (1024, 1 << 20)

@@ -64,9 +64,9 @@ Keep = Callable[[MediaStack], MediaStack]
 
 def stack_of(clock: Clock, *backends: Any, **options: Any) -> MediaStack:
     with (
-        mock.patch("mediamw.stack.asking.OriginHealth", partial(OriginHealth, clock=clock)),
-        mock.patch("mediamw.stack.asking.Lookups", partial(Lookups, clock=clock)),
-        mock.patch("mediamw.stack.asking.FolderListing", partial(FolderListing, clock=clock)),
+        mock.patch("mediamw.stack.origins.OriginHealth", partial(OriginHealth, clock=clock)),
+        mock.patch("mediamw.stack.origins.Lookups", partial(Lookups, clock=clock)),
+        mock.patch("mediamw.stack.origins.FolderListing", partial(FolderListing, clock=clock)),
     ):
         return MediaStack([Local("local"), *backends], **options)
 
@@ -77,7 +77,12 @@ def files(number: int, folder: str = "f/") -> dict[str, bytes | Exception]:
 
 def settle(stack: MediaStack) -> None:
     """Wait until all answers were taken over."""
-    until(lambda: not stack._asker.lookups._state.get().flights and not stack._asker.listed._state.get().flights)
+    until(
+        lambda: (
+            not stack._asker.origins.lookups._state.get().flights
+            and not stack._asker.origins.listed._state.get().flights
+        )
+    )
 
 
 def find(stack: MediaStack, *keys: str) -> list[str]:
@@ -168,7 +173,7 @@ def test_those_who_come_meanwhile_wait_for_it(clock: Clock, closing: Keep) -> No
     find(stack, "f/0000.jpg", "f/0001.jpg")
     with ThreadPoolExecutor(20) as browser:
         found = [browser.submit(stack.find, f"f/{index:04}.jpg") for index in range(90, 110)]
-        flights = stack._asker.listed._state.get()
+        flights = stack._asker.origins.listed._state.get()
         until(lambda: flights.folders["s3", "f/"].flight is not None)
         until(lambda: len(flights.folders["s3", "f/"].flight.waiting) == 20)  # type: ignore[union-attr]
         opened.set()
@@ -203,7 +208,7 @@ def test_the_first_that_is_waited_for_is_where_the_second_page_begins(clock: Clo
     find(stack, "f/0300.jpg", "f/0301.jpg")
     with ThreadPoolExecutor(6) as browser:
         found = [browser.submit(stack.find, f"f/0{index}.jpg") for index in (307, 306, 305, 304, 303, 302)]
-        flights = stack._asker.listed._state.get()
+        flights = stack._asker.origins.listed._state.get()
         until(lambda: bool(flights.folders["s3", "f/"].flight) and len(s3.pages) == 1)
         until(lambda: len(flights.folders["s3", "f/"].flight.waiting) == 6)  # type: ignore[union-attr]
         opened.set()
@@ -228,7 +233,7 @@ def test_hundred_of_one_key_are_one_call(closing: Keep) -> None:
     stack = closing(MediaStack([Local("local"), s3]))
     with ThreadPoolExecutor(100) as clients:
         found = [clients.submit(stack.find, "f/0000.jpg") for _ in range(100)]
-        until(lambda: sum(stack._asker.lookups._state.get().waiting.values()) == 100)
+        until(lambda: sum(stack._asker.origins.lookups._state.get().waiting.values()) == 100)
         opened.set()
         assert all(isinstance(future.result(), Redirect) for future in found)
     assert s3.calls == 1
@@ -519,7 +524,7 @@ def test_half_open_one_head_tries(clock: Clock, closing: Keep) -> None:
     find(stack, "f/0000.jpg", "f/0001.jpg")
     assert find(stack, *(f"{folder}/x" for folder in "abc")) == ["unavailable"] * 3
     clock.now += 10
-    stack._asker.listed._state.get().folders["s3", "f/"].asked = {"f/1": clock.now, "f/2": clock.now}
+    stack._asker.origins.listed._state.get().folders["s3", "f/"].asked = {"f/1": clock.now, "f/2": clock.now}
     assert find(stack, "f/0003.jpg") == ["Redirect"]
     assert s3.pages == []
     find(stack, "f/0004.jpg")
@@ -554,7 +559,7 @@ def test_the_number_of_folders_is_bounded(clock: Clock, closing: Keep, monkeypat
     assert source(stack, "a/0001.jpg") == "listed"
     find(stack, "d/1")
     assert [source(stack, f"{folder}/0001.jpg") for folder in "acb"] == ["listed", "listed", ""]
-    assert len(stack._asker.listed._state.get().folders) == 3
+    assert len(stack._asker.origins.listed._state.get().folders) == 3
 
 
 def test_the_bytes_are_bounded(clock: Clock, closing: Keep, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -563,7 +568,7 @@ def test_the_bytes_are_bounded(clock: Clock, closing: Keep, monkeypatch: pytest.
     assert one is not None
     monkeypatch.setattr(folder_listing, "MAX_BYTES", 3 * one.bytes)
     stack = closing(stack_of(clock, s3))
-    state = stack._asker.listed._state.get()
+    state = stack._asker.origins.listed._state.get()
     for folder in "abcd":
         learn(stack, f"{folder}/")
         assert state.bytes == sum(folder.bytes for folder in state.folders.values()) <= 3 * one.bytes
@@ -578,7 +583,7 @@ def test_the_pages_of_a_folder_are_bounded(clock: Clock, closing: Keep, monkeypa
     s3 = ListingBucket("s3", files(100), page_keys=10)
     stack = closing(stack_of(clock, s3))
     find(stack, *s3.files)
-    assert len(stack._asker.listed._state.get().folders["s3", "f/"].told) == 2
+    assert len(stack._asker.origins.listed._state.get().folders["s3", "f/"].told) == 2
 
 
 def test_the_listings_under_way_are_bounded(clock: Clock, closing: Keep, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -601,8 +606,8 @@ def test_a_listing_that_nobody_waits_for_is_dropped(clock: Clock, closing: Keep)
     opened, wait = gate()
     s3 = ListingBucket("s3", files(9), wait=wait)
     stack = closing(stack_of(clock, s3))
-    listed = stack._asker.listed
-    pool = stack._asker._origins["s3"].lookups
+    listed = stack._asker.origins.listed
+    pool = stack._asker.origins["s3"].lookups
     busy = [pool.submit(wait) for _ in range(16)]
     assert [listed.flight(s3, Key(f"f/{index}")) for index in range(2)] == [None, None]
     flights = [listed.flight(s3, Key(f"f/{index}")) for index in (2, 3)]

@@ -17,7 +17,7 @@ import pytest
 from mediamw import MediaStack
 from mediamw.core.keys import Key
 from mediamw.core.model import Held, Hidden, Missing, Redirect
-from mediamw.stack import asking, remote_upper
+from mediamw.stack import origins, remote_upper
 from mediamw.stack.whiteouts import marker_of
 
 from .fakes import FarMemory, Local
@@ -172,7 +172,7 @@ READERS = [names for names in PAIRS if "find" in names and names != ("find", "fi
 
 @pytest.fixture
 def in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "Pool", InTurn)
+    monkeypatch.setattr(origins, "Pool", InTurn)
 
 
 @pytest.mark.usefixtures("in_turn")

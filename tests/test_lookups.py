@@ -17,8 +17,8 @@ from mediamw.asgi import MediaMiddleware as ASGIMiddleware
 from mediamw.backends.base import Backend, Remote
 from mediamw.core.keys import Key
 from mediamw.core.model import Meta, Redirect
-from mediamw.stack.asking import NETWORK_THREADS
 from mediamw.stack.lookups import MAX_ANSWERS, MAX_BYTES, UNKNOWN, Lookups
+from mediamw.stack.origins import NETWORK_THREADS
 from mediamw.stack.steps import Pool
 
 from .fakes import Bucket, Local, down, gate, get, until
@@ -193,14 +193,14 @@ def test_a_key_asked_again_and_again_takes_the_room_of_one(pool: Pool, clock: Fa
 def count_askers(stack: MediaStack) -> list[Key]:
     """A list that grows with each question that was put to the look-ups, or joined there."""
     joined: list[Key] = []
-    ask = stack._asker.lookups.ask
+    ask = stack._asker.origins.lookups.ask
 
     def counting(backend: Backend, key: Key, via: str) -> Any:
         flight = ask(backend, key, via)
         joined.append(key)
         return flight
 
-    stack._asker.lookups.ask = counting
+    stack._asker.origins.lookups.ask = counting
     return joined
 
 

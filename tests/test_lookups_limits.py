@@ -123,7 +123,7 @@ def test_a_forked_child_looks_up_by_itself() -> None:
     event, wait = gate()
     s3 = Bucket("s3", {A: b"x", B: b"x"}, wait=wait)
     stack = MediaStack([Local("local"), s3])
-    lookups = stack._asker.lookups
+    lookups = stack._asker.origins.lookups
     with ThreadPoolExecutor(2) as threads:
         asking = [threads.submit(stack.find, key) for key in (A, B)]
         until(lambda: len(s3.asked) == 2)

@@ -24,7 +24,7 @@ from mediamw.core.errors import NotServable, Unreachable
 from mediamw.core.keys import Key
 from mediamw.core.model import Look, Missing, Redirect
 from mediamw.stack import lookups as lookups_module
-from mediamw.stack.asking import NETWORK_THREADS
+from mediamw.stack.origins import NETWORK_THREADS
 from mediamw.stack.steps import Wait, run
 from mediamw.wsgi import MediaMiddleware as WSGIMiddleware
 
@@ -159,7 +159,7 @@ def test_too_few_threads_of_ours_are_not_its_fault(clock: Clock) -> None:
         next(queued)
         with pytest.raises(Unreachable, match="no answer within"):
             queued.throw(TimeoutError())
-    stack._asker._origins["s3"].health.admit()
+    stack._asker.origins["s3"].health.admit()
     event.set()
     settle(stack)
     assert len(s3.asked) == NETWORK_THREADS, "and what nobody waits for is not asked"
@@ -176,7 +176,7 @@ def test_what_is_queued_when_it_opens_is_not_asked(clock: Clock) -> None:
 
     async def main() -> list[int]:
         tasks = [asyncio.ensure_future(get(app, f"/media/{key}")) for key in keys]
-        while len(s3.asked) < NETWORK_THREADS or len(stack._asker.lookups._state.get().flights) < len(keys):
+        while len(s3.asked) < NETWORK_THREADS or len(stack._asker.origins.lookups._state.get().flights) < len(keys):
             await asyncio.sleep(0.001)
         event.set()
         return await asyncio.gather(*tasks)
@@ -348,7 +348,7 @@ def test_no_more_than_so_many_are_under_way(clock: Clock, monkeypatch: pytest.Mo
     event.set()
     settle(stack)
     assert isinstance(ask(stack, "33"), Missing), "and all places are free again"
-    assert stack._asker.lookups._state.get().under_way["s3"] == 0
+    assert stack._asker.origins.lookups._state.get().under_way["s3"] == 0
 
 
 # -- what is believed while it is away ---------------------------------------------------------------------------------
@@ -437,7 +437,7 @@ def test_what_was_missing_is_never_believed_longer(clock: Clock, stale: int) -> 
 def test_what_was_missing_takes_no_room_for_longer(clock: Clock) -> None:
     stack = stack_on(clock, Local("local"), Bucket("s3"))
     ask(stack, A)
-    answers = stack._asker.lookups._state.get().answers
+    answers = stack._asker.origins.lookups._state.get().answers
     assert len(answers) == 1
     clock.now += MISSING
     answers.expire()
@@ -574,7 +574,7 @@ def test_an_outage_is_nobody_s_miss(error: Exception, on_miss: Any, clock: Clock
         assert got.status == 503
         assert (got.get("retry-after") or "").isdigit()
         settle(stack)
-    assert len(stack._asker.lookups) == 0
+    assert len(stack._asker.origins.lookups) == 0
 
 
 def test_waiting_holds_no_thread_under_asgi(clock: Clock) -> None:
@@ -587,7 +587,7 @@ def test_waiting_holds_no_thread_under_asgi(clock: Clock) -> None:
     async def main() -> list[int]:
         before = set(threading.enumerate())  # one of another test may just be ending, and has the same name
         tasks = [asyncio.ensure_future(get(app, f"/media/{number}")) for number in range(200)]
-        while len(stack._asker.lookups._state.get().flights) < 200 or len(s3.asked) < NETWORK_THREADS:
+        while len(stack._asker.origins.lookups._state.get().flights) < 200 or len(s3.asked) < NETWORK_THREADS:
             await asyncio.sleep(0.001)
         new = {thread.name for thread in set(threading.enumerate()) - before}
         assert len([name for name in new if name.startswith("mediamw-network-s3")]) == NETWORK_THREADS
@@ -602,7 +602,7 @@ def test_waiting_holds_no_thread_under_asgi(clock: Clock) -> None:
 def test_each_cause_is_a_line_a_minute(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """And no more than a few: what a server says may differ each time."""
     now = [1000.0]
-    monkeypatch.setattr("mediamw.stack.stack.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("mediamw.stack.saying.time.monotonic", lambda: now[0])
     stack = MediaStack([Local("local")])
 
     def said(*causes: str) -> list[str]:
@@ -620,4 +620,4 @@ def test_each_cause_is_a_line_a_minute(caplog: pytest.LogCaptureFixture, monkeyp
     assert said("answered 500", *letters) == ["s3: aaa", "s3: bbb", "s3: ccc"]
     now[0] += 1
     assert said(*letters, "answered 500") == ["s3: ddd", "s3: eee"]
-    assert len(stack._said["unavailable s3"]) == 5
+    assert len(stack._sayings._said["unavailable s3"]) == 5

@@ -19,7 +19,7 @@ from mediamw.core.errors import RangeIgnored, Unreachable
 from mediamw.core.keys import Key
 from mediamw.core.model import Meta, Slice
 from mediamw.reply import Reply
-from mediamw.stack.asking import NETWORK_THREADS
+from mediamw.stack.origins import NETWORK_THREADS
 from mediamw.stack.remote_handle import MAX_RESUMES, RemoteHandle
 from mediamw.stack.steps import run
 from mediamw.wsgi import MediaMiddleware as WSGIMiddleware

@@ -1,6 +1,6 @@
 """Opening by descriptor beneath a root: what is opened lies below the root, whoever swaps links in the meantime.
 
-Three ways, best first: ``openat2`` with RESOLVEBENEATH (Linux 5.6; one call), component by component with O_NOFOLLOW
+Three ways, best first: ``openat2`` with RESOLVE_BENEATH (Linux 5.6; one call), component by component with O_NOFOLLOW
 (macOS, older kernels, containers whose seccomp filter forbids openat2), and by real path (Windows, which has no
 directory descriptors; there a race with a swapped link is possible). A link that these refuse is looked at again: one
 whose target lies below the root, or below a directory that ``follow`` lists, is followed, again by descriptor.
@@ -23,18 +23,16 @@ from .openat2 import (
     NO_MAGICLINKS,
     NO_SYMLINKS,
     Prepared,
-    load_cached,
     load_openat2,
+    prepared,
 )
 from .spelling import Spelling, SpeltOtherwise
 
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 HAS_DIR_FD = os.open in os.supports_dir_fd and _NOFOLLOW != 0
-
 _ROOT_CHECK_SECONDS = 1.0
 
-_openat2 = load_openat2()
-_open_cached, prepared = load_cached()
+_openat2, _open_cached, _open_quietly = load_openat2()
 
 
 class _Directory:
@@ -77,6 +75,21 @@ class Root:
             except BaseException:
                 os.close(fd)
                 raise
+        return fd
+
+    def open_file_if_any(self, key: str) -> int | None:
+        """Like ``open_file``, but None if there is nothing: an exception costs more than looking does."""
+        if _openat2 is None or _open_quietly is None:
+            return self.open_file(key)
+        directory = self._current()  # held by name: another thread may renew it, and its descriptor must stay open
+        fd = _open_quietly(directory.fd, key.encode(errors="surrogateescape"))
+        if fd == -errno.ENOENT and self._renewed() is directory:
+            return None
+        if fd < 0:
+            return self.open_file(key)
+        if self._spelling.may_differ(key):
+            os.close(fd)
+            return self.open_file(key)
         return fd
 
     def open_file_now(self, key: str) -> int | None:
@@ -127,18 +140,18 @@ class Root:
 
         False if there is something, or one would have to wait for the disk to know.
         """
-        directory = self._directory  # held by name, as above
+        directory = self._directory
         if directory is None or time.monotonic() - self._checked > _ROOT_CHECK_SECONDS:
             return False
-        if _openat2 is None or _open_cached is None:
+        return _are_missing(directory, paths, wait=False)
+
+    def are_missing(self, paths: Iterable[Prepared], *, wait: bool) -> bool:
+        """The same, of the directory that the root is after all were looked at. ``wait``: for the disk, if need be."""
+        directory = self._directory
+        try:
+            return directory is not None and _are_missing(directory, paths, wait=wait) and self._renewed() is directory
+        except OSError:
             return False
-        for path in paths:
-            fd = _open_cached(directory.prepared, path)
-            if fd != -errno.ENOENT:
-                if fd >= 0:
-                    os.close(fd)
-                return False
-        return True
 
     def may_differ(self, key: str) -> bool:
         """Say whether what opens as ``key`` may have another name, on a disk that folds names. Asks no disk."""
@@ -260,6 +273,21 @@ class Root:
             if target.startswith(base.rstrip(os.sep) + os.sep):
                 return base, os.path.relpath(target, base)
         raise LinkRefused(errno.EXDEV, "a link that leads out of the root (see follow_links_to)", key)
+
+
+def _are_missing(directory: _Directory, paths: Iterable[Prepared], *, wait: bool) -> bool:
+    """Say whether there is nothing under any of ``paths``; ``directory`` stays open as long as it is held here."""
+    if _openat2 is None or _open_cached is None or _open_quietly is None:
+        return False
+    for path in paths:
+        fd = _open_cached(directory.prepared, path)
+        if fd == -errno.EAGAIN and wait:
+            fd = _open_quietly(directory.fd, path.value)
+        if fd != -errno.ENOENT:
+            if fd >= 0:
+                os.close(fd)
+            return False
+    return True
 
 
 def _open_below(base: str, path: str, flags: int) -> int:

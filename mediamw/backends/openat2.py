@@ -1,7 +1,4 @@
-"""openat2, a call of Linux since 5.6 that Python does not have, and the flags with which files are opened.
-
-Source: openat2(2). RESOLVE_CACHED is of 5.12: older kernels say EINVAL to it, and then whoever asks has to do without.
-"""
+"""Linux's ``openat2``, which opens beneath a directory and nowhere else. By ctypes: Python has no function for it."""
 
 from __future__ import annotations
 
@@ -19,70 +16,71 @@ FILE_FLAGS = (
     | getattr(os, "O_NOINHERIT", 0)
 )
 DIRECTORY_FLAGS = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_PATH", 0) | getattr(os, "O_CLOEXEC", 0)
-NO_MAGICLINKS, NO_SYMLINKS, BENEATH, CACHED = 0x02, 0x04, 0x08, 0x20  # RESOLVE_...
-_NUMBER = 437  # the same on every architecture
-_HOW_BYTES = 24
+
+NO_MAGICLINKS, NO_SYMLINKS, BENEATH, CACHED = 0x02, 0x04, 0x08, 0x20
+_OPENAT2 = 437  # the same number on every architecture
 
 Openat2 = Callable[[int, str, int, int], int]
+OpenQuietly = Callable[[int, bytes], int]
 Prepared = Any
-"""A descriptor or a path as the call takes it: to make it so each time would be a tenth of the call."""
+"""A descriptor or a path as a call by ctypes takes it: to make it so each time would be a tenth of the call."""
+OpenCached = Callable[[Prepared, Prepared], int]
 
 
-def load_openat2() -> Openat2 | None:
-    """Return openat2(dir_fd, path, flags, resolve) -> descriptor, or None where there is no such call."""
+def load_openat2() -> tuple[Openat2, OpenCached, OpenQuietly] | tuple[None, None, None]:
+    """Return openat2(dir_fd, path, flags, resolve) -> descriptor, and the same for files that are opened all the time.
+
+    These return the negative errno instead of raising. The second of the three takes only what the dentry cache knows;
+    it keeps the GIL, as it waits for nothing. None where there is no such call.
+    """
     if sys.platform != "linux":
-        return None
+        return None, None, None
     import ctypes
 
+    class OpenHow(ctypes.Structure):
+        _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+    argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t)
     syscall = ctypes.CDLL(None, use_errno=True).syscall
-    syscall.restype = ctypes.c_long
-    syscall.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t)
-    hows: dict[tuple[int, int], Any] = {}  # a handful, filled once; the kernel only reads them
+    syscall.restype, syscall.argtypes = ctypes.c_long, argtypes
+    quick = ctypes.PyDLL(None, use_errno=True).syscall
+    quick.restype = ctypes.c_int
+    size = ctypes.sizeof(OpenHow)
+    hows: dict[tuple[int, int], OpenHow] = {}  # a handful, filled once; the kernel only reads them
+    cached = OpenHow(FILE_FLAGS, 0, BENEATH | NO_MAGICLINKS | CACHED)
+    plain = OpenHow(FILE_FLAGS, 0, BENEATH | NO_MAGICLINKS)
+    plain_at = ctypes.addressof(plain)  # good for as long as it lives: see below
+    number, cached_at, size_of_it = ctypes.c_long(_OPENAT2), ctypes.byref(cached), ctypes.c_size_t(size)
 
     def openat2(dir_fd: int, path: str, flags: int, resolve: int) -> int:
         how = hows.get((flags, resolve))
         if how is None:
-            how = hows[flags, resolve] = _how(flags, resolve)
-        fd: int = syscall(_NUMBER, dir_fd, path.encode(errors="surrogateescape"), ctypes.addressof(how), _HOW_BYTES)
+            how = hows[flags, resolve] = OpenHow(flags, 0, resolve)
+        fd: int = syscall(_OPENAT2, dir_fd, path.encode(errors="surrogateescape"), ctypes.addressof(how), size)
         if fd < 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), path)
         return fd
 
+    def open_cached(directory: Prepared, path: Prepared) -> int:
+        fd: int = quick(number, directory, path, cached_at, size_of_it)
+        return fd if fd >= 0 else -ctypes.get_errno()
+
+    def open_quietly(dir_fd: int, path: bytes, _keep: OpenHow = plain) -> int:
+        fd: int = syscall(_OPENAT2, dir_fd, path, plain_at, size)
+        return fd if fd >= 0 else -ctypes.get_errno()
+
     try:
         os.close(openat2(-100, ".", DIRECTORY_FLAGS, BENEATH))  # -100: AT_FDCWD
     except OSError:
-        return None  # ENOSYS: an older kernel; EPERM: a seccomp filter. Settled once.
-    return openat2
+        return None, None, None  # ENOSYS: an older kernel; EPERM: a seccomp filter. Settled once.
+    return openat2, open_cached, open_quietly
 
 
-def load_cached() -> tuple[Callable[[Prepared, Prepared], int] | None, Callable[[int | str], Prepared]]:
-    """Return the quick way for what is opened all the time, and what prepares its directories and paths.
-
-    It opens beneath the directory what the dentry cache knows, and returns the descriptor, or the negative errno. It
-    keeps the GIL, as it waits for nothing.
-    """
+def prepared(value: int | str) -> Prepared:
+    """Make what the quick way takes."""
     if sys.platform != "linux":
-        return None, lambda value: value
+        return value
     import ctypes
 
-    quick = ctypes.PyDLL(None, use_errno=True).syscall
-    quick.restype = ctypes.c_int
-    how = _how(FILE_FLAGS, BENEATH | NO_MAGICLINKS | CACHED)
-    number, at, size = ctypes.c_long(_NUMBER), ctypes.byref(how), ctypes.c_size_t(_HOW_BYTES)
-
-    def open_cached(directory: Prepared, path: Prepared) -> int:
-        fd: int = quick(number, directory, path, at, size)
-        return fd if fd >= 0 else -ctypes.get_errno()
-
-    def prepared(value: int | str) -> Prepared:
-        return ctypes.c_int(value) if isinstance(value, int) else ctypes.c_char_p(os.fsencode(value))
-
-    return open_cached, prepared
-
-
-def _how(flags: int, resolve: int) -> Any:
-    """struct open_how: flags, mode, resolve."""
-    import ctypes
-
-    return (ctypes.c_uint64 * 3)(flags, 0, resolve)
+    return ctypes.c_int(value) if isinstance(value, int) else ctypes.c_char_p(value.encode(errors="surrogateescape"))

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 from ..backends.base import Backend, Remote, Signs
-from ..backends.beneath import Root, prepared
-from ..backends.openat2 import Prepared
+from ..backends.beneath import Root
+from ..backends.openat2 import Prepared, prepared
 from ..core.keys import Key
 from ..core.model import Redirect
 from .lookups import Unknown
@@ -26,20 +26,30 @@ MAX_REDIRECTS: Final = 2048
 
 Known = Callable[[Backend, Key], Remote | Unknown | None]
 """What is remembered of what a backend said."""
+AskedUntil = Callable[[Backend, Key], Sequence[Backend]]
+"""The lowers that are asked for a key, up to the backend that has it."""
 
 
-class _Known(NamedTuple):
-    paths: tuple[Prepared, ...]
-    asked: Sequence[Backend]
-    redirect: Redirect
+class _Known:
+    """A redirect to a file of ``backend``."""
+
+    __slots__ = ("asked", "backend", "paths", "redirect")
+
+    def __init__(self, backend: Backend, redirect: Redirect) -> None:
+        self.backend = backend
+        self.redirect = redirect
+        # Made when they are first needed: who is asked up to the backend, and what is looked at in the upper.
+        self.asked: Sequence[Backend] = ()
+        self.paths: tuple[Prepared, ...] = ()
 
 
 class KnownRedirects:
     """The redirects of a stack whose upper is a directory. ``has_copies``: copies of lowers' files may be in it."""
 
-    def __init__(self, root: Root, known: Known, *, has_copies: bool) -> None:
+    def __init__(self, root: Root, known: Known, asked_until: AskedUntil, *, has_copies: bool) -> None:
         self._root = root
         self._known = known
+        self._asked_until = asked_until
         self._has_copies = has_copies
         self._kept: dict[tuple[str, str], _Known] = {}
         self._lock = threading.Lock()
@@ -47,27 +57,33 @@ class KnownRedirects:
     def again(self, key: str, method: str, now: float) -> Redirect | None:
         """Return the redirect of last time, the very same, if it is right still; None if that has to be found out."""
         kept = self._kept.get((key, method))
-        if kept is None or not self._root.are_missing_again(kept.paths):
+        if kept is None:
             return None
         checked = cast("Key", key)  # or it would not be here
+        if not kept.paths:
+            kept.asked = self._asked_until(kept.backend, checked)
+            kept.paths = self._paths(checked, kept.asked)
+        if not self._root.are_missing_again(kept.paths):
+            return None
         if not self._is_as_it_was(kept.asked, checked):
             return None
-        signing = cast("Signs", kept.asked[-1])
+        signing = cast("Signs", kept.backend)
         if not signing.can_sign(now) or signing.sign(checked, method, now).url != kept.redirect.url:
             return None
         return kept.redirect
 
-    def keep(self, key: Key, method: str, redirect: Redirect, asked: Sequence[Backend]) -> None:
-        """Keep a redirect to a file of the last of the lowers that were asked."""
-        if not self._is_as_it_was(asked, key):
-            return  # one could not tell, is not checked, or what it said is forgotten already
-        marker = marker_of(key)
-        copies = [record_key(source_of(backend), key) for backend in asked] if self._has_copies else []
-        paths = tuple(prepared(path) for path in (key, marker, key, marker, *copies))
+    def keep(self, key: Key, method: str, redirect: Redirect, backend: Backend) -> None:
+        """Keep a redirect to a file of ``backend``. Whether it is right is looked at later: many are asked for once."""
+        known = _Known(backend, redirect)
         with self._lock:
             while len(self._kept) >= MAX_REDIRECTS:
                 del self._kept[next(iter(self._kept))]
-            self._kept[key, method] = _Known(paths, asked, redirect)
+            self._kept[key, method] = known
+
+    def _paths(self, key: Key, asked: Sequence[Backend]) -> tuple[Prepared, ...]:
+        marker = marker_of(key)
+        copies = [record_key(source_of(backend), key) for backend in asked] if self._has_copies else []
+        return tuple(prepared(path) for path in (key, marker, key, marker, *copies))
 
     def _is_as_it_was(self, asked: Sequence[Backend], key: Key) -> bool:
         """Say whether it is remembered that the last one has the key, and those before it do not."""

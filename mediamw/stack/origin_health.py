@@ -88,9 +88,11 @@ class OriginHealth:
 
     def leave(self, probe: Probe | None) -> None:
         """Give back what ``admit`` returned; needed only if nobody has begun to ask, harmless otherwise."""
+        if probe is None:
+            return
         state = self._state.get()
         with state.lock:
-            if probe is not None and state.probe is probe and not probe.has_begun:
+            if state.probe is probe and not probe.has_begun:
                 state.probe = None
 
     def call(self, ask: Callable[[], T], *, key: str = "", is_lookup: bool = True) -> T:

@@ -6,18 +6,43 @@ import io
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
-from ..backends.base import ReadsRanges
+from ..backends.base import Backend, ReadsRanges, ReadsWhole, Remote
 from ..core.errors import BackendUnavailable, ContentChanged
 from ..core.keys import Key
 from ..core.model import Handle, Meta
+from .copies import copy_of
+from .origin_reads import OriginReads
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 BUFFER_BYTES = 64 * 1024
 _MAX_WINDOW_BYTES = 8 * 1024 * 1024
+
+
+def opened(
+    backend: Backend,
+    key: Key,
+    answer: Handle | Remote,
+    reads: Callable[[Backend], OriginReads],
+    changed: Callable[[], None],
+) -> BinaryIO:
+    """Return the file that ``backend`` answered with; ``reads`` reads the files of remote ones.
+
+    ``changed`` is called when the version is gone.
+    """
+    raw: io.RawIOBase
+    if not isinstance(answer, Remote):
+        raw = HandleReader(key, answer)
+    elif answer.meta.size is None and isinstance(backend, ReadsWhole):
+        return copy_of(reads(backend).read_whole(key, answer.meta.etag))
+    elif isinstance(backend, ReadsRanges):
+        raw = RemoteReader(key, reads(backend), answer.meta, changed)
+    else:
+        raise BackendUnavailable("the backend cannot be read from here", backend=backend.name, key=key)
+    return cast("BinaryIO", io.BufferedReader(raw, BUFFER_BYTES))
 
 
 class _Reader(io.RawIOBase):

@@ -11,36 +11,19 @@ Write: into the upper alone (``writing.py``).
 from __future__ import annotations
 
 import errno
-import io
-import logging
 import os
-import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, BinaryIO, Final, TypedDict, cast
 
-from ..backends.base import (
-    Backend,
-    Closes,
-    Content,
-    Draft,
-    Entry,
-    HoldsCopies,
-    ReadsRanges,
-    ReadsWhole,
-    Remote,
-    Signs,
-)
-from ..backends.local import LocalBackend, LocalHandle
-from ..backends.rules import Delivery, Rules
-from ..backends.via import sites_of
+from ..backends.base import Backend, Closes, Content, Draft, Entry, HoldsCopies, Remote
+from ..backends.rules import Rules
 from ..core.errors import BackendUnavailable, InvalidKey, NoURL
 from ..core.keys import Key, parse_key, refusal
-from ..core.model import Found, Handle, Held, Hidden, Look, Meta, Missing, Redirect
+from ..core.model import Found, Handle, Held, Hidden, Look, Meta, Redirect
 from ..core.names import NamePolicy
-from .asking import UNCHECKED, Asker, Times
+from .asking import Asker
 from .checks import (
     check_backends,
     check_base_url,
@@ -48,32 +31,27 @@ from .checks import (
     check_misses,
     check_names,
     check_seconds,
-    delivery_of,
     holds_copies,
 )
-from .copies import copy_of
-from .known_redirects import KnownRedirects
+from .finding import Finder
 from .listing import Lister
 from .origin_health import MISSES_A_MINUTE
+from .origins import Times
 from .pull_version import NoLocks, NotKept
 from .pulled import PULL_BUDGET_BYTES, Pulled
 from .pulling import Puller, no_copies
-from .reader import BUFFER_BYTES, HandleReader, RemoteReader
-from .remote_handle import RemoteHandle, for_clients
+from .reader import opened
+from .saying import Sayings
 from .steps import Pool, Steps, run
 from .trace import Explanation, Trace, explained
 from .whiteouts import as_upper
 from .writing import Writer, not_writable
-
-log = logging.getLogger("mediamw")
 
 FOUND_TTL_SECONDS: Final = 300.0
 MISSING_TTL_SECONDS: Final = 30.0
 STALE_IF_ERROR_SECONDS: Final = 900.0
 """As long as a presigned URL stays the same: what browsers have of it is still shown while the origin is away."""
 DEADLINE_SECONDS: Final = 8.0
-MAX_CAUSES: Final = 5
-"""How many causes of one trouble are logged in a minute."""
 
 
 class StackOptions(TypedDict, total=False):
@@ -118,22 +96,18 @@ class MediaStack:
         self.base_url = check_base_url(base_url)
         times = Times(found_ttl, missing_ttl, stale_if_error, deadline)
         check_seconds(times._asdict())
-        # isinstance with a protocol is slow, so it is asked once.
-        self._deliveries = {backend.name: delivery_of(backend) for backend in self.backends}
-        self._said: dict[str, dict[str, float]] = {}
+        self._sayings = Sayings()
         budget, first = check_budget(pull_budget), self.backends[0]
         pulled = Pulled(cast("HoldsCopies", first), budget) if holds_copies(first) and self.backends[1:] else None
         self._asker = Asker(self.backends, times, check_misses(misses_a_minute), self.say, pulled)
         upper = as_upper(first)
-        self._known: KnownRedirects | None = None
-        if isinstance(first, LocalBackend) and self.redirects:
-            self._known = KnownRedirects(first.beneath, self._asker.known, has_copies=pulled is not None)
         self._lister = Lister(self.backends, self._asker)
         settle = None if pulled is None else pulled.settle
         self._writer = None if upper is None else Writer(upper, self._asker, check_names(names), self.say, settle)
         self._puller = None
         if pulled is not None and upper is not None:
             self._puller = Puller(upper, pulled, self._asker, self.say)
+        self._finder = Finder(self.backends, self._asker, self._puller)
 
     def __repr__(self) -> str:
         return f"MediaStack({list(self.backends)!r})"
@@ -151,7 +125,7 @@ class MediaStack:
     @property
     def redirects(self) -> bool:
         """True if some backend's files are answered by sending the client there."""
-        return any("redirect" in ways for _, ways in self._deliveries.values())
+        return self._finder.redirects
 
     def pool_of(self, backend: str) -> Pool:
         """Return the threads that read the files of ``backend``, by its name."""
@@ -159,7 +133,7 @@ class MediaStack:
 
     def pool_for(self, held: Held) -> Pool:
         """Return the threads that read what is held: copies of an origin's files are on the disk."""
-        return self.disk if isinstance(held.handle, LocalHandle) else self.pool_of(held.backend)
+        return self._finder.pool_for(held)
 
     @property
     def names(self) -> NamePolicy:
@@ -168,12 +142,7 @@ class MediaStack:
 
     def say(self, subject: str, text: str, cause: str = "") -> None:
         """Log a warning: at most once a minute for each ``subject``, or for each of its first few causes."""
-        now = time.monotonic()
-        said = {other: at for other, at in self._said.get(subject, {}).items() if now - at < 60.0}
-        cause = re.sub("[0-9]+", "", cause)  # seconds and ports are no other cause
-        if cause not in said and len(said) < MAX_CAUSES:
-            self._said[subject] = {**said, cause: now}
-            log.warning("%s", text)
+        self._sayings.say(subject, text, cause)
 
     def find(self, key: str, method: str = "GET") -> Found:
         """Say what the stack has: ``Held`` (the caller closes its handle), ``Redirect`` for ``method``, ``Hidden``,
@@ -198,70 +167,30 @@ class MediaStack:
 
         ``via`` and ``if_range`` are the request's headers, ``looks`` is told what each backend said.
         """
-        via = sites_of(via)
-
-        def whole(backend: Backend) -> bool:
-            """A redirect needs no more than that there is a file, unless its version decides on it."""
-            return bool(if_range) or self._delivery(backend, key) != "redirect"
-
-        located = yield from self._asker.locate(key, inline=inline, serving=True, via=via, whole=whole, looks=looks)
-        if located is None:
-            return Missing()
-        if isinstance(located, Hidden):
-            return located
-        backend, answer = located
-        if not isinstance(answer, Remote):
-            if self._asker.is_remote(backend):  # a copy
-                if self._puller is not None and method == "GET":
-                    self._puller.keep_later(backend, key, answer.meta)
-                cast("LocalHandle", answer).meta = for_clients(answer.meta)
-            return Held(backend.name, answer)
-        # A client that goes on with a download of another version must have the whole one (RFC 9110, 13.1.5). S3s that
-        # were tried ignore If-Range and would send it the rest of theirs.
-        is_other = (
-            if_range not in ("", answer.meta.etag) and isinstance(backend, ReadsRanges) and answer is not UNCHECKED
-        )
-        delivery = self._delivery(backend, key)
-        if delivery == "pull" and self._puller is not None:
-            handle = self._puller.handle(backend, key, answer.meta, via, partial(self.forget, key))
-            return Held(backend.name, handle)
-        if is_other or delivery != "redirect":
-            handle = RemoteHandle(key, self._asker.reads(backend, via), answer.meta, partial(self.forget, key))
-            return Held(backend.name, handle)
-        signing = cast("Signs", backend)
-        if not signing.can_sign(time.time()):
-            yield from self._asker.prepare(backend.name, signing.prepare)
-        signed = signing.sign(key, method, time.time())
-        redirect = Redirect(backend.name, signed.url, signed.expires)
-        if self._known is not None and not via:
-            self._known.keep(key, method, redirect, self._asker.asked_until(backend, key))
-        return redirect
+        return self._finder.finding(key, method, inline=inline, via=via, if_range=if_range, looks=looks)
 
     def redirect_again(self, key: str, method: str) -> Redirect | None:
         """Return the redirect that ``find`` gave before, the very same, if it would again; None if it has to look.
 
         Waits for nothing. ``key`` need not have been checked.
         """
-        return None if self._known is None else self._known.again(key, method, time.time())
+        return self._finder.redirect_again(key, method)
 
     def reading(self, backend: str, work: Callable[[], Any]) -> Steps[Any]:
         """Have a thread read from ``backend``, within the bounds of a look-up, as steps."""
-        return self._asker.call(backend, work, "read")
+        return self._finder.reading(backend, work)
 
     def arriving(self, backend: str, arrival: Future[None]) -> Steps[None]:
         """Wait for bytes that another thread fetches from ``backend``, as long as a look-up may take, as steps."""
-        yield from self._asker.within_deadline(backend, arrival, "read")
+        return self._finder.arriving(backend, arrival)
 
     def copying(self, backend: str, work: Callable[[], Handle]) -> Steps[Any]:
         """Have a thread copy a file of ``backend``, for as long as that may take, as steps."""
-        return self._asker.copy(backend, work)
+        return self._finder.copying(backend, work)
 
     def rules(self, backend: Backend) -> Rules:
         """Return the rules that stand with one of the backends."""
         return self._asker.rules[backend.name]
-
-    def _delivery(self, backend: Backend, key: Key) -> Delivery | None:
-        return self.rules(backend).delivery_of(key, self._deliveries[backend.name][0])
 
     def explain(self, key: str) -> Explanation:
         """Ask as ``find`` does and say what each backend answered, how fast, and from where. Never raises for a key."""
@@ -277,27 +206,12 @@ class MediaStack:
         Raises ``FileNotFoundError`` if nobody has it; reading raises ``ContentChanged`` if the version is gone.
         """
         checked = parse_key(key)
-        located = run(self._asker.locate(checked))
-        if located is None or isinstance(located, Hidden):
-            raise _not_found(key)
-        backend, answer = located
-        raw: io.RawIOBase
-        if not isinstance(answer, Remote):
-            raw = HandleReader(checked, answer)
-        elif answer.meta.size is None and isinstance(backend, ReadsWhole):
-            return copy_of(self._asker.reads(backend).read_whole(checked, answer.meta.etag))
-        elif isinstance(backend, ReadsRanges):
-            raw = RemoteReader(checked, self._asker.reads(backend), answer.meta, partial(self.forget, key))
-        else:
-            raise BackendUnavailable("the backend cannot be read from here", backend=backend.name, key=key)
-        return cast("BinaryIO", io.BufferedReader(raw, BUFFER_BYTES))
+        backend, answer = self._located(key)
+        return opened(backend, checked, answer, self._asker.reads, partial(self.forget, key))
 
     def stat(self, key: str) -> Meta:
         """Return what is known of the file without reading it. Raises ``FileNotFoundError``."""
-        located = run(self._asker.locate(parse_key(key)))
-        if located is None or isinstance(located, Hidden):
-            raise _not_found(key)
-        answer = located[1]
+        _, answer = self._located(key)
         if not isinstance(answer, Remote):
             answer.close()
         return answer.meta
@@ -378,16 +292,12 @@ class MediaStack:
         """
         if self._puller is None and not holds_copies(self.upper):
             raise no_copies(self.upper.name, type(self.upper).__name__)
-        checked = parse_key(key)
-        located = run(self._asker.locate(checked))
-        if located is None or isinstance(located, Hidden):
-            raise _not_found(key)
-        backend, answer = located
+        backend, answer = self._located(key)
         if self._puller is None:  # a directory without lowers
             if not isinstance(answer, Remote):
                 answer.close()
             return False
-        return self._puller.pull(backend, checked, answer, partial(self.forget, key), keep=keep)
+        return self._puller.pull(backend, parse_key(key), answer, partial(self.forget, key), keep=keep)
 
     def publish_below(self, key: str, draft: Draft) -> bool | None:
         """Have a draft of the upper, made of a lower's file, be its file ``key``; False if that has one, or is hidden.
@@ -412,6 +322,12 @@ class MediaStack:
         """
         return self._lister.shadowed(prefix)
 
+    def _located(self, key: str) -> tuple[Backend, Handle | Remote]:
+        located = run(self._asker.locate(parse_key(key)))
+        if located is None or isinstance(located, Hidden):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), key)
+        return located
+
     def _writing(self, operation: str) -> Writer:
         if self._writer is None:
             raise not_writable(self.upper.name, type(self.upper).__name__, operation)
@@ -435,7 +351,7 @@ class MediaStack:
 
     def forget(self, key: str) -> None:
         """Drop what is remembered of ``key``, so that the next look-up asks."""
-        self._asker.lookups.forget(parse_key(key))
+        self._asker.origins.forget(parse_key(key))
 
     def close(self) -> None:
         """Close connections, descriptors and threads. The stack may be used again and then opens what it needs."""
@@ -445,7 +361,3 @@ class MediaStack:
         for backend in self.backends:
             if isinstance(backend, Closes):
                 backend.close()
-
-
-def _not_found(key: str) -> FileNotFoundError:
-    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), key)

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar, cast
-from weakref import WeakKeyDictionary
 
 from ..backends.per_process import PerProcess
 
@@ -60,12 +59,11 @@ class Question:
 QUESTION: Final[ContextVar[Question | None]] = ContextVar("mediamw_question", default=None)
 """What this thread of a pool is doing; None on every other thread."""
 
-_questions: Final[WeakKeyDictionary[Future[Any], Question]] = WeakKeyDictionary()
-
 
 def question_of(future: Future[Any]) -> Question | None:
     """Return the question whose answer ``future`` will have; None if no pool was asked."""
-    return _questions.get(future)
+    question: Question | None = getattr(future, "mediamw_question", None)
+    return question
 
 
 class Pool:
@@ -82,8 +80,8 @@ class Pool:
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have a thread of the pool call ``function``."""
         question = Question()
-        future = self._executor.get().submit(_answer, question, lambda: function(*args, **kwargs))
-        _questions[future] = question
+        future = self._executor.get().submit(_answer, question, function, args, kwargs)
+        future.mediamw_question = question  # type: ignore[attr-defined]
         return future
 
     def close(self) -> None:
@@ -93,9 +91,9 @@ class Pool:
             executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _answer(question: Question, work: Callable[[], T]) -> T:
+def _answer(question: Question, work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
     token = QUESTION.set(question)
     try:
-        return work()
+        return work(*args, **kwargs)
     finally:
         QUESTION.reset(token)

@@ -73,7 +73,7 @@ class Writer:
         wanted, policy = parse_key(key), self.names if names is None else check_names(names)
         if self._is_by_chance(policy, wanted):
             return False
-        self._asker.lookups.forget(wanted)
+        self._asker.origins.forget(wanted)
         taken = self._is_taken(wanted, policy)
         if isinstance(taken, BackendUnavailable):
             raise taken
@@ -86,7 +86,7 @@ class Writer:
     def delete(self, key: str) -> bool:
         """See ``MediaStack.delete``."""
         checked = parse_key(key)
-        self._asker.lookups.forget(checked)
+        self._asker.origins.forget(checked)
         is_hidden = self._whiteouts.is_set(checked)
         is_below = is_hidden or self._is_below(checked) is not False
         if is_below:
@@ -96,13 +96,13 @@ class Writer:
         was_above = self._upper.delete(checked)
         if is_below and not self._whiteouts.is_set(checked):
             self._whiteouts.set(checked)
-        self._asker.lookups.forget(checked)
+        self._asker.origins.forget(checked)
         return was_above or (is_below and not is_hidden)
 
     def restore(self, key: str) -> bool:
         """See ``MediaStack.restore``."""
         checked = parse_key(key)
-        self._asker.lookups.forget(checked)
+        self._asker.origins.forget(checked)
         return self._whiteouts.clear(checked)
 
     def reset(self, key: str) -> bool:
@@ -122,7 +122,7 @@ class Writer:
         """Return the name to begin with. Raises ``NameTaken`` before anything is read."""
         name = wanted
         for _ in range(MAX_NAMES):
-            self._asker.lookups.forget(name)
+            self._asker.origins.forget(name)
             taken = self._is_taken(name, policy)
             if taken is False:
                 return name
@@ -164,7 +164,7 @@ class Writer:
                 continue
             if self._whiteouts.clear(name) and not has(self._upper, name):
                 self._whiteouts.set(name)
-            self._asker.lookups.forget(name)
+            self._asker.origins.forget(name)
             return name
         raise NameTaken(f"so have {MAX_NAMES - 1} others like it", key=wanted, operation="save")
 

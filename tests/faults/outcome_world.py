@@ -133,19 +133,19 @@ class Rig:
         self.wait_for_the_breaker(4 if later else 2)
 
     def wait_for_the_breaker(self, times: int = 2) -> None:
-        for origin in self.stack._asker._origins.values():
+        for origin in self.stack._asker.origins:
             origin.health._clock = lambda: time.monotonic() + times * OPEN_SECONDS
 
     def limit(self, limits: Limits) -> None:
         """Have these limits from now on."""
         _limit(limits)
-        asker: Any = self.stack._asker
-        asker._times = asker._times._replace(deadline=limits.deadline)
+        origins = self.stack._asker.origins
+        origins.times = origins.times._replace(deadline=limits.deadline)
         cast("Any", self.stack.backends[1]).close()  # connections keep theirs
 
     @property
     def breaker_is_open(self) -> bool:
-        return any(origin.health._state.get().open_until is not None for origin in self.stack._asker._origins.values())
+        return any(origin.health._state.get().open_until is not None for origin in self.stack._asker.origins)
 
 
 def make_backend(kind: Kind, url: str, delivery: Delivery, **options: Any) -> S3Backend | HTTPOriginBackend:
