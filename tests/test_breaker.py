@@ -24,9 +24,11 @@ from mediamw.stack.stack import MediaStack
 from mediamw.stack.steps import run
 
 from .fakes import Bucket, Clock, Local, ask, dead, gate, settle, stack_on, until
-from .test_outage import A, B, both, break_it, clock, closing
+from .test_outage import A, B, both, break_it, clock
 
-__all__ = ["clock", "closing"]  # fixtures
+__all__ = ["clock"]  # a fixture
+
+pytestmark = pytest.mark.usefixtures("stacks_closed")
 
 
 def hanging(stack: MediaStack, s3: Bucket, number: int = NETWORK_THREADS) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from mediamw.core.model import Meta, Redirect
 from mediamw.stack import known_redirects, lookups
 from mediamw.stack.pull_version import record_key, source_of
 
+from .listing_buckets import ListingBucket
 from .test_kept_plans import Ask, decided
 from .test_kept_plans import make as middleware
 
@@ -203,3 +205,15 @@ def test_no_descriptor_is_left(root: Path) -> None:
     for _ in range(10):
         assert stack.redirect_again(A, "GET") is None
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_a_listing_told_is_known_as_well(root: Path) -> None:
+    bucket = ListingBucket("prod", {f"homes/{number}.jpg": b"x" for number in range(5)})
+    with closing(MediaStack([LocalBackend(root), bucket])) as stack:
+        found = {key: stack.find(key) for key in bucket.files}
+        asked = bucket.calls
+        assert asked < len(found), "the third of them had the folder listed"
+        assert {key: stack.redirect_again(key, "GET") for key in found} == found
+        assert bucket.calls == asked
+        (root / "homes/4.jpg").write_bytes(b"local")
+        assert stack.redirect_again("homes/4.jpg", "GET") is None
