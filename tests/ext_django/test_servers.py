@@ -177,8 +177,8 @@ def test_runserver_reloads(tmp_path: Path) -> None:
                 os.utime(settings)
                 touched = time.monotonic()
             try:
-                return ask(server, "/media/big.bin")[1]["cache-control"] == "private, max-age=2"
-            except OSError:
+                return ask(server, "/media/big.bin")[1].get("cache-control") == "private, max-age=2"
+            except (OSError, http.client.HTTPException):  # the old process ended amid its answer, or amid its head
                 return False
 
         until(is_new, "the new setting counts")
