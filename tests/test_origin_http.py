@@ -476,8 +476,8 @@ def test_nothing_is_left_of_a_read_that_is_given_up(origin: MakeOrigin, connect:
             pieces.close()  # type: ignore[attr-defined]
         del pieces
         until(lambda server=server: server._open[0].fileno() < 0)  # the other side has seen its end
-    assert descriptors() == before
-    assert not watchdog._dog._watched
+    # Not equal: what tests before this one left is closed at any time.
+    until(lambda: descriptors() <= before and not watchdog._dog._watched)
 
 
 # -- proxies -----------------------------------------------------------------------------------------------------------
