@@ -13,7 +13,10 @@ import pytest
 
 from mediamw import LocalBackend, MediaStack, MemoryBackend, asgi, kept_plans, service, wsgi
 from mediamw.backends import again, beneath
+from mediamw.backends.base import Later
+from mediamw.backends.local import LocalHandle
 from mediamw.core import conditions
+from mediamw.core.keys import Key
 
 from .http_table.callers import Response, acall_asgi, call_wsgi, environ
 
@@ -137,6 +140,26 @@ def test_a_file_that_is_another(make: Any, root: Path, change: Any) -> None:
     change(root / "a.jpg")
     expected = make([LocalBackend(root)])("/media/a.jpg")
     assert get("/media/a.jpg") == get("/media/a.jpg") == expected
+
+
+class Watched(LocalBackend):
+    """A directory that has a say of its own in who is given what."""
+
+    is_shut = False
+
+    def open(self, key: Key) -> LocalHandle | None:
+        return None if self.is_shut else super().open(key)
+
+    def open_now(self, key: Key) -> LocalHandle | Later | None:
+        return None if self.is_shut else super().open_now(key)
+
+
+def test_whoever_opens_in_another_way_is_asked_each_time(make: Any, root: Path) -> None:
+    watched = Watched(root)
+    get = make([watched])
+    assert get("/media/a.jpg").status == get("/media/a.jpg").status == 200
+    watched.is_shut = True
+    assert get("/media/a.jpg").status == 404
 
 
 def test_another_root(make: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

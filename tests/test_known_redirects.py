@@ -13,7 +13,8 @@ import pytest
 
 from mediamw import BackendUnavailable, LocalBackend, MediaStack
 from mediamw.backends import beneath
-from mediamw.backends.base import Remote, SignedURL
+from mediamw.backends.base import Later, Remote, SignedURL
+from mediamw.backends.local import LocalHandle
 from mediamw.core.keys import Key
 from mediamw.core.model import Meta, Redirect
 from mediamw.stack import known_redirects, lookups
@@ -94,6 +95,29 @@ def test_uploads_and_deletes_of_others_show_at_once(make: Any, root: Path) -> No
         other.delete(A)
         assert get().status == 404
         other.restore(A)
+
+
+class Elsewhere(LocalBackend):
+    """A directory that finds files where others do not look, too."""
+
+    found: Path
+
+    def open(self, key: Key) -> LocalHandle | None:
+        return super().open(key) or LocalBackend(self.found).open(key)
+
+    def open_now(self, key: Key) -> LocalHandle | Later | None:
+        return super().open_now(key) or LocalBackend(self.found).open_now(key)
+
+
+def test_an_upper_that_opens_in_another_way_is_asked_each_time(make: Any, root: Path, tmp_path: Path) -> None:
+    upper = Elsewhere(root)
+    upper.found = tmp_path / "nothing"
+    get = make(MediaStack([upper, Bucket("prod", A)]))
+    assert get().status == get().status == get().status == 302
+    upper.found = tmp_path / "found"
+    (upper.found / A).parent.mkdir(parents=True)
+    (upper.found / A).write_bytes(b"local")
+    assert get().body == b"local"
 
 
 def test_a_copy_shows_at_once(make: Any, root: Path) -> None:

@@ -296,6 +296,14 @@ class LocalBackend:
         return handle.meta
 
 
+def plain_directory(backend: object) -> LocalBackend | None:
+    """Return the backend if it is a directory that is opened as ``LocalBackend`` does it: others' ``open`` is asked."""
+    if not isinstance(backend, LocalBackend):
+        return None
+    ways = (type(backend).open, type(backend).open_now)
+    return backend if ways == (LocalBackend.open, LocalBackend.open_now) else None
+
+
 def _whereabouts(path: str) -> tuple[str, ...]:
     with suppress(ValueError):  # half a surrogate pair: nothing is there, ever
         path = os.path.realpath(path)
