@@ -19,6 +19,7 @@ from mediamw.core import conditions
 from mediamw.core.keys import Key
 
 from .http_table.callers import Response, acall_asgi, call_wsgi, environ
+from .test_lookups_limits import forks, in_a_child, may_be_threaded
 
 pytestmark = pytest.mark.skipif(beneath._openat2 is None, reason="plans are kept where the kernel has openat2")
 
@@ -191,6 +192,16 @@ def test_the_next_request_knows(make: Any, root: Path) -> None:
         assert get("/media/a.jpg").status == 404
         other.restore("a.jpg")
         assert get("/media/a.jpg").body == b"production"
+
+
+@forks
+@may_be_threaded
+def test_a_lock_that_was_held_at_a_fork(root: Path) -> None:
+    app = wsgi.MediaMiddleware(None, [LocalBackend(root)])
+    assert app.service is not None
+    assert app.service._kept is not None
+    with app.service._kept._lock.get():
+        assert in_a_child(lambda: call_wsgi(app, "GET", "/media/a.jpg", ()).status == 200)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from mediamw.stack.pull_version import record_key, source_of
 from .listing_buckets import ListingBucket
 from .test_kept_plans import Ask, decided
 from .test_kept_plans import make as middleware
+from .test_lookups_limits import forks, in_a_child, may_be_threaded
 
 __all__ = ["decided", "middleware"]  # fixtures
 
@@ -95,6 +96,16 @@ def test_uploads_and_deletes_of_others_show_at_once(make: Any, root: Path) -> No
         other.delete(A)
         assert get().status == 404
         other.restore(A)
+
+
+@forks
+@may_be_threaded
+def test_a_lock_that_was_held_at_a_fork(root: Path) -> None:
+    stack = MediaStack([LocalBackend(root), Bucket("prod", A)])
+    known = stack._finder._known
+    assert known is not None
+    with known._lock.get():
+        assert in_a_child(lambda: isinstance(stack.find(A), Redirect))
 
 
 class Elsewhere(LocalBackend):
