@@ -323,6 +323,27 @@ def test_a_small_file_that_is_cold_is_read_by_a_thread(
         assert (decided, again._untold) == ([], {root.stat().st_dev})
 
 
+def test_a_type_that_cannot_be_read_now_is_not_guessed(make: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is guessed would be kept for as long as the file."""
+    upper = LocalBackend(root)
+    upper.put(Key("page"), b"<p>", content_type="text/html")
+    while time.time() < os.stat(root / "page").st_mtime // 1 + 1:  # a file of this second is not kept
+        time.sleep(0.05)
+    real = upper.beneath.open_file
+
+    def open_file(key: str) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    get = make([upper])
+    assert get("/media/a.jpg").status == 200  # what is open stays open
+    monkeypatch.setattr(upper.beneath, "open_file", open_file)
+    before = len(os.listdir("/proc/self/fd"))
+    assert get("/media/page").status == 503
+    assert len(os.listdir("/proc/self/fd")) == before
+    monkeypatch.setattr(upper.beneath, "open_file", real)
+    assert get("/media/page").get("content-type") == "text/html; charset=utf-8"
+
+
 def test_servers_may_change_what_they_get(root: Path) -> None:
     """PEP 3333 lets them change the list of headers."""
     app = wsgi.MediaMiddleware(None, [LocalBackend(root)])
