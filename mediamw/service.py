@@ -79,7 +79,9 @@ class MediaService:
         )
         self.policy = build_policy(**policy)._replace(last_modified=not self.stack.redirects)
         upper, ours = plain_directory(self.stack.upper), self.policy
-        depends_on_more = authorize or ours.add_headers or ours.debug or ours.redirect_max_age
+        # What is called need not be true: it may be a collection that is empty still.
+        is_asked = authorize is not None or ours.add_headers is not None
+        depends_on_more = is_asked or ours.debug or ours.redirect_max_age
         self._kept = KeptPlans(upper, self.stack) if upper is not None and not depends_on_more else None
 
     def takes(self, method: str, path: str) -> bool:

@@ -206,14 +206,38 @@ def test_a_lock_that_was_held_at_a_fork(root: Path) -> None:
         assert in_a_child(lambda: call_wsgi(app, "GET", "/media/a.jpg", ()).status == 200)
 
 
+class Refused(set[str]):
+    """Names that nobody is given; there are none yet."""
+
+    def __call__(self, request: Any, key: str) -> Any:
+        return 403 if key in self else True
+
+
+class Headers(dict[str, str]):
+    """Headers that every answer has; there are none yet."""
+
+    def __call__(self, key: str, status: int) -> Any:
+        return self
+
+
+def test_an_authorize_that_is_a_collection(make: Any, root: Path) -> None:
+    refused = Refused()
+    get = make([LocalBackend(root)], authorize=refused)
+    assert get("/media/a.jpg").status == get("/media/a.jpg").status == 200
+    refused.add("a.jpg")
+    assert get("/media/a.jpg").status == 403
+
+
 @pytest.mark.parametrize(
     "options",
     [
         {"authorize": lambda request, key: True},
         {"add_headers": lambda key, status: {"X-Now": "1"}},
+        {"authorize": Refused()},
+        {"add_headers": Headers()},
         {"debug": True},
     ],
-    ids=["authorize", "add_headers", "debug"],
+    ids=["authorize", "add_headers", "an empty authorize", "an empty add_headers", "debug"],
 )
 def test_what_depends_on_more_is_not_kept(make: Any, root: Path, decided: list[str], options: Any) -> None:
     get = make([LocalBackend(root)], **options)
