@@ -12,14 +12,15 @@ Bounds: 2,048 plans of each kind, the oldest go first.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Mapping
+from threading import Lock
 from typing import Final, TypeVar
 
 from .backends.again import Seen, read_again
 from .backends.base import INLINE_BYTES
 from .backends.local import LocalBackend, LocalHandle
 from .backends.openat2 import prepared
+from .backends.per_process import PerProcess
 from .core.conditions import is_timeless
 from .core.head import Head
 from .core.model import Held, Plan, Redirect, Request, Slice
@@ -40,7 +41,7 @@ class KeptPlans:
         self._stack = stack
         self._kept: dict[_Id, tuple[Seen, Head]] = {}
         self._redirects: dict[_Id, tuple[Redirect, Head]] = {}
-        self._lock = threading.Lock()
+        self._lock = PerProcess(Lock)
 
     def answer(self, method: str, name: str, headers: Mapping[str, str], *, waits: bool) -> tuple[Head, bytes] | None:
         """Return what is answered to a request; None if that has to be found out.
@@ -82,7 +83,7 @@ class KeptPlans:
         return Seen(prepared(request.key), mtime_ns, size, inode, part.start, part.length)
 
     def _put(self, kept: dict[_Id, T], request: Request, value: T) -> None:
-        with self._lock:
+        with self._lock.get():
             while len(kept) >= MAX_PLANS:
                 del kept[next(iter(kept))]
             kept[_identity(request.method, request.key, request.headers)] = value

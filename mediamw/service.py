@@ -16,7 +16,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, Final, NamedTuple, Unpack, cast
 
-from .backends.local import LocalBackend
+from .backends.local import plain_directory
 from .config import (
     Authorize,
     Options,
@@ -78,9 +78,11 @@ class MediaService:
             backends if isinstance(backends, MediaStack) else build_stack(backends, base_url=base_url_of(prefix))
         )
         self.policy = build_policy(**policy)._replace(last_modified=not self.stack.redirects)
-        upper, ours = self.stack.upper, self.policy
-        depends_on_more = authorize or ours.add_headers or ours.debug or ours.redirect_max_age
-        self._kept = KeptPlans(upper, self.stack) if isinstance(upper, LocalBackend) and not depends_on_more else None
+        upper, ours = plain_directory(self.stack.upper), self.policy
+        # What is called need not be true: it may be a collection that is empty still.
+        is_asked = authorize is not None or ours.add_headers is not None
+        depends_on_more = is_asked or ours.debug or ours.redirect_max_age
+        self._kept = KeptPlans(upper, self.stack) if upper is not None and not depends_on_more else None
 
     def takes(self, method: str, path: str) -> bool:
         """Say whether the request is ours: GET or HEAD below the prefix. ``path`` starts at the mount point."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,10 +14,14 @@ from typing import Any
 import pytest
 
 from mediamw import LocalBackend, MediaStack, MemoryBackend, asgi, kept_plans, service, wsgi
-from mediamw.backends import again, beneath
+from mediamw.backends import again, beneath, local_handle
+from mediamw.backends.base import Later
+from mediamw.backends.local import LocalHandle
 from mediamw.core import conditions
+from mediamw.core.keys import Key
 
 from .http_table.callers import Response, acall_asgi, call_wsgi, environ
+from .test_lookups_limits import forks, in_a_child, may_be_threaded
 
 pytestmark = pytest.mark.skipif(beneath._openat2 is None, reason="plans are kept where the kernel has openat2")
 
@@ -139,6 +145,26 @@ def test_a_file_that_is_another(make: Any, root: Path, change: Any) -> None:
     assert get("/media/a.jpg") == get("/media/a.jpg") == expected
 
 
+class Watched(LocalBackend):
+    """A directory that has a say of its own in who is given what."""
+
+    is_shut = False
+
+    def open(self, key: Key) -> LocalHandle | None:
+        return None if self.is_shut else super().open(key)
+
+    def open_now(self, key: Key) -> LocalHandle | Later | None:
+        return None if self.is_shut else super().open_now(key)
+
+
+def test_whoever_opens_in_another_way_is_asked_each_time(make: Any, root: Path) -> None:
+    watched = Watched(root)
+    get = make([watched])
+    assert get("/media/a.jpg").status == get("/media/a.jpg").status == 200
+    watched.is_shut = True
+    assert get("/media/a.jpg").status == 404
+
+
 def test_another_root(make: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A root is believed for a second, as everywhere."""
     folder = root / "media"
@@ -170,14 +196,48 @@ def test_the_next_request_knows(make: Any, root: Path) -> None:
         assert get("/media/a.jpg").body == b"production"
 
 
+@forks
+@may_be_threaded
+def test_a_lock_that_was_held_at_a_fork(root: Path) -> None:
+    app = wsgi.MediaMiddleware(None, [LocalBackend(root)])
+    assert app.service is not None
+    assert app.service._kept is not None
+    with app.service._kept._lock.get():
+        assert in_a_child(lambda: call_wsgi(app, "GET", "/media/a.jpg", ()).status == 200)
+
+
+class Refused(set[str]):
+    """Names that nobody is given; there are none yet."""
+
+    def __call__(self, request: Any, key: str) -> Any:
+        return 403 if key in self else True
+
+
+class Headers(dict[str, str]):
+    """Headers that every answer has; there are none yet."""
+
+    def __call__(self, key: str, status: int) -> Any:
+        return self
+
+
+def test_an_authorize_that_is_a_collection(make: Any, root: Path) -> None:
+    refused = Refused()
+    get = make([LocalBackend(root)], authorize=refused)
+    assert get("/media/a.jpg").status == get("/media/a.jpg").status == 200
+    refused.add("a.jpg")
+    assert get("/media/a.jpg").status == 403
+
+
 @pytest.mark.parametrize(
     "options",
     [
         {"authorize": lambda request, key: True},
         {"add_headers": lambda key, status: {"X-Now": "1"}},
+        {"authorize": Refused()},
+        {"add_headers": Headers()},
         {"debug": True},
     ],
-    ids=["authorize", "add_headers", "debug"],
+    ids=["authorize", "add_headers", "an empty authorize", "an empty add_headers", "debug"],
 )
 def test_what_depends_on_more_is_not_kept(make: Any, root: Path, decided: list[str], options: Any) -> None:
     get = make([LocalBackend(root)], **options)
@@ -254,6 +314,58 @@ def test_a_cold_page_is_read_by_a_thread(root: Path, decided: list[str], monkeyp
         assert decided == []
         assert len(runner.run(acall_asgi(by_asgi, "GET", "/media/a.jpg")).body) == 20_000
         assert decided == ["a.jpg"]
+
+
+def test_a_small_file_that_is_cold_is_read_by_a_thread(
+    root: Path, decided: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = asgi.MediaMiddleware(None, [LocalBackend(root)])
+    monkeypatch.setattr(again, "_untold", set())
+    threads = []
+    real = local_handle._read_at
+
+    def preadv(*_: Any) -> int:
+        raise OSError(number, "")
+
+    def read_at(*arguments: Any) -> bytes:
+        threads.append(threading.current_thread())
+        return real(*arguments)
+
+    with asyncio.Runner() as runner:
+        for _ in range(2):
+            runner.run(acall_asgi(app, "GET", "/media/a.jpg"))
+        decided.clear()
+        monkeypatch.setattr(os, "preadv", preadv)
+        monkeypatch.setattr(local_handle, "_read_at", read_at)
+        number = errno.EAGAIN
+        assert runner.run(acall_asgi(app, "GET", "/media/a.jpg")).body == b"first"
+        assert decided == ["a.jpg"]
+        assert threading.main_thread() not in threads
+        number = errno.EOPNOTSUPP  # overlayfs, tmpfs: asked once, and taken for warm
+        decided.clear()
+        assert runner.run(acall_asgi(app, "GET", "/media/a.jpg")).body == b"first"
+        assert (decided, again._untold) == ([], {root.stat().st_dev})
+
+
+def test_a_type_that_cannot_be_read_now_is_not_guessed(make: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is guessed would be kept for as long as the file."""
+    upper = LocalBackend(root)
+    upper.put(Key("page"), b"<p>", content_type="text/html")
+    while time.time() < os.stat(root / "page").st_mtime // 1 + 1:  # a file of this second is not kept
+        time.sleep(0.05)
+    real = upper.beneath.open_file
+
+    def open_file(key: str) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    get = make([upper])
+    assert get("/media/a.jpg").status == 200  # what is open stays open
+    monkeypatch.setattr(upper.beneath, "open_file", open_file)
+    before = len(os.listdir("/proc/self/fd"))
+    assert get("/media/page").status == 503
+    assert len(os.listdir("/proc/self/fd")) == before
+    monkeypatch.setattr(upper.beneath, "open_file", real)
+    assert get("/media/page").get("content-type") == "text/html; charset=utf-8"
 
 
 def test_servers_may_change_what_they_get(root: Path) -> None:

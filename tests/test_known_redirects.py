@@ -13,7 +13,8 @@ import pytest
 
 from mediamw import BackendUnavailable, LocalBackend, MediaStack
 from mediamw.backends import beneath
-from mediamw.backends.base import Remote, SignedURL
+from mediamw.backends.base import Later, Remote, SignedURL
+from mediamw.backends.local import LocalHandle
 from mediamw.core.keys import Key
 from mediamw.core.model import Meta, Redirect
 from mediamw.stack import known_redirects, lookups
@@ -22,6 +23,7 @@ from mediamw.stack.pull_version import record_key, source_of
 from .listing_buckets import ListingBucket
 from .test_kept_plans import Ask, decided
 from .test_kept_plans import make as middleware
+from .test_lookups_limits import forks, in_a_child, may_be_threaded
 
 __all__ = ["decided", "middleware"]  # fixtures
 
@@ -94,6 +96,39 @@ def test_uploads_and_deletes_of_others_show_at_once(make: Any, root: Path) -> No
         other.delete(A)
         assert get().status == 404
         other.restore(A)
+
+
+@forks
+@may_be_threaded
+def test_a_lock_that_was_held_at_a_fork(root: Path) -> None:
+    stack = MediaStack([LocalBackend(root), Bucket("prod", A)])
+    known = stack._finder._known
+    assert known is not None
+    with known._lock.get():
+        assert in_a_child(lambda: isinstance(stack.find(A), Redirect))
+
+
+class Elsewhere(LocalBackend):
+    """A directory that finds files where others do not look, too."""
+
+    found: Path
+
+    def open(self, key: Key) -> LocalHandle | None:
+        return super().open(key) or LocalBackend(self.found).open(key)
+
+    def open_now(self, key: Key) -> LocalHandle | Later | None:
+        return super().open_now(key) or LocalBackend(self.found).open_now(key)
+
+
+def test_an_upper_that_opens_in_another_way_is_asked_each_time(make: Any, root: Path, tmp_path: Path) -> None:
+    upper = Elsewhere(root)
+    upper.found = tmp_path / "nothing"
+    get = make(MediaStack([upper, Bucket("prod", A)]))
+    assert get().status == get().status == get().status == 302
+    upper.found = tmp_path / "found"
+    (upper.found / A).parent.mkdir(parents=True)
+    (upper.found / A).write_bytes(b"local")
+    assert get().body == b"local"
 
 
 def test_a_copy_shows_at_once(make: Any, root: Path) -> None:

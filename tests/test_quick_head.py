@@ -7,6 +7,7 @@ import http.client
 import socket
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -88,6 +89,8 @@ def test_whether_the_connection_can_be_used_again(answer: bytes, is_kept: bool) 
         PLAIN.replace(b"ETag:", b"ETag"),
         PLAIN.replace(b"ETag:", b":"),
         PLAIN.replace(b'"1"', b'"\n1"'),
+        PLAIN.replace(b"\r\n", b"\n"),
+        PLAIN[:-4] + b"\n\r\n",
         PLAIN.replace(b'"1"', b'"\r1"'),
         b"\r\n" + PLAIN,
     ],
@@ -97,7 +100,7 @@ def test_what_is_not_plain_is_left_to_the_ordinary_way(answer: bytes) -> None:
         said(answer)
 
 
-@pytest.mark.parametrize("answer", [b"", PLAIN[:-1], PLAIN[:20], PLAIN.replace(b"\r\n", b"\n")])
+@pytest.mark.parametrize("answer", [b"", PLAIN[:-1], PLAIN[:20]])
 def test_what_breaks_off_is_no_answer(answer: bytes) -> None:
     assert said(answer) is None
 
@@ -180,6 +183,27 @@ def test_who_does_not_answer_plainly_is_not_asked_in_this_way_again(asked: Asked
     origin, http_ = asked(PLAIN.replace(b"ETag", b"\xe9: 1\r\nETag"), *[PLAIN] * 3)
     assert [type(http_.head(f"{origin.url}/{name}")[1]) is HeadLines for name in "abc"] == [False] * 3
     assert len(origin.requests) == 5
+
+
+def test_lines_without_a_carriage_return_are_not_waited_for(asked: Asked) -> None:
+    origin, http_ = asked(*[PLAIN.replace(b"\r\n", b"\n")] * 3)
+    started = time.monotonic()
+    assert [http_.head(f"{origin.url}/{name}")[1]["etag"] for name in "ab"] == ['"1"'] * 2
+    assert time.monotonic() - started < 2
+
+
+def test_a_pool_that_is_closed_at_this_moment(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    origin, http_ = asked(PLAIN)
+    real = http_._connections
+
+    def connections() -> Any:
+        pool = real()
+        monkeypatch.undo()
+        http_.close()
+        return pool
+
+    monkeypatch.setattr(http_, "_connections", connections)
+    assert http_.head(f"{origin.url}/a")[0] == 200
 
 
 def test_the_ordinary_way_says_what_is_wrong(asked: Asked) -> None:

@@ -6,7 +6,7 @@ import datetime as datetimes
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from mediamw.backends import sigv4
 from mediamw.backends.base import SignedURL
+from mediamw.backends.s3_options import Options
 from mediamw.backends.sigv4 import MAX_LIFE_SECONDS, Credentials, Signer
 from mediamw.core.model import Redirect
 
@@ -295,6 +296,12 @@ def test_nothing_secret_is_shown() -> None:
             for secret in (SECRET, "the-token", "X-Amz-", url.rpartition("=")[2]):
                 assert secret not in text
     assert ID in repr(signer)
+    # What shows a value item by item, as Sentry does of a tuple, does not ask for its repr.
+    for thing in (credentials, Redirect("prod", url, 1.0), signer, *signer._frames.values()):
+        assert not isinstance(thing, Iterable)
+    assert not issubclass(Options, Iterable)
+    assert credentials == Credentials(ID, SECRET, "the-token", 1.0) != Credentials(ID, SECRET, "the-token")
+    assert len({credentials, Credentials(ID, SECRET, "the-token", 1.0), Credentials(ID, SECRET)}) == 2
 
 
 def test_what_is_the_same_for_many_keys_is_written_once() -> None:

@@ -230,9 +230,15 @@ class LocalBackend:
                 return None
             raise NotServable("not a regular file", backend=self.name, key=key, operation="open")
         meta = _meta(found)
-        if not is_state(key) and (content_type := self._types.of(key, str(meta.etag))) is not None:
-            meta = meta._replace(content_type=content_type)
-        return LocalHandle(fd, meta)
+        handle = LocalHandle(fd, meta)
+        try:
+            content_type = None if is_state(key) else self._types.of(key, str(meta.etag))
+        except BaseException:
+            handle.close()
+            raise
+        if content_type is not None:
+            handle.meta = meta._replace(content_type=content_type)
+        return handle
 
     def _raise_unless_missing(self, error: OSError, key: Key) -> None:
         if error.errno == errno.EACCES and not os.access(self.root, os.X_OK):  # not this file's fault: an outage
@@ -294,6 +300,14 @@ class LocalBackend:
             return None
         handle.close()
         return handle.meta
+
+
+def plain_directory(backend: object) -> LocalBackend | None:
+    """Return the backend if it is a directory that is opened as ``LocalBackend`` does it: others' ``open`` is asked."""
+    if not isinstance(backend, LocalBackend):
+        return None
+    ways = (type(backend).open, type(backend).open_now)
+    return backend if ways == (LocalBackend.open, LocalBackend.open_now) else None
 
 
 def _whereabouts(path: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ sees the file without it; one that was replaced since, by whatever program, is t
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import Final
 
@@ -15,6 +16,7 @@ from . import local_put
 from .beneath import Root
 
 _FOLDER: Final = "types"
+_PASSING: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE))
 MAX_RECORD_BYTES: Final = 16 * 1024
 """More than a key and a content type can have."""
 
@@ -31,22 +33,29 @@ class Types:
         return os.access(self._folder, os.F_OK)
 
     def of(self, key: Key, etag: str) -> str | None:
-        """Return the type of the file that has ``etag``, None if its name tells."""
+        """Return the type of the file that has ``etag``, None if its name tells.
+
+        Raises ``OSError`` if one cannot tell now: what is made of a type may be kept for as long as the file.
+        """
         if not self.has_any():
             return None
         try:
             fd = self._root.open_file(_record_key(key, etag))
-        except OSError:
+            try:
+                text = os.read(fd, MAX_RECORD_BYTES)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            if error.errno in _PASSING:
+                raise
             return None
         import json
 
         try:
-            record = json.loads(os.read(fd, MAX_RECORD_BYTES))
+            record = json.loads(text)
             return str(record["content_type"]) if (record["key"], record["etag"]) == (key, etag) else None
-        except (OSError, ValueError, KeyError, TypeError):  # whatever it is, it is no record of ours
+        except (ValueError, KeyError, TypeError):  # whatever it is, it is no record of ours
             return None
-        finally:
-            os.close(fd)
 
     def keep(self, place: local_put.Place, key: Key, etag: str, content_type: str) -> None:
         """Write down a type. Raises as ``local_put.put`` does."""

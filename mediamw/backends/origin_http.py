@@ -113,6 +113,12 @@ class OriginHTTP:
             late = Exchange(until)
             late.is_sent = True
             self._fail(ReadTimeoutError(pool, target, "no answer"), late)
+        except Exception as error:
+            from urllib3.exceptions import ClosedPoolError
+
+            if not isinstance(error, ClosedPoolError):
+                raise
+            return False, None  # by ``close``, at this moment: there will be another pool
 
     def probe(
         self, url: str, *, until: float | None = None, headers: Mapping[str, str] | None = None

@@ -84,6 +84,8 @@ def converse(
         while (end := data.find(b"\r\n\r\n")) < 0:
             if len(data) > MAX_HEAD_BYTES:
                 raise ValueError("the head has no end")
+            if b"\n\n" in data or b"\n\r\n" in data:  # an end that http.client takes for one: no more will come
+                raise ValueError("the lines do not end plainly")
             if data:
                 sock.settimeout(_seconds(until, read_seconds))
             piece = sock.recv(MAX_HEAD_BYTES)

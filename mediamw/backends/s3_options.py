@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from types import SimpleNamespace
 
 from ..core.errors import ConfigError
 from ..core.keys import refusal
@@ -52,8 +52,8 @@ def holds_bucket(url: str, bucket: str) -> bool:
     return host.startswith(before) and host.removeprefix(before).endswith(_PROVIDERS)
 
 
-class Options(NamedTuple):
-    """What ``S3Backend`` was given, to be checked as a whole."""
+class Options(SimpleNamespace):
+    """What ``S3Backend`` was given, to be checked as a whole. No tuple, as there are secrets in it (``Secretive``)."""
 
     name: str
     bucket: str

@@ -15,33 +15,47 @@ import re
 import time
 from collections.abc import Iterable
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
+
+from ..core.model import Secretive
 
 MAX_FRAMES = 8
 _NEEDS_NO_QUOTING = re.compile("[A-Za-z0-9_.~/-]*").fullmatch
 MAX_LIFE_SECONDS = 604800  # seven days, the most that X-Amz-Expires may say
 
 
-class Credentials(NamedTuple):
+class Credentials(Secretive):
     """An AWS key: ``session_token`` and ``expires`` (seconds since 1970) are None for permanent ones."""
 
-    access_key_id: str
-    secret_access_key: str
-    session_token: str | None = None
-    expires: float | None = None
+    __slots__ = ("access_key_id", "expires", "secret_access_key", "session_token")
+
+    def __init__(
+        self,
+        access_key_id: str,
+        secret_access_key: str,
+        session_token: str | None = None,
+        expires: float | None = None,
+    ) -> None:
+        self.access_key_id = access_key_id
+        self.secret_access_key = secret_access_key
+        self.session_token = session_token
+        self.expires = expires
 
     def __repr__(self) -> str:
         return f"Credentials(access_key_id={self.access_key_id!r}, expires={self.expires!r})"
 
 
-class _Frame(NamedTuple):
+class _Frame:
     """What is the same for all keys signed for one origin, moment and life: what stands around the path."""
 
-    request: str
-    to_sign: str
-    inner: Any
-    outer: Any
-    query: str
+    __slots__ = ("inner", "outer", "query", "request", "to_sign")
+
+    def __init__(self, request: str, to_sign: str, inner: Any, outer: Any, query: str) -> None:
+        self.request = request
+        self.to_sign = to_sign
+        self.inner = inner
+        self.outer = outer
+        self.query = query
 
     def __repr__(self) -> str:
         return "_Frame(...)"  # the key signs whatever one wants for a day

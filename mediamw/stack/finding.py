@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, cast
 
 from ..backends.base import Backend, ReadsRanges, Remote, Signs
-from ..backends.local import LocalBackend, LocalHandle
+from ..backends.local import LocalHandle, plain_directory
 from ..backends.rules import Delivery
 from ..backends.via import sites_of
 from ..core.keys import Key
@@ -36,10 +36,10 @@ class Finder:
         self._deliveries = {backend.name: delivery_of(backend) for backend in backends}
         self._reads_ranges = frozenset(backend.name for backend in backends if isinstance(backend, ReadsRanges))
         self._known: KnownRedirects | None = None
-        first = backends[0]
-        if isinstance(first, LocalBackend) and self.redirects:
+        directory = plain_directory(backends[0])
+        if directory is not None and self.redirects:
             self._known = KnownRedirects(
-                first.beneath, asker.origins.known, asker.asked_until, has_copies=puller is not None
+                directory.beneath, asker.origins.known, asker.asked_until, has_copies=puller is not None
             )
 
     @property

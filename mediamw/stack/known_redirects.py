@@ -9,13 +9,14 @@ Bound: 2,048 redirects, the oldest go first.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import Final, cast
 
 from ..backends.base import Backend, Remote, Signs
 from ..backends.beneath import Root
 from ..backends.openat2 import Prepared, prepared
+from ..backends.per_process import PerProcess
 from ..core.keys import Key
 from ..core.model import Redirect
 from .lookups import Unknown
@@ -52,7 +53,7 @@ class KnownRedirects:
         self._asked_until = asked_until
         self._has_copies = has_copies
         self._kept: dict[tuple[str, str], _Known] = {}
-        self._lock = threading.Lock()
+        self._lock = PerProcess(Lock)
 
     def again(self, key: str, method: str, now: float) -> Redirect | None:
         """Return the redirect of last time, the very same, if it is right still; None if that has to be found out."""
@@ -75,7 +76,7 @@ class KnownRedirects:
     def keep(self, key: Key, method: str, redirect: Redirect, backend: Backend) -> None:
         """Keep a redirect to a file of ``backend``. Whether it is right is looked at later: many are asked for once."""
         known = _Known(backend, redirect)
-        with self._lock:
+        with self._lock.get():
             while len(self._kept) >= MAX_REDIRECTS:
                 del self._kept[next(iter(self._kept))]
             self._kept[key, method] = known
