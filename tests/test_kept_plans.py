@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 import pytest
 
 from mediamw import LocalBackend, MediaStack, MemoryBackend, asgi, kept_plans, service, wsgi
-from mediamw.backends import again, beneath, local_handle
+from mediamw.backends import again, beneath
 from mediamw.backends.base import Later
 from mediamw.backends.local import LocalHandle
 from mediamw.core import conditions
@@ -314,37 +312,6 @@ def test_a_cold_page_is_read_by_a_thread(root: Path, decided: list[str], monkeyp
         assert decided == []
         assert len(runner.run(acall_asgi(by_asgi, "GET", "/media/a.jpg")).body) == 20_000
         assert decided == ["a.jpg"]
-
-
-def test_a_small_file_that_is_cold_is_read_by_a_thread(
-    root: Path, decided: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app = asgi.MediaMiddleware(None, [LocalBackend(root)])
-    monkeypatch.setattr(again, "_untold", set())
-    threads = []
-    real = local_handle._read_at
-
-    def preadv(*_: Any) -> int:
-        raise OSError(number, "")
-
-    def read_at(*arguments: Any) -> bytes:
-        threads.append(threading.current_thread())
-        return real(*arguments)
-
-    with asyncio.Runner() as runner:
-        for _ in range(2):
-            runner.run(acall_asgi(app, "GET", "/media/a.jpg"))
-        decided.clear()
-        monkeypatch.setattr(os, "preadv", preadv)
-        monkeypatch.setattr(local_handle, "_read_at", read_at)
-        number = errno.EAGAIN
-        assert runner.run(acall_asgi(app, "GET", "/media/a.jpg")).body == b"first"
-        assert decided == ["a.jpg"]
-        assert threading.main_thread() not in threads
-        number = errno.EOPNOTSUPP  # overlayfs, tmpfs: asked once, and taken for warm
-        decided.clear()
-        assert runner.run(acall_asgi(app, "GET", "/media/a.jpg")).body == b"first"
-        assert (decided, again._untold) == ([], {root.stat().st_dev})
 
 
 def test_a_type_that_cannot_be_read_now_is_not_guessed(make: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

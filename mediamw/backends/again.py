@@ -14,12 +14,10 @@ from typing import NamedTuple
 from .beneath import Root
 from .openat2 import Prepared
 
-AT_ONCE_BYTES = 16 * 1024
-"""Up to here reading what may be in the page cache is cheaper than to ask first; beyond, copying it is dearer."""
+ALWAYS_INLINE_BYTES = 16 * 1024
+"""Up to here the disk reads a file as a whole, and asking whether it has is dearer than to read."""
 
 _RWF_NOWAIT = getattr(os, "RWF_NOWAIT", 0)
-_MAX_DISKS = 64
-_untold: set[int] = set()  # disks that cannot tell what is in the page cache: overlayfs, tmpfs
 
 
 class Seen(NamedTuple):
@@ -48,32 +46,14 @@ def read_again(root: Root, seen: Seen, *, waits: bool) -> bytes | None:
             return None
         if length == 0:
             return b""
-        if not waits and found.st_dev not in _untold:
-            if length <= AT_ONCE_BYTES:
-                return _read_cached(fd, length, start, found.st_dev)
-            if not _is_cached(fd, start + length - 1):
-                return None
+        if length > ALWAYS_INLINE_BYTES and not waits and not _is_cached(fd, start + length - 1):
+            return None
         data = os.pread(fd, length, start)
         return data if len(data) == length else None
     except OSError:
         return None
     finally:
         os.close(fd)
-
-
-def _read_cached(fd: int, length: int, start: int, disk: int) -> bytes | None:
-    """Return bytes that are in the page cache, None if not all are. Where one cannot know they are warm as a rule."""
-    data: bytes | bytearray = bytearray(length)
-    try:
-        count = os.preadv(fd, (data,), start, _RWF_NOWAIT)
-    except OSError as error:
-        if error.errno != errno.EOPNOTSUPP:
-            return None
-        if len(_untold) < _MAX_DISKS:  # the exception costs more than all the rest
-            _untold.add(disk)
-        data = os.pread(fd, length, start)
-        count = len(data)
-    return bytes(data) if count == length else None
 
 
 def _is_cached(fd: int, offset: int) -> bool:
