@@ -16,6 +16,7 @@ from mediamw.backends import renewal
 from mediamw.backends.per_process import PerProcess
 from mediamw.backends.renewal import AHEAD_SECONDS, RETRY_SECONDS, Renewal, Run
 from mediamw.backends.s3 import S3Backend
+from mediamw.backends.sigv4 import Credentials
 from mediamw.core.errors import BackendUnavailable
 
 from .s3_world import BUCKET, SECRET, TOKEN, key
@@ -210,7 +211,8 @@ def test_no_request_waits_and_the_signer_is_swapped(made: Callable[[Source], S3B
 
 def _ending(prod: S3Backend, seconds: float) -> Any:
     assert prod._signer is not None
-    return prod._signer.credentials._replace(expires=time.time() + seconds)
+    now = prod._signer.credentials
+    return Credentials(now.access_key_id, now.secret_access_key, now.session_token, time.time() + seconds)
 
 
 def test_a_listing_uses_the_snapshot_and_renews_nothing(
