@@ -157,7 +157,8 @@ class Server:
         found, index = [self.process.pid], 0
         while index < len(found):
             for task in Path(f"/proc/{found[index]}/task").glob("*/children"):
-                found += [int(child) for child in task.read_text().split()]
+                with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended
+                    found += [int(child) for child in task.read_text().split()]
             index += 1
         return found
 
