@@ -65,9 +65,12 @@ class Running:
 
     def open_files(self) -> list[str]:
         """Return what the server's descriptors lead to (Linux)."""
-        return [
-            os.readlink(link) for pid in self.pids() for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()
-        ]
+        found = []
+        for pid in self.pids():
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                with suppress(FileNotFoundError):  # closed since the folder was listed
+                    found.append(os.readlink(link))
+        return found
 
 
 @contextmanager
