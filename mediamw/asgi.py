@@ -69,8 +69,18 @@ class MediaMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass on whatever else the server has: lifespan, websockets."""
-        if scope["type"] == "http" and self._prefix in scope["path"] and await self._answered(scope, receive, send):
-            return
+        if scope["type"] == "http" and self._prefix in scope["path"]:
+            service = self.service
+            request = None if service is None else _request(service, scope, _path(scope))
+            if service is not None and request is not None:
+                known = service.at_once(*request, waits=False)
+                if known is not None:  # here and now: each coroutine more would cost as much as a look at the disk
+                    head, body = known
+                    await send(_start(head))
+                    await send({"type": "http.response.body", "body": body})
+                    return
+                if await _answered(service, request, scope, receive, send):
+                    return
         if self._fault is not None:
             await _fail(self._fault, scope, receive, send)
         elif self.app is not None:
@@ -80,22 +90,19 @@ class MediaMiddleware:
         elif scope["type"] == "http":
             await _send(without_app(scope["method"], _path(scope), self.service), receive, send)
 
-    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        service = self.service
-        request = None if service is None else _request(service, scope, _path(scope))
-        if service is None or request is None:
-            return False
-        known = service.at_once(*request, waits=False)
-        if known is not None:
-            await _send_whole(*known, send)
-            return True
-        reply = await drive(service.respond(*request, scope, inline=True, needs_length=_needs_length(scope)))
-        if isinstance(reply, Reply):
-            await _send(reply, receive, send)
-        return isinstance(reply, Reply)
+
+_Request = tuple[str, str | None, dict[str, str]]
 
 
-def _request(service: MediaService, scope: Scope, path: str) -> tuple[str, str | None, dict[str, str]] | None:
+async def _answered(service: MediaService, request: _Request, scope: Scope, receive: Receive, send: Send) -> bool:
+    """Answer a request that is the service's; False if it is left to the app."""
+    reply = await drive(service.respond(*request, scope, inline=True, needs_length=_needs_length(scope)))
+    if isinstance(reply, Reply):
+        await _send(reply, receive, send)
+    return isinstance(reply, Reply)
+
+
+def _request(service: MediaService, scope: Scope, path: str) -> _Request | None:
     """Return method, name and conditions of a request, None if it is not the service's."""
     method: str = scope["method"]
     if not service.takes(method, path):

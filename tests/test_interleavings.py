@@ -11,8 +11,8 @@ import os
 import random
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager, nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,81 +29,8 @@ from mediamw.stack import pulling, writing
 from mediamw.stack.whiteouts import marker_of
 
 from .fakes import Bucket, Local
-
-KEY = "a.jpg"
-
-
-class Turns:
-    """Lets threads take steps one at a time, in the order that is asked for."""
-
-    def __init__(self, chance: random.Random | None = None) -> None:
-        self._chance = chance
-        self._mine: dict[int, threading.Semaphore] = {}
-        self._arrived = threading.Semaphore(0)
-        self._finished: set[int] = set()
-        self.local = threading.local()
-        self.widths: list[int] = []
-        self._owners: dict[str, int] = {}
-        self._blocked: dict[int, str] = {}
-
-    def step(self) -> None:
-        """Called by the upper: wait for the turn of this thread; nothing waits while the scene is set."""
-        number = getattr(self.local, "number", None)
-        if number is not None:
-            self._arrived.release()
-            assert self._mine[number].acquire(timeout=20)
-
-    @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        """A lock in the place of a file's: whoever waits for it is not among those who may take a step."""
-        number = getattr(self.local, "number", None)
-        if number is None:
-            yield
-            return
-        self.step()
-        while name in self._owners:
-            self._blocked[number] = name
-            self.step()
-        self._blocked.pop(number, None)
-        self._owners[name] = number
-        try:
-            yield
-        finally:
-            del self._owners[name]
-
-    def run(self, operations: list[Callable[[], Any]], choices: list[int], pool: ThreadPoolExecutor) -> list[Any]:
-        """Run the operations; ``choices`` says who of those that are not done goes on, and is made longer as needed.
-
-        Return their results; ``widths`` has how many there were to choose from each time.
-        """
-        self._mine = {number: threading.Semaphore(0) for number in range(len(operations))}
-        futures: list[Future[Any]] = []
-        for number, operation in enumerate(operations):
-            futures.append(pool.submit(self._one, number, operation))
-            assert self._arrived.acquire(timeout=20)  # it stands before its first step, or has none
-        widths = []
-        waiting = [number for number in range(len(operations)) if number not in self._finished]
-        while waiting:
-            ready = [number for number in waiting if self._blocked.get(number) not in self._owners]
-            if len(widths) == len(choices):
-                choices.append(0 if self._chance is None else self._chance.randrange(len(ready)))
-            chosen = ready[choices[len(widths)]]
-            widths.append(len(ready))
-            self._mine[chosen].release()
-            assert self._arrived.acquire(timeout=20)
-            if chosen in self._finished:
-                waiting.remove(chosen)
-        self.widths = widths
-        return [future.result(20) for future in futures]
-
-    def _one(self, number: int, operation: Callable[[], Any]) -> Any:
-        self.local.number = number
-        try:
-            return operation()
-        finally:
-            self.local.number = None
-            self._finished.add(number)
-            self._arrived.release()
+from .interleaving import KEY, Turns, Walks, advance, told_by
+from .interleaving import pool as pool
 
 
 class Stepped(MemoryBackend):
@@ -183,62 +110,16 @@ OPERATIONS: dict[str, Callable[[MediaStack], Any]] = {
 SCENES = ("nothing", "upload", "hidden", "both")
 
 
-def scene(name: str, turns: Turns) -> tuple[Stepped, Callable[[], MediaStack]]:
+def scene(name: str, turns: Turns) -> Callable[[], MediaStack]:
     upper = Stepped(turns)
     if name in ("upload", "both"):
         upper.put(Key(KEY), b"old")
     if name in ("hidden", "both"):
         upper.put(marker_of(Key(KEY)), KEY.encode())
-    return upper, lambda: MediaStack([upper, Local("prod", {KEY: b"production"})])
+    return lambda: MediaStack([upper, Local("prod", {KEY: b"production"})])
 
 
-def outcome(upper: Stepped, stack: MediaStack, results: list[Any], names: tuple[str, ...]) -> tuple[Any, ...]:
-    """What the key is in the end, and what the readers saw. The suffix of a name is by chance."""
-    saved = [
-        "elsewhere" if name == "save" and result != KEY else result for name, result in zip(names, results, strict=True)
-    ]
-    return seen(stack), *saved
-
-
-def in_some_order(name: str, names: tuple[str, ...]) -> set[tuple[Any, ...]]:
-    """Return the outcomes of the operations one after the other, in every order."""
-    outcomes = set()
-    for order in itertools.permutations(range(len(names))):
-        upper, make = scene(name, Turns())
-        results: list[Any] = [None] * len(names)
-        for number in order:
-            results[number] = OPERATIONS[names[number]](make())
-        outcomes.add(outcome(upper, make(), results, names))
-    return outcomes
-
-
-class Walk:
-    """The orders in which the steps of ``names`` can be taken on ``name``."""
-
-    def __init__(self, name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> None:
-        self._name, self._names, self._pool = name, names, pool
-        self.widths: list[int] = []
-
-    def take(self, choices: list[int], chance: random.Random | None = None) -> tuple[list[int], tuple[Any, ...]]:
-        """Take one order: ``choices``, then the first that can go on, or any. Return it, and its outcome."""
-        turns = Turns(chance)
-        upper, make = scene(self._name, turns)
-        operations = [partial(OPERATIONS[one], make()) for one in self._names]
-        results = turns.run(operations, choices, self._pool)
-        self.widths = turns.widths
-        return choices, outcome(upper, make(), results, self._names)
-
-    def __iter__(self) -> Iterator[tuple[list[int], tuple[Any, ...]]]:
-        """Take every order."""
-        choices: list[int] = []
-        while True:
-            yield self.take(choices)
-            del choices[len(self.widths) :]
-            while choices and choices[-1] + 1 == self.widths[len(choices) - 1]:
-                choices.pop()
-            if not choices:
-                return
-            choices[-1] += 1
+WALKS = Walks(scene, OPERATIONS, seen)
 
 
 # -- a copy that becomes a file of the upper ---------------------------------------------------------------------------
@@ -290,8 +171,7 @@ class DiskScene:
                 stack.close()
         # A kept file and a copy have the same bytes: whose they are makes no difference to anybody.
         told = [
-            "elsewhere" if name == "save" and result != KEY else "" if name in ("keep", "pull") else result
-            for name, result in zip(names, results, strict=True)
+            "" if name in ("keep", "pull") else one for name, one in zip(names, told_by(names, results), strict=True)
         ]
         same = {"local: production": "prod: production"}
         return tuple(same.get(str(one), one) for one in (shown, *told))
@@ -329,13 +209,10 @@ def walk_pulls(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor, *, i
         got = scene.outcome(results, names)
         assert got in allowed, f"{names} on {name!r}, in the order {choices}: {got}, not of {allowed}"
         walked += 1
-        del choices[len(turns.widths) :]
-        while not is_by_chance and choices and choices[-1] + 1 == turns.widths[len(choices) - 1]:
-            choices.pop()
-        if not choices or walked == 2 * MANY:
+        has_more = is_by_chance or advance(choices, turns.widths)
+        if not has_more or walked == 2 * MANY:
             places.close()  # type: ignore[attr-defined]
             return walked
-        choices[-1] += 1
 
 
 @pytest.fixture
@@ -385,32 +262,13 @@ def test_without_the_lock_of_keeping_production_comes_back(
         walk_pulls("nothing", ("keep", "delete"), pool)
 
 
-@pytest.fixture(scope="module")
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(4) as made:
-        yield made
-
-
-def check(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> int:
-    allowed = in_some_order(name, names)
-    if (
-        "reset" in names
-    ):  # to a save that looks again it looks like a delete: hidden is the safe side, and can be restored
-        allowed |= {("Hidden", *seen) for _, *seen in allowed if names[0] in ("replace", "save")}
-    walked = 0
-    for choices, got in Walk(name, names, pool):
-        assert got in allowed, f"{names} on {name!r}, in the order {choices}"
-        walked += 1
-    return walked
-
-
 PAIRS = list(itertools.combinations_with_replacement(OPERATIONS, 2))
 
 
 @pytest.mark.parametrize("name", SCENES)
 @pytest.mark.parametrize("names", PAIRS, ids=" ".join)
 def test_two_at_once(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> None:
-    assert check(name, names, pool) > 1
+    assert WALKS.check(name, names, pool) > 1
 
 
 TRIPLES = [("replace", "delete", "delete"), ("replace", "delete", "find"), ("replace", "replace", "delete")]
@@ -421,11 +279,11 @@ TRIPLES = [("replace", "delete", "delete"), ("replace", "delete", "find"), ("rep
 @pytest.mark.parametrize("names", TRIPLES, ids=" ".join)
 def test_three_at_once(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> None:
     """There are some hundred thousand orders of three: a thousand of them, by chance but the same each time."""
-    allowed, chance = in_some_order(name, names), random.Random(1)
+    allowed, chance = WALKS.in_some_order(name, names), random.Random(1)
     if names[-1] == "find":  # amid a save and a delete of one key, before the one has repaired what the other did
         allowed |= {(*outcome[:-1], "prod: production") for outcome in allowed}
     for _ in range(1000):
-        choices, got = Walk(name, names, pool).take([], chance)
+        choices, got, _ = WALKS.take(name, names, pool, [], chance)
         assert got in allowed, f"{names} on {name!r}, in the order {choices}"
 
 
@@ -450,7 +308,7 @@ def test_without_the_second_look_production_comes_back(
 
 def breaks(name: str, pool: ThreadPoolExecutor) -> bool:
     try:
-        check(name, ("replace", "delete"), pool)
+        WALKS.check(name, ("replace", "delete"), pool)
     except AssertionError as error:
         return "prod: production" in str(error)
     return False

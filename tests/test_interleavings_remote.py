@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -21,8 +21,10 @@ from mediamw.stack import origins, remote_upper
 from mediamw.stack.whiteouts import marker_of
 
 from .fakes import FarMemory, Local
-from .test_interleavings import KEY, SCENES, Turns
+from .interleaving import KEY, Turns, Walks
+from .interleaving import pool as pool
 from .test_interleavings import OPERATIONS as ON_ANY_UPPER
+from .test_interleavings import SCENES
 
 
 class SteppedFar(FarMemory):
@@ -104,69 +106,16 @@ OPERATIONS: dict[str, Callable[[MediaStack], Any]] = {**ON_ANY_UPPER, "find": se
 PAIRS = list(itertools.combinations_with_replacement(OPERATIONS, 2))
 
 
-def scene(name: str, turns: Turns) -> tuple[SteppedFar, Callable[[], MediaStack]]:
+def scene(name: str, turns: Turns) -> Callable[[], MediaStack]:
     upper = SteppedFar(turns)
     if name in ("upload", "both"):
         upper.put(Key(KEY), b"old")
     if name in ("hidden", "both"):
         upper.put(marker_of(Key(KEY)), KEY.encode())
-    return upper, lambda: MediaStack([upper, Local("prod", {KEY: b"production"})])
+    return lambda: MediaStack([upper, Local("prod", {KEY: b"production"})])
 
 
-def outcome(stack: MediaStack, results: list[Any], names: tuple[str, ...]) -> tuple[Any, ...]:
-    """What the key is in the end, and what the readers saw. The suffix of a name is by chance."""
-    saved = [
-        "elsewhere" if name == "save" and result != KEY else result for name, result in zip(names, results, strict=True)
-    ]
-    return seen(stack), *saved
-
-
-def in_some_order(name: str, names: tuple[str, ...]) -> set[tuple[Any, ...]]:
-    """Return the outcomes of the operations one after the other, in every order."""
-    outcomes = set()
-    for order in itertools.permutations(range(len(names))):
-        _, make = scene(name, Turns())
-        results: list[Any] = [None] * len(names)
-        for number in order:
-            results[number] = OPERATIONS[names[number]](make())
-        outcomes.add(outcome(make(), results, names))
-    return outcomes
-
-
-def walk(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> Iterator[tuple[list[int], tuple[Any, ...]]]:
-    """Yield every order of steps, and its outcome."""
-    choices: list[int] = []
-    while True:
-        turns = Turns()
-        _, make = scene(name, turns)
-        operations = [partial(OPERATIONS[one], make()) for one in names]
-        results = turns.run(operations, choices, pool)
-        yield choices, outcome(make(), results, names)
-        del choices[len(turns.widths) :]
-        while choices and choices[-1] + 1 == turns.widths[len(choices) - 1]:
-            choices.pop()
-        if not choices:
-            return
-        choices[-1] += 1
-
-
-def check(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> int:
-    allowed = in_some_order(name, names)
-    if "reset" in names:  # see test_interleavings.py
-        allowed |= {("Hidden", *others) for _, *others in allowed if names[0] in ("replace", "save")}
-    walked = 0
-    for choices, got in walk(name, names, pool):
-        assert got in allowed, f"{names} on {name!r}, in the order {choices}"
-        walked += 1
-    return walked
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(4) as made:
-        yield made
-
-
+WALKS = Walks(scene, OPERATIONS, seen)
 READERS = [names for names in PAIRS if "find" in names and names != ("find", "find")]
 
 
@@ -186,7 +135,7 @@ def test_an_upper_across_a_network_is_read_at_once(
 ) -> None:
     """File and whiteout are asked for at once, and may be answered in any order."""
     monkeypatch.setattr(InTurn, "orders", orders)
-    assert check(name, names, pool) > 1
+    assert WALKS.check(name, names, pool) > 1
 
 
 @pytest.mark.usefixtures("in_turn")
@@ -194,7 +143,7 @@ def test_an_upper_across_a_network_is_read_at_once(
 @pytest.mark.parametrize("name", SCENES)
 @pytest.mark.parametrize("names", [names for names in PAIRS if "find" not in names], ids=" ".join)
 def test_two_writers_of_an_upper_across_a_network(name: str, names: tuple[str, ...], pool: ThreadPoolExecutor) -> None:
-    assert check(name, names, pool) > 1
+    assert WALKS.check(name, names, pool) > 1
 
 
 @pytest.mark.usefixtures("in_turn")
@@ -214,7 +163,7 @@ def test_a_single_round_deceives(lost: str, pool: ThreadPoolExecutor, monkeypatc
 
     def every_scene() -> None:
         for name, names in itertools.product(SCENES, READERS):
-            check(name, names, pool)
+            WALKS.check(name, names, pool)
 
     with pytest.raises(AssertionError, match="in the order"):
         every_scene()

@@ -99,6 +99,8 @@ class OriginHTTP:
     ) -> tuple[bool, tuple[int, Mapping[str, str]] | None]:
         """Ask over a connection that is open already; return if it was tried, and the answer if there is one."""
         pool, target = self._connections(), url[len(self.origin) :]
+        from urllib3.exceptions import ClosedPoolError, ReadTimeoutError  # which are loaded by now
+
         request = request_of(target, self.origin.partition("://")[2], {**self._headers, **headers})
         try:
             return (False, None) if request is None else quick_head(pool, request, until, READ_SECONDS)
@@ -106,18 +108,12 @@ class OriginHTTP:
             self._is_plain = False
             return True, None
         except TimeoutError:
-            from urllib3.exceptions import ReadTimeoutError
-
             from .connections import Exchange
 
             late = Exchange(until)
             late.is_sent = True
             self._fail(ReadTimeoutError(pool, target, "no answer"), late)
-        except Exception as error:
-            from urllib3.exceptions import ClosedPoolError
-
-            if not isinstance(error, ClosedPoolError):
-                raise
+        except ClosedPoolError:
             return False, None  # by ``close``, at this moment: there will be another pool
 
     def probe(

@@ -114,7 +114,7 @@ class BucketWriter:
             nonlocal doubts
             try:
                 send(object_key, draft, exclusive, headers)
-            except Exception as error:
+            except Exception as error:  # whatever botocore or urllib3 raises; what is not known here goes on
                 if (doubts or status_of(error) == 404) and self._is_mine(object_key, draft):
                     return
                 if code_of(error) == "PreconditionFailed" or status_of(error) == 412:

@@ -133,7 +133,7 @@ def test_times(storage: FallbackStorage, media: Path, project: Any) -> None:
     os.utime(media / "a.txt", (1e9, 1e9 + 1))
     assert storage.get_modified_time("a.txt").timestamp() == 1e9 + 1
     assert storage.modified_time("a.txt") == datetime(2001, 9, 9, 10, 46, 41)  # noqa: DTZ001 - naive, as it was
-    assert storage.accessed_time("a.txt") == datetime(2001, 9, 9, 10, 46, 40)  # noqa: DTZ001
+    assert storage.accessed_time("a.txt") == datetime(2001, 9, 9, 10, 46, 40)  # noqa: DTZ001 - naive, as Django gives it without USE_TZ
     assert storage.created_time("a.txt") >= storage.accessed_time("a.txt")
     age = timezone.now() - storage.get_created_time("far/b.txt")
     assert timedelta(0) <= age < timedelta(hours=1)

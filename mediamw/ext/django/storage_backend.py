@@ -52,7 +52,7 @@ class StorageHandle:
                 if position != start:
                     self._file.seek(start)
                 data = bytes(memoryview(self._file.read(min(READ_BYTES, stop - start))))
-            except Exception as error:
+            except Exception as error:  # the storage's own, whatever it is
                 raise self._unavailable(error) from error
             if not data:
                 return
@@ -67,7 +67,7 @@ class StorageHandle:
             self._is_open = False
             try:
                 self._file.close()
-            except Exception as error:
+            except Exception as error:  # the storage's own, whatever it is
                 raise self._unavailable(error) from error
 
 
@@ -160,7 +160,7 @@ class Asking(NamedTuple):
         except SuspiciousOperation as error:
             reason = f"the storage refuses the name: {error}"
             raise NotServable(reason, backend=self.backend.name, key=self.key, operation=self.operation) from error
-        except Exception as error:
+        except Exception as error:  # the storage's own, whatever it is
             raise self.unavailable(error) from error
 
     def unavailable(self, error: Exception) -> MediaError:

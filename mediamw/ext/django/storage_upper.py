@@ -186,7 +186,7 @@ class UpperBackend(MemberBackend):
         except SuspiciousOperation as error:
             reason = f"the storage refuses the name: {error}"
             raise NotServable(reason, backend=self.name, key=key, operation=operation) from error
-        except Exception as error:
+        except Exception as error:  # the storage's own, whatever it is
             raise Asking(self, key, operation).unavailable(error) from error
 
 
