@@ -185,6 +185,63 @@ def test_forgetting(make: Any, root: Path) -> None:
     assert get().status == 404
 
 
+def test_what_a_head_does_not_find_counts_at_once(root: Path) -> None:
+    """Though the listing that told of the file would be believed for longer."""
+    bucket = ListingBucket("prod", {f"homes/{number}.jpg": b"x" for number in range(5)})
+    with closing(MediaStack([LocalBackend(root), bucket])) as stack:
+        found = {key: stack.find(key) for key in bucket.files}
+        assert {key: stack.redirect_again(key, "GET") for key in found} == found
+        del bucket.files["homes/4.jpg"]
+        assert stack.redirect_again("homes/4.jpg", "GET") is found["homes/4.jpg"]
+        with pytest.raises(FileNotFoundError):
+            stack.stat("homes/4.jpg")  # of which a listing tells too little
+        assert stack.redirect_again("homes/4.jpg", "GET") is None
+        assert stack.redirect_again("homes/3.jpg", "GET") is found["homes/3.jpg"]
+
+
+def test_what_a_listing_does_not_have_counts_at_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket = ListingBucket("prod", {f"homes/{number}.jpg": b"x" for number in range(5)})
+    with closing(MediaStack([LocalBackend(root), bucket])) as stack:
+        found = {key: stack.find(key) for key in bucket.files}
+        assert {key: stack.redirect_again(key, "GET") for key in found} == found
+        listed = stack._finder._asker.origins.listed
+        del bucket.files["homes/4.jpg"]
+        (page,) = listed._list(bucket, Key("homes/4.jpg"), True, {"homes/4.jpg"}, ())
+        monkeypatch.setattr(listed, "_list", lambda *_: (page,))
+        flight = None
+        monkeypatch.setattr("mediamw.stack.folder_listing.PAUSE_SECONDS", 0)
+        while flight is None:  # at the third key that is not known
+            flight = listed.flight(bucket, Key(f"homes/unknown {os.urandom(4).hex()}"))
+        flight.future.result(20)
+        listed.leave(flight)
+        assert stack.redirect_again("homes/3.jpg", "GET") is found["homes/3.jpg"]
+        assert stack.redirect_again("homes/4.jpg", "GET") is None
+
+
+@pytest.mark.parametrize("then", ["an upload", "an upload, and a delete"])
+def test_what_comes_between_the_looks(root: Path, then: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deleted file of production that is uploaded anew, and deleted again, is never production's in between."""
+    stack, other = (MediaStack([LocalBackend(root), Bucket("prod", A)]) for _ in range(2))
+    assert stack.find(A) is stack.redirect_again(A, "GET")
+    other.delete(A)
+    real, acts = beneath._open_cached, [partial(other.save, A, b"new")]
+    acts += [partial(other.delete, A)] if then != "an upload" else []
+
+    def open_cached(directory: Any, path: Any) -> int:
+        assert real is not None
+        found = real(directory, path)
+        if acts:  # after the first look, for the file, and after the second, for the whiteout
+            act = acts.pop(0)
+            monkeypatch.setattr(beneath, "_open_cached", real)
+            act()
+            monkeypatch.setattr(beneath, "_open_cached", open_cached)
+        return found
+
+    monkeypatch.setattr(beneath, "_open_cached", open_cached)
+    assert stack.redirect_again(A, "GET") is None
+    assert not acts
+
+
 def test_one_that_could_not_tell(make: Any, root: Path, decided: list[str]) -> None:
     first, second = Bucket("staging", A), Bucket("prod", A)
     first.broken = True

@@ -135,15 +135,18 @@ class Root:
             return -1
         return -1 if _openat2 is None or _open_cached is None else _open_cached(directory.prepared, path)
 
-    def are_missing_again(self, paths: Iterable[Prepared]) -> bool:
+    def are_missing_again(self, paths: Iterable[Prepared], twice: Iterable[bytes]) -> bool:
         """Say whether the caches know that there is nothing under any of these names, looked at in this order.
 
-        False if there is something, or one would have to wait for the disk to know.
+        ``twice``: those of them that are looked at once more, which is cheaper, as the caches have them now. False if
+        there is something, or one would have to wait for the disk to know.
         """
         directory = self._directory
         if directory is None or time.monotonic() - self._checked > _ROOT_CHECK_SECONDS:
             return False
-        return _are_missing(directory, paths, wait=False)
+        if not _are_missing(directory, paths, wait=False):
+            return False
+        return not any(os.access(path, os.F_OK, dir_fd=directory.fd) for path in twice)
 
     def are_missing(self, paths: Iterable[Prepared], *, wait: bool) -> bool:
         """The same, of the directory that the root is after all were looked at. ``wait``: for the disk, if need be."""

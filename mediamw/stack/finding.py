@@ -39,7 +39,7 @@ class Finder:
         directory = plain_directory(backends[0])
         if directory is not None and self.redirects:
             self._known = KnownRedirects(
-                directory.beneath, asker.origins.known, asker.asked_until, has_copies=puller is not None
+                directory.beneath, asker.origins, asker.asked_until, has_copies=puller is not None
             )
 
     @property

@@ -132,21 +132,28 @@ class FolderListing:
         self._found, self._missing, self._stale = found_ttl, missing_ttl, stale_if_error
         self._clock = clock
         self._state = PerProcess(_State)
+        self.changes = 0
+        """How often something was told otherwise before its time, or is to be asked for anew: of HEADs' answers too."""
 
     def known(self, backend: Backend, key: Key) -> Remote | Unknown | None:
         """Return what a listing told and is still believed, or ``UNKNOWN``."""
+        return self.believed(backend, key)[0]
+
+    def believed(self, backend: Backend, key: Key) -> tuple[Remote | Unknown | None, float]:
+        """Return what ``known`` does, and until when on the clock."""
         state = self._state.get()
         with state.lock:
             told = self._told(state, backend, key)
             if told is None:
-                return UNKNOWN
+                return UNKNOWN, 0.0
             meta = told.page.get(key)
-            if (told.missing_until if meta is None else told.found_until) <= self._clock():
-                return UNKNOWN
+            until = told.missing_until if meta is None else told.found_until
+            if until <= self._clock():
+                return UNKNOWN, 0.0
             identity = (backend.name, folder_of(key))
             state.folders.move_to_end(identity)
             state.folders[identity].helped += 1
-            return None if meta is None else Remote(meta, is_partial=True)
+            return None if meta is None else Remote(meta, is_partial=True), until
 
     def stale(self, backend: Backend, key: Key) -> Remote | None:
         """Return what a listing told not too long ago: good enough if the backend cannot tell."""
@@ -224,6 +231,7 @@ class FolderListing:
         name = folder_of(key)
         state = self._state.get()
         with state.lock:
+            self.changes += 1
             for backend in state.backends if missed_by is None else (missed_by,):
                 folder = state.folders.get((backend, name))
                 if folder is None:
@@ -304,6 +312,7 @@ class FolderListing:
             state.folders.move_to_end(flight.id)
             older = [] if any(page.is_whole for page in pages) else folder.told
             state.keep(folder, [each for each in (*told, *older) if each.stale_until > now][:MAX_PAGES])
+            self.changes += 1
 
 
 def told_by(pages: Pages, key: Key) -> Remote | Unknown | None:

@@ -1,32 +1,30 @@
 """Redirects that were made before: the way of a request for a file that still only a lower has.
 
-What another process can change is looked at each time, and as ``asking.py`` does: the upper, its whiteout, both again,
-the copies. What the lowers said counts for as long as it is remembered, a URL for as long as the backend gives the
-same. Whatever is unusual is left to ``MediaStack.finding``.
+What another process can change is looked at each time: the upper, its whiteout, the copies, and the first two again.
+What the lowers said counts for as long as it is believed, a URL for as long as the backend gives the same. Whatever is unusual is left to ``MediaStack.finding``.
 
 Bound: 2,048 redirects, the oldest go first.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Final, cast
 
-from ..backends.base import Backend, Remote, Signs
+from ..backends.base import Backend, Signs
 from ..backends.beneath import Root
 from ..backends.openat2 import Prepared, prepared
 from ..backends.per_process import PerProcess
 from ..core.keys import Key
 from ..core.model import Redirect
-from .lookups import Unknown
+from .origins import Belief, Origins
 from .pull_version import record_key, source_of
 from .whiteouts import marker_of
 
 MAX_REDIRECTS: Final = 2048
 
-Known = Callable[[Backend, Key], Remote | Unknown | None]
-"""What is remembered of what a backend said."""
 AskedUntil = Callable[[Backend, Key], Sequence[Backend]]
 """The lowers that are asked for a key, up to the backend that has it."""
 
@@ -34,7 +32,7 @@ AskedUntil = Callable[[Backend, Key], Sequence[Backend]]
 class _Known:
     """A redirect to a file of ``backend``."""
 
-    __slots__ = ("asked", "backend", "paths", "redirect")
+    __slots__ = ("asked", "backend", "belief", "paths", "redirect", "twice")
 
     def __init__(self, backend: Backend, redirect: Redirect) -> None:
         self.backend = backend
@@ -42,14 +40,16 @@ class _Known:
         # Made when they are first needed: who is asked up to the backend, and what is looked at in the upper.
         self.asked: Sequence[Backend] = ()
         self.paths: tuple[Prepared, ...] = ()
+        self.twice: tuple[bytes, ...] = ()
+        self.belief: Belief | None = None  # that it is the backend which has the key, once that was looked up
 
 
 class KnownRedirects:
     """The redirects of a stack whose upper is a directory. ``has_copies``: copies of lowers' files may be in it."""
 
-    def __init__(self, root: Root, known: Known, asked_until: AskedUntil, *, has_copies: bool) -> None:
+    def __init__(self, root: Root, origins: Origins, asked_until: AskedUntil, *, has_copies: bool) -> None:
         self._root = root
-        self._known = known
+        self._origins = origins
         self._asked_until = asked_until
         self._has_copies = has_copies
         self._kept: dict[tuple[str, str], _Known] = {}
@@ -63,11 +63,17 @@ class KnownRedirects:
         checked = cast("Key", key)  # or it would not be here
         if not kept.paths:
             kept.asked = self._asked_until(kept.backend, checked)
-            kept.paths = self._paths(checked, kept.asked)
-        if not self._root.are_missing_again(kept.paths):
+            names = (checked, marker_of(checked))
+            copies = [record_key(source_of(backend), checked) for backend in kept.asked] if self._has_copies else []
+            kept.twice = tuple(map(os.fsencode, names))
+            kept.paths = tuple(map(prepared, (*names, *copies)))
+        if not self._root.are_missing_again(kept.paths, kept.twice):
             return None
-        if not self._is_as_it_was(kept.asked, checked):
-            return None
+        belief = kept.belief  # another thread may have another one
+        if belief is None or not self._origins.holds(belief):
+            belief = kept.belief = self._origins.belief(kept.asked, checked)
+            if belief is None:
+                return None
         signing = cast("Signs", kept.backend)
         if not signing.can_sign(now) or signing.sign(checked, method, now).url != kept.redirect.url:
             return None
@@ -80,13 +86,3 @@ class KnownRedirects:
             while len(self._kept) >= MAX_REDIRECTS:
                 del self._kept[next(iter(self._kept))]
             self._kept[key, method] = known
-
-    def _paths(self, key: Key, asked: Sequence[Backend]) -> tuple[Prepared, ...]:
-        marker = marker_of(key)
-        copies = [record_key(source_of(backend), key) for backend in asked] if self._has_copies else []
-        return tuple(prepared(path) for path in (key, marker, key, marker, *copies))
-
-    def _is_as_it_was(self, asked: Sequence[Backend], key: Key) -> bool:
-        """Say whether it is remembered that the last one has the key, and those before it do not."""
-        *before, last = asked
-        return isinstance(self._known(last, key), Remote) and all(self._known(one, key) is None for one in before)

@@ -121,8 +121,18 @@ class Lookups:
 
     def known(self, backend: Backend, key: Key) -> Remote | Unknown | None:
         """Return what is remembered and still believed, or ``UNKNOWN``."""
+        return self.believed(backend, key)[0]
+
+    def believed(self, backend: Backend, key: Key) -> tuple[Remote | Unknown | None, float]:
+        """Return what ``known`` does, and until when on the clock."""
         found = self._remembered(backend, key)
-        return UNKNOWN if found is None or found.fresh_until <= self._clock() else found.answer
+        if found is None or found.fresh_until <= self._clock():
+            return UNKNOWN, 0.0
+        return found.answer, found.fresh_until
+
+    def is_over(self, until: float) -> bool:
+        """Say whether what is believed ``until`` then is believed no longer."""
+        return until <= self._clock()
 
     def stale(self, backend: Backend, key: Key) -> Remote | None:
         """Return what was found not too long ago: good enough if the backend cannot tell."""

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -39,6 +40,13 @@ class Times(NamedTuple):
     missing_ttl: float
     stale_if_error: float
     deadline: float
+
+
+class Belief(NamedTuple):
+    """What some backends said of a key counts ``until`` then, if nothing that was said is dropped meanwhile."""
+
+    until: float
+    changes: int
 
 
 class Origin:
@@ -225,10 +233,22 @@ class Origins:
         """Return the backend of this name; None if it is not remote."""
         return self._all.get(name)
 
-    def known(self, backend: Backend, key: Key) -> Remote | Unknown | None:
-        """Return what a remote backend said, by HEAD or in a listing, and is still believed, or ``UNKNOWN``."""
-        said = self.lookups.known(backend, key)
-        return self.listed.known(backend, key) if said is UNKNOWN else said
+    def belief(self, asked: Sequence[Backend], key: Key) -> Belief | None:
+        """Return for how long it is believed, by HEADs or listings, that the last of ``asked`` has the key and none
+        before it; None if that is not known."""
+        until, changes = math.inf, self.listed.changes  # read first: what is dropped meanwhile counts
+        for backend in asked:
+            said, its_until = self.lookups.believed(backend, key)
+            if said is UNKNOWN:
+                said, its_until = self.listed.believed(backend, key)
+            if not (isinstance(said, Remote) if backend is asked[-1] else said is None):
+                return None
+            until = min(until, its_until)
+        return Belief(until, changes)
+
+    def holds(self, belief: Belief) -> bool:
+        """Say whether that is believed still."""
+        return belief.changes == self.listed.changes and not self.lookups.is_over(belief.until)
 
     def forget(self, key: Key) -> None:
         """Drop what is remembered of ``key``, so that the next look-up asks."""
