@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import ipaddress
-import os
 import socket
 import ssl
 import threading
@@ -154,7 +153,3 @@ def certificate(folder: Path, host: str = "127.0.0.1") -> tuple[Path, ssl.SSLCon
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(chain)
     return bundle, context
-
-
-def descriptors() -> int:
-    return len(os.listdir("/dev/fd"))

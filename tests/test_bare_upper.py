@@ -16,6 +16,7 @@ from mediamw.core.model import Held, Hidden, Redirect
 from mediamw.stack.pull_version import record_key, source_of
 from mediamw.stack.whiteouts import marker_of
 
+from .descriptors import descriptors
 from .fakes import Bucket
 
 A = "a.jpg"
@@ -123,9 +124,9 @@ def test_no_descriptor_is_left(tmp_path: Path) -> None:
     stack.delete(A)
     (tmp_path / "b").mkdir()
     stack.find(A)
-    count = len(os.listdir("/proc/self/fd"))
+    count = descriptors()
     for _ in range(20):
         stack.find(A)
         stack.find("b")
         stack.find("b/c")
-    assert len(os.listdir("/proc/self/fd")) == count
+    assert descriptors() == count

@@ -19,6 +19,7 @@ from mediamw.backends.local import LocalHandle
 from mediamw.core import conditions
 from mediamw.core.keys import Key
 
+from .descriptors import descriptors
 from .http_table.callers import Response, acall_asgi, call_wsgi, environ
 from .test_lookups_limits import forks, in_a_child, may_be_threaded
 
@@ -154,6 +155,32 @@ class Watched(LocalBackend):
 
     def open_now(self, key: Key) -> LocalHandle | Later | None:
         return None if self.is_shut else super().open_now(key)
+
+
+@pytest.mark.parametrize("made", ["by WSGI", "by ASGI"])
+@pytest.mark.parametrize("headers", [(), (("If-None-Match", "{etag}"),)], ids=["head", "304"])
+def test_what_is_not_read_may_be_opened_still(root: Path, decided: list[str], made: str, headers: Any) -> None:
+    """A server's thread does not open a file of which it sends no byte: so it looks if its mode is another."""
+    with asyncio.Runner() as runner:
+        by_wsgi, by_asgi = (kind.MediaMiddleware(None, [LocalBackend(root)]) for kind in (wsgi, asgi))
+
+        def head(*headers: Any) -> Any:
+            if made == "by WSGI":
+                return call_wsgi(by_wsgi, "HEAD", "/media/a.jpg", headers)
+            return runner.run(acall_asgi(by_asgi, "HEAD", "/media/a.jpg", headers))
+
+        filled = [(name, value.format(etag=head().get("etag"))) for name, value in headers]
+        first = head(*filled)
+        decided.clear()
+        assert head(*filled) == first
+        assert decided == []
+        os.chmod(root / "a.jpg", 0o600)
+        assert head(*filled) == first
+        assert decided == (["a.jpg"] if made == "by WSGI" else [])  # the other opens it
+        assert head(*filled) == first
+        assert len(decided) == (made == "by WSGI")
+        (root / "a.jpg").unlink()
+        assert head(*filled).status == 404
 
 
 def test_whoever_opens_in_another_way_is_asked_each_time(make: Any, root: Path) -> None:
@@ -329,9 +356,9 @@ def test_a_type_that_cannot_be_read_now_is_not_guessed(make: Any, root: Path, mo
     get = make([upper])
     assert get("/media/a.jpg").status == 200  # what is open stays open
     monkeypatch.setattr(upper.beneath, "open_file", open_file)
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     assert get("/media/page").status == 503
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before
     monkeypatch.setattr(upper.beneath, "open_file", real)
     assert get("/media/page").get("content-type") == "text/html; charset=utf-8"
 

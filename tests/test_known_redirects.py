@@ -20,6 +20,7 @@ from mediamw.core.model import Meta, Redirect
 from mediamw.stack import known_redirects, lookups
 from mediamw.stack.pull_version import record_key, source_of
 
+from .descriptors import descriptors
 from .listing_buckets import ListingBucket
 from .test_kept_plans import Ask, decided
 from .test_kept_plans import make as middleware
@@ -293,10 +294,10 @@ def test_no_descriptor_is_left(root: Path) -> None:
     stack = MediaStack([LocalBackend(root), Bucket("prod", A)])
     stack.find(A)
     (root / A).write_bytes(b"x")
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     for _ in range(10):
         assert stack.redirect_again(A, "GET") is None
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before
 
 
 def test_what_a_listing_told_is_known_as_well(root: Path) -> None:

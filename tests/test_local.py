@@ -29,6 +29,7 @@ from mediamw.backends.local import LocalBackend, LocalHandle
 from mediamw.core.errors import BackendUnavailable, ConfigError, NameTaken, NotServable
 from mediamw.core.keys import Key
 
+from .descriptors import descriptors
 from .folding import use_openat2
 
 SECRET = b"from outside the root"
@@ -69,10 +70,6 @@ def _answer(opener: Callable[[Key], Any], key: str) -> bytes | str:
 
 def names(backend: LocalBackend, prefix: str = "", *, recursive: bool = True) -> list[str]:
     return [entry.key for entry in backend.list(prefix, recursive=recursive)]
-
-
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd"))
 
 
 @pytest.fixture(autouse=True, scope="module")

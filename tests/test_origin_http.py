@@ -25,8 +25,9 @@ from mediamw.backends.origin_failures import retry_after
 from mediamw.backends.origin_http import OriginHTTP
 from mediamw.core.errors import BackendUnavailable, ConfigError, ContentChanged, Unreachable
 
+from .descriptors import descriptors
 from .fakes import until
-from .raw_origin import RawOrigin, certificate, descriptors, dripping, status
+from .raw_origin import RawOrigin, certificate, dripping, status
 
 SIGNED = "/a%20b/~%2Bc//d'e?X-Amz-Signature=s3cr3t%2F&x=%7E"
 HEAD = status(200, "Content-Length: 10")

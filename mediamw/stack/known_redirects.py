@@ -1,7 +1,8 @@
 """Redirects that were made before: the way of a request for a file that still only a lower has.
 
 What another process can change is looked at each time: the upper, its whiteout, the copies, and the first two again.
-What the lowers said counts for as long as it is believed, a URL for as long as the backend gives the same. Whatever is unusual is left to ``MediaStack.finding``.
+What the lowers said counts for as long as it is believed, a URL for as long as the backend gives the same. Whatever is
+unusual is left to ``MediaStack.finding``.
 
 Bound: 2,048 redirects, the oldest go first.
 """
