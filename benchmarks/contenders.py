@@ -125,11 +125,18 @@ def _servestatic(media: Media) -> Any:
 
 def our_stack(origin: str, media: Media, **options: Any) -> Any:
     """Return local files over a bucket at ``origin``; ``options`` are those of the stack."""
-    from mediamw import LocalBackend, MediaStack, S3Backend
+    from mediamw import LocalBackend, MediaStack
 
-    bucket = S3Backend(BUCKET, endpoint_url=origin, name="prod", proxies={}, **KEYS)
     # The budget for misses is a shield, and not what is measured.
-    return MediaStack([LocalBackend(str(media.root)), bucket], **{"misses_a_minute": 1_000_000, **options})
+    options = {"misses_a_minute": 1_000_000, **options}
+    return MediaStack([LocalBackend(str(media.root)), our_bucket(origin)], **options)
+
+
+def our_bucket(origin: str) -> Any:
+    """Return the bucket at ``origin``."""
+    from mediamw import S3Backend
+
+    return S3Backend(BUCKET, endpoint_url=origin, name="prod", proxies={}, **KEYS)
 
 
 def boto3_client(origin: str | None = None, connections: int = 10) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from benchmarks.contenders import boto3_client, our_stack
+from benchmarks.contenders import boto3_client, our_bucket, our_stack
 from benchmarks.in_process import wsgi_caller
 from benchmarks.origin import IMAGES, Origin, alone, image
 from benchmarks.report import Column, Table
@@ -23,6 +23,7 @@ CPU, CALLS, TIME, ONE = "CPU of a look-up", "calls for a cold page", "cold page"
 COLUMNS = (Column(CPU, "µs"), Column(CALLS, "calls"), Column(TIME, "ms"), Column(ONE, "calls"))
 FAR_SECONDS = 0.03
 BROWSER, POOL = 6, 10
+ALONE = "mediamw, the HEAD alone"
 BOTO3 = "boto3 head_object, a pool of 10"
 
 
@@ -42,12 +43,15 @@ def run(media: Media, options: Options) -> list[Table]:
 
 def _cpu(table: Table, origin: Origin, media: Media, options: Options) -> None:
     keys = [alone(number) for number in range(options.few(IMAGES, 3))]
-    stack, client = our_stack(origin.url, media), boto3_client(origin.url)
+    stack, bucket, client = our_stack(origin.url, media), our_bucket(origin.url), boto3_client(origin.url)
     stack.stat("a.jpg")  # credentials, connection
+    bucket.open("a.jpg")
     client.head_object(Bucket=BUCKET, Key="a.jpg")
     table.add("mediamw", CPU, _spent(stack.stat, keys))
+    table.add(ALONE, CPU, _spent(bucket.open, keys))
     table.add(BOTO3, CPU, _spent(lambda key: client.head_object(Bucket=BUCKET, Key=key), keys))
     stack.close()
+    bucket.close()
     client.close()
 
 

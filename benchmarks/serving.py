@@ -143,24 +143,26 @@ class Server:
     def cpu_seconds(self) -> float:
         """CPU time of the server's processes so far."""
         total = 0
-        for pid in self._pids():
+        for pid in processes(self.process.pid):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             total += int(fields[11]) + int(fields[12])
         return total / TICKS
 
     def memory_bytes(self) -> int:
         """Memory of the server's processes; what they share is divided among them (PSS)."""
-        texts = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self._pids()]
+        texts = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in processes(self.process.pid)]
         return sum(int(match[1]) << 10 for text in texts if (match := re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE)))
 
-    def _pids(self) -> list[int]:
-        found, index = [self.process.pid], 0
-        while index < len(found):
-            for task in Path(f"/proc/{found[index]}/task").glob("*/children"):
-                with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended
-                    found += [int(child) for child in task.read_text().split()]
-            index += 1
-        return found
+
+def processes(pid: int) -> list[int]:
+    """Return a process, its children and theirs (Linux)."""
+    found, index = [pid], 0
+    while index < len(found):
+        for task in Path(f"/proc/{found[index]}/task").glob("*/children"):
+            with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended
+                found += [int(child) for child in task.read_text().split()]
+        index += 1
+    return found
 
 
 @contextmanager

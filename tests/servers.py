@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.serving import processes
+
 REPOSITORY = Path(__file__).parents[1]
 START_SECONDS = 30
 STOP_SECONDS = 8
@@ -55,13 +57,7 @@ class Running:
 
     def pids(self) -> list[int]:
         """Return the server's process and its children's children."""
-        found, index = [self.pid], 0
-        while index < len(found):
-            for task in Path(f"/proc/{found[index]}/task").glob("*/children"):
-                with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended
-                    found += [int(child) for child in task.read_text().split()]
-            index += 1
-        return found
+        return processes(self.pid)
 
     def open_files(self) -> list[str]:
         """Return what the server's descriptors lead to (Linux)."""
