@@ -182,8 +182,8 @@ def _redirecting_wsgi(media: Media) -> Any:
     return app
 
 
-def _redirecting_asgi(media: Media) -> Any:
-    headers = [(b"location", presigned(boto3_client(_origin()), "a.jpg").encode()), (b"content-length", b"0")]
+def _redirecting_asgi(media: Media, *more: tuple[bytes, bytes]) -> Any:
+    headers = [(b"location", presigned(boto3_client(_origin()), "a.jpg").encode()), (b"content-length", b"0"), *more]
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
@@ -191,6 +191,16 @@ def _redirecting_asgi(media: Media) -> Any:
             await send({"type": "http.response.body", "body": b""})
 
     return app
+
+
+def _redirecting_with_care(media: Media) -> Any:
+    """The same, with the headers that keep a signed URL to the client that asked for it."""
+    return _redirecting_asgi(
+        media,
+        (b"cache-control", b"no-store"),
+        (b"referrer-policy", b"no-referrer"),
+        (b"x-content-type-options", b"nosniff"),
+    )
 
 
 def _flask_boto3(media: Media) -> Any:
@@ -264,6 +274,7 @@ REDIRECTS: Mapping[str, Mapping[str, Contender]] = {
     },
     "asgi": {
         "bare 302": Contender(_redirecting_asgi),
+        "bare 302, with mediamw's headers": Contender(_redirecting_with_care),
         "mediamw": Contender(_bucket_asgi),
         "Starlette and boto3": Contender(_starlette_boto3),
     },

@@ -141,6 +141,16 @@ def timed(call: Callable[[int], Any], seconds: float) -> tuple[float, float]:
         number = max(number * 2, min(number * 50, int(number * seconds / max(took, 1e-7))))
 
 
+def many(work: Callable[[], Any]) -> Callable[[int], None]:
+    """Return what does ``work`` so many times."""
+
+    def call(number: int) -> None:
+        for _ in range(number):
+            work()
+
+    return call
+
+
 # -- the group ---------------------------------------------------------------------------------------------------------
 
 

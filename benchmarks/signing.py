@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 
 from benchmarks.contenders import boto3_client, presigned, say_missing
-from benchmarks.in_process import timed
+from benchmarks.in_process import many, timed
 from benchmarks.report import Column, Table
 from benchmarks.setting import BUCKET, KEYS, Media, Options
 
@@ -24,17 +24,9 @@ def run(media: Media, options: Options) -> list[Table]:
     for _ in range(options.rounds):
         for name, sign in signers.items():
             keys = map("homes/42/{:08}.jpg".format, count())
-            table.add(name, NEW, timed(_calls(lambda sign=sign, keys=keys: sign(next(keys))), options.slice)[1])
-            table.add(name, AGAIN, timed(_calls(lambda sign=sign: sign("homes/42/a.jpg")), options.slice)[1])
+            table.add(name, NEW, timed(many(lambda sign=sign, keys=keys: sign(next(keys))), options.slice)[1])
+            table.add(name, AGAIN, timed(many(lambda sign=sign: sign("homes/42/a.jpg")), options.slice)[1])
     return [table]
-
-
-def _calls(work: Callable[[], Any]) -> Callable[[int], None]:
-    def call(number: int) -> None:
-        for _ in range(number):
-            work()
-
-    return call
 
 
 def _signers() -> dict[str, Callable[[str], Any]]:
