@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .core.keys import Key as Key
     from .core.model import Handle as Handle
     from .core.model import Meta as Meta
-    from .specs import build_stack as build_stack
+    from .settings.stacks import build_stack as build_stack
     from .stack.stack import MediaStack as MediaStack
 
 _HOME = {
@@ -65,7 +65,7 @@ _HOME = {
     "TooLarge": ".core.errors",
     "Unreachable": ".core.errors",
     "WritableS3Backend": ".backends.s3_writable",
-    "build_stack": ".specs",
+    "build_stack": ".settings.stacks",
 }
 
 __all__ = [*_HOME]

@@ -38,7 +38,7 @@ from .core.plan import ON_MISS_ALONE, decide, judged
 from .core.plan import without_app as plan_without_app
 from .kept_plans import KeptPlans
 from .reply import Reply, joined
-from .specs import Spec, build_stack
+from .specs import Spec, build_backends
 from .stack.remote_handle import RemoteHandle
 from .stack.stack import MediaStack, StackOptions
 from .stack.steps import Pool, Steps, Wait, run
@@ -75,7 +75,9 @@ class MediaService:
         # Threads of its own: it may be slow, and files of the disk must not wait for it.
         self._judges = Pool(AUTHORIZE_THREADS, "mediamw-authorize")
         self.stack = (
-            backends if isinstance(backends, MediaStack) else build_stack(backends, base_url=base_url_of(prefix))
+            backends
+            if isinstance(backends, MediaStack)
+            else MediaStack(build_backends(backends), base_url=base_url_of(prefix))
         )
         self.policy = build_policy(**policy)._replace(last_modified=not self.stack.redirects)
         upper, ours = plain_directory(self.stack.upper), self.policy

@@ -19,7 +19,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Any, Unpack
+from typing import Any
 
 from .backends.base import Backend
 from .core.errors import ConfigError
@@ -30,7 +30,6 @@ from .spec_options import SECRETS as SECRETS
 from .spec_options import MisplacedSecret as MisplacedSecret
 from .spec_options import check_beside, read_options
 from .spec_options import refused_in_specs as refused_in_specs
-from .stack.stack import MediaStack, StackOptions
 
 _NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
 _WRITTEN_OUT = re.compile(r"\./([A-Za-z][A-Za-z0-9_-]*=)?[A-Za-z][A-Za-z0-9+.-]+://")
@@ -42,15 +41,20 @@ Spec = str | PathLike[str] | Backend
 Scheme = Callable[..., Backend]
 
 
-def build_stack(specs: Sequence[Spec], **options: Unpack[StackOptions]) -> MediaStack:
-    """Make the stack of ``specs``, first to last; backends that are made already may stand among them.
+def build_backends(
+    specs: Sequence[Spec], given: Callable[[str, str], Mapping[str, Any]] = lambda _name, _kind: {}
+) -> list[Backend]:
+    """Make the backends of ``specs``, first to last; some that are made already may stand among them.
 
-    Unnamed ones are called ``local``, ``s3``, ``http``, ``memory``; a second one of a kind ``s3_2``. ``options`` are
-    those of ``MediaStack``. Raises ``ConfigError``.
+    Unnamed ones are called ``local``, ``s3``, ``http``, ``memory``; a second one of a kind ``s3_2``. ``given`` says
+    what one of this name and kind has beside its spec. Raises ``ConfigError``.
     """
     if isinstance(specs, (str, bytes, PathLike)) or not isinstance(specs, Iterable):
         raise ConfigError(f"backends: give a list, such as ['./media', 's3://acme-media'], not {type(specs).__name__}")
-    return MediaStack([build_backend(spec, name) for name, spec in named(list(specs))], **options)
+    return [
+        build_backend(spec, name, given(name, kind_of(spec)) if isinstance(spec, (str, PathLike)) else None)
+        for name, spec in named(list(specs))
+    ]
 
 
 def named(specs: Sequence[Spec]) -> list[tuple[str, Spec]]:

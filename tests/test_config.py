@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mediamw import ConfigError, LocalBackend, MediaStack, MemoryBackend, S3Backend
+from mediamw import ConfigError, ConfigErrors, LocalBackend, MediaStack, MemoryBackend, S3Backend, build_stack
 from mediamw.config import MAX_PLACEHOLDER_BYTES, build_policy, check_prefix
+from mediamw.core.keys import Key
 from mediamw.core.plan import Placeholder, Policy
-from mediamw.specs import build_stack
 from mediamw.wsgi import MediaMiddleware
 
 SECRET = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY"
@@ -561,3 +563,23 @@ def test_prefixes(prefix: str) -> None:
 def test_faults_of_a_prefix(prefix: str) -> None:
     with pytest.raises(ConfigError, match=r"^prefix: "):
         check_prefix(prefix)
+
+
+def test_secrets_of_a_stack_that_code_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a middleware that is given the list reads them."""
+    spec = "prod=s3://acme?endpoint_url=http://127.0.0.1:9&region=eu-west-1"
+    monkeypatch.setenv("MEDIAMW_BACKEND_PROD_ACCESS_KEY_ID", "AKID")
+    monkeypatch.setenv("MEDIAMW_BACKEND_PROD_SECRET_ACCESS_KEY", "hidden")
+    monkeypatch.setenv("MEDIAMW_BACKEND_OTHER_ACCESS_KEY_ID", "of another app")
+    monkeypatch.setenv("MEDIAMW_NAMES", "of the settings")
+    with closing(build_stack(["memory:", spec])) as stack:
+        bucket: Any = stack.backends[1]
+        bucket.prepare()
+        assert "AKID" in bucket.sign(Key("a.jpg"), "GET", time.time()).url
+    monkeypatch.setenv("MEDIAMW_BACKEND_PROD_PASSWORD", "hidden too")
+    with pytest.raises(ConfigErrors, match="backend 'prod' takes no such secret") as raised:
+        build_stack(["memory:", spec])
+    assert "hidden too" not in str(raised.value)
+    monkeypatch.delenv("MEDIAMW_BACKEND_PROD_PASSWORD")
+    with pytest.raises(ConfigErrors, match="'prod' is made in code: give it there"):
+        build_stack(["memory:", MemoryBackend(name="prod")])

@@ -19,14 +19,13 @@ import pytest
 import urllib3
 from werkzeug.test import Client
 
-from mediamw import HTTPOriginBackend
+from mediamw import HTTPOriginBackend, build_stack
 from mediamw.backends import http_origin
 from mediamw.backends.base import Remote
 from mediamw.backends.http_origin import VIA
 from mediamw.core.errors import BackendUnavailable, ConfigError, ContentChanged, Unreachable
 from mediamw.core.keys import Key
 from mediamw.core.media_types import guess
-from mediamw.specs import build_stack
 from mediamw.testing import SAMPLE_FILES, check_backend
 
 from .raw_origin import RawOrigin, status

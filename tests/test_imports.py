@@ -208,7 +208,7 @@ FIRST_URL = (
     "s = MediaStack([LocalBackend('media'), S3Backend('acme', {more} check=False, " + SIGNED + ")]);"
     "assert 'X-Amz-Signature=' in s.url('homes/42/a.jpg')"
 )
-SPECS = "from mediamw.specs import build_stack; build_stack(['./media', 'p=s3://acme?endpoint_url=http://h&profile=x'])"
+SPECS = "from mediamw import build_stack; build_stack(['./media', 'p=s3://acme?endpoint_url=http://h&profile=x'])"
 LOCAL = "import mediamw.wsgi as w; a = w.MediaMiddleware(None, ['.'])"
 SERVES = (
     "import mediamw.wsgi as w;"

@@ -84,7 +84,8 @@ class AWSAccount:
         if frozen is None:
             raise BackendUnavailable(
                 "no AWS credentials found: give profile=NAME, or keys, or set AWS_ACCESS_KEY_ID and "
-                "AWS_SECRET_ACCESS_KEY, or run where there is a role; anonymous=True if anybody may read the bucket",
+                "AWS_SECRET_ACCESS_KEY, or run where there is a role; if anybody may "
+                "read the bucket anonymous=true in its spec, S3Backend(..., anonymous=True) in code",
                 backend=self._backend,
                 answered=False,
             )

@@ -45,13 +45,14 @@ KEY_OR_CLOCK = {
 }
 _NO_RIGHT = (
     "the key may not read there, or it may not list the bucket, in which case S3 says 403 for every missing file "
-    "(allow s3:ListBucket, or give S3Backend(..., missing_on_403=True))"
+    "(allow s3:ListBucket, or give missing_on_403=true in its spec, S3Backend(..., missing_on_403=True) in code)"
 )
 
 
 _NOT_PUBLIC = (
     "anonymous=True, but not everybody may read there: give credentials instead, or, if the bucket is public but may "
-    "not be listed, in which case S3 says 403 for every missing file, S3Backend(..., missing_on_403=True)"
+    "not be listed, in which case S3 says 403 for every missing file, missing_on_403=true in its spec, "
+    "S3Backend(..., missing_on_403=True) in code"
 )
 _ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
 NO_ANSWER = {"HTTPClientError", "ConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "SSLError"}

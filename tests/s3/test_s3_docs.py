@@ -10,10 +10,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from mediamw import build_stack
 from mediamw.backends import cloudfront, renewal
 from mediamw.backends.s3 import S3Reader
 from mediamw.core.keys import Key
-from mediamw.specs import S3_OPTIONS, build_stack
+from mediamw.specs import S3_OPTIONS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "s3.md").read_text("utf-8")
 

@@ -27,12 +27,13 @@ from mediamw import (
     TooLarge,
     Unreachable,
     WritableS3Backend,
+    build_stack,
 )
 from mediamw.backends import s3_writer
 from mediamw.backends.base import Deletes, Puts
 from mediamw.core.keys import MAX_KEY_BYTES, Key
 from mediamw.core.model import Hidden, Missing, Redirect
-from mediamw.specs import build_backend, build_stack
+from mediamw.specs import build_backend
 from mediamw.testing import SAMPLE_FILES, check_backend
 from mediamw.testing.http_server import Answer
 from mediamw.testing.s3_request import HttpRequest, S3Error
