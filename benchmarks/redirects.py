@@ -12,11 +12,11 @@ from benchmarks.serving import Server, all_up, load, need_wrk
 from benchmarks.setting import Media, Options
 
 COLUMN = Column("redirect of a known key", "requests/s", more_is_better=True)
-SERVERS = {"uvicorn": "asgi", "gunicorn": "wsgi"}
+SERVERS = {"uvicorn": "asgi", "gunicorn": "wsgi", "granian": "wsgi"}
 
 
 def run(media: Media, options: Options) -> list[Table]:
-    """Measure behind both servers."""
+    """Measure behind each server."""
     need_wrk(options)
     with Origin() as origin:
         return [_table(server, interface, origin, media, options) for server, interface in SERVERS.items()]

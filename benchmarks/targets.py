@@ -47,6 +47,8 @@ TARGETS = [
     _no_more("large", "100 MB, uvicorn", DOWNLOAD, 1),
     _no_more("large", "100 MB, uvicorn", STALLED, 1.5),
     _no_more("large", "100 MB, uvicorn", SLOWER, 1.2),
+    _no_more("large", "100 MB, granian, ASGI", DOWNLOAD, 1),
+    _no_more("large", "100 MB, granian, ASGI", STALLED, 1.5),
     _no_more("large", "100 MB, granian, ASGI", SLOWER, 1.2),
     _no_more("large", "100 MB, gunicorn", CPU, 0.9, INDEXED),
     _no_more("large", "100 MB, gunicorn", DOWNLOAD, 1),

@@ -6,29 +6,30 @@ each time. That of a redirect is true for as long as the stack gives the same (`
 kept of an answer that depends on more: on ``authorize``, ``add_headers`` or ``debug``, on the clock, on whom the
 request came through. What is not here is answered by ``service.py``.
 
-Bounds: 2,048 plans of each kind, the oldest go first.
+Bounds: 4,096 files; 2,048 answers to ranges, conditions and HEAD; 4,096 redirects. Where there is no room any one goes.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from threading import Lock
-from typing import Final, TypeVar
+from typing import Final
 
 from .backends.again import Seen, read_again
 from .backends.base import INLINE_BYTES
+from .backends.bounded import Bounded
 from .backends.local import LocalBackend, LocalHandle
 from .backends.openat2 import prepared
-from .backends.per_process import PerProcess
 from .core.conditions import is_timeless
 from .core.head import Head
 from .core.model import Held, Plan, Redirect, Request, Slice
+from .stack.known_redirects import MAX_REDIRECTS
 from .stack.stack import MediaStack
 
-MAX_PLANS: Final = 2048
+MAX_FILES: Final = 4096
+MAX_OTHERS: Final = 2048
+"""Of these a client can ask for as many of one file as it likes; the files keep their room."""
 
-T = TypeVar("T")
 _Id = str | tuple[str, ...]
 
 
@@ -39,9 +40,9 @@ class KeptPlans:
         self._name = upper.name
         self._root = upper.beneath
         self._stack = stack
-        self._kept: dict[_Id, tuple[Seen, Head]] = {}
-        self._redirects: dict[_Id, tuple[Redirect, Head]] = {}
-        self._lock = PerProcess(Lock)
+        self._files: Bounded[_Id, tuple[Seen, Head]] = Bounded(MAX_FILES)
+        self._others: Bounded[_Id, tuple[Seen, Head]] = Bounded(MAX_OTHERS)
+        self._redirects: Bounded[_Id, tuple[Redirect, Head]] = Bounded(MAX_REDIRECTS)
 
     def answer(self, method: str, name: str, headers: Mapping[str, str], *, waits: bool) -> tuple[Head, bytes] | None:
         """Return what is answered to a request; None if that has to be found out.
@@ -49,7 +50,7 @@ class KeptPlans:
         ``name`` and ``headers`` are those of a ``Request``, not yet checked. ``waits`` False: on an event loop.
         """
         identity = _identity(method, name, headers)
-        if (kept := self._kept.get(identity)) is not None:
+        if (kept := (self._files if type(identity) is str else self._others).get(identity)) is not None:
             body = read_again(self._root, kept[0], waits=waits)
             if body is not None:
                 return kept[1], body
@@ -61,11 +62,14 @@ class KeptPlans:
 
     def keep(self, request: Request, found: Held | Redirect, plan: Plan, now: float) -> None:
         """Keep a plan, if it will be that of the same request as long as what is found is the same."""
+        if not self._root.is_quick:
+            return
+        identity = _identity(request.method, request.key, request.headers)
         if isinstance(found, Redirect):
             if not request.headers:
-                self._put(self._redirects, request, (found, Head(plan)))
+                self._redirects.put(identity, (found, Head(plan)))
         elif (seen := self._seen(request, found, plan, now)) is not None:
-            self._put(self._kept, request, (seen, Head(plan)))
+            (self._files if isinstance(identity, str) else self._others).put(identity, (seen, Head(plan)))
 
     def _seen(self, request: Request, found: Held, plan: Plan, now: float) -> Seen | None:
         handle = found.handle
@@ -84,12 +88,6 @@ class KeptPlans:
             return None  # changed since it was opened
         inode, ctime_ns = status.st_ino, status.st_ctime_ns
         return Seen(prepared(request.key), mtime_ns, ctime_ns, size, inode, part.start, part.length)
-
-    def _put(self, kept: dict[_Id, T], request: Request, value: T) -> None:
-        with self._lock.get():
-            while len(kept) >= MAX_PLANS:
-                del kept[next(iter(kept))]
-            kept[_identity(request.method, request.key, request.headers)] = value
 
 
 def _identity(method: str, name: str, headers: Mapping[str, str]) -> _Id:

@@ -100,7 +100,11 @@ class MediaService:
         """
         if self._kept is None or name is None or log.isEnabledFor(logging.DEBUG):
             return None
-        return self._kept.answer(method, name, headers, waits=waits)
+        try:
+            return self._kept.answer(method, name, headers, waits=waits)
+        except Exception:  # the boundary, as in ``respond``, which has another way, or an answer of the mistake
+            log.exception("%s %r: looked up anew", method, name)
+            return None
 
     def respond(
         self,

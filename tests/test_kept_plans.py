@@ -228,7 +228,7 @@ def test_a_lock_that_was_held_at_a_fork(root: Path) -> None:
     app = wsgi.MediaMiddleware(None, [LocalBackend(root)])
     assert app.service is not None
     assert app.service._kept is not None
-    with app.service._kept._lock.get():
+    with app.service._kept._files._lock.get():
         assert in_a_child(lambda: call_wsgi(app, "GET", "/media/a.jpg", ()).status == 200)
 
 
@@ -316,14 +316,18 @@ def test_small_files_only(make: Any, root: Path, decided: list[str], size: int) 
 
 
 def test_the_bound(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept_plans, "MAX_PLANS", 3)
+    """Whatever a client asks for of one file, the others keep their room."""
+    monkeypatch.setattr(kept_plans, "MAX_FILES", 3)
+    monkeypatch.setattr(kept_plans, "MAX_OTHERS", 2)
     app = wsgi.MediaMiddleware(None, [LocalBackend(root)])
     for name in "abcde":
-        write(root / name, b"x")
+        write(root / name, b"x" * 10)
         call_wsgi(app, "GET", f"/media/{name}")
-    assert app.service is not None
-    assert app.service._kept is not None
-    assert list(app.service._kept._kept) == ["c", "d", "e"]
+    for start in range(9):
+        assert call_wsgi(app, "GET", "/media/e", [("Range", f"bytes={start}-")]).status == 206
+    kept = app.service._kept
+    assert (len(kept._files), len(kept._others)) == (3, 2)
+    assert "e" in kept._files
 
 
 def test_a_cold_page_is_read_by_a_thread(root: Path, decided: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -375,3 +379,26 @@ def test_servers_may_change_what_they_get(root: Path) -> None:
     for _ in range(3):
         list(app(environ("GET", "/media/a.jpg"), start_response))  # type: ignore[arg-type]
     assert seen[0] == seen[1] == seen[2]
+
+
+def test_a_mistake_is_answered(make: Any, root: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    """Of what is kept too: it is no traceback through the server."""
+    get = make([LocalBackend(root)])
+    first = get("/media/a.jpg")
+    assert get("/media/a.jpg") == first
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(kept_plans, "read_again", broken)
+    assert get("/media/a.jpg") == first
+    assert "a mistake of ours" in caplog.text
+
+
+def test_nothing_is_kept_where_it_cannot_be_asked_for_again(make: Any, root: Path, decided: list[str]) -> None:
+    get = make([LocalBackend(root)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(beneath, "opens_at_once", lambda fd: False)
+        for _ in range(3):
+            assert get("/media/a.jpg").status == 200
+    assert decided == ["a.jpg"] * 3

@@ -26,6 +26,7 @@ import pytest
 from mediamw.backends import beneath, local_handle, local_put
 from mediamw.backends.base import CHUNK_BYTES, INLINE_BYTES, LATER
 from mediamw.backends.local import LocalBackend, LocalHandle
+from mediamw.backends.openat2 import opens_at_once, prepared
 from mediamw.core.errors import BackendUnavailable, ConfigError, NameTaken, NotServable
 from mediamw.core.keys import Key
 
@@ -703,6 +704,8 @@ def test_open_now_waits_for_nothing(root: Path, monkeypatch: pytest.MonkeyPatch)
     if beneath._openat2 is None:
         pytest.skip("no openat2 here")
     backend = LocalBackend(root)
+    assert backend.open_now(Key("a.txt")) is LATER, "the directory is not open yet"
+    open_and_close(backend, "a.txt")
     flags: list[int] = []
 
     def not_cached(fd: int, path: str, how: int, resolve: int) -> int:
@@ -711,7 +714,65 @@ def test_open_now_waits_for_nothing(root: Path, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(beneath, "_openat2", not_cached)
     assert backend.open_now(Key("a.txt")) is LATER
-    assert flags == [0x20 | 0x08 | 0x02]  # RESOLVE_CACHED, RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS (linux/openat2.h)
+    # RESOLVE_CACHED, RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_XDEV (linux/openat2.h)
+    assert flags == [0x20 | 0x08 | 0x02 | 0x01]
+
+
+def open_and_close(backend: LocalBackend, key: str) -> None:
+    handle = backend.open(Key(key))
+    assert handle is not None
+    handle.close()
+
+
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_open_now_waits_for_no_server(root: Path, monkeypatch: pytest.MonkeyPatch, *, is_remote: bool) -> None:
+    """NFS, SMB and FUSE ask at each open, whatever is cached."""
+    if beneath._openat2 is None:
+        pytest.skip("no openat2 here")
+    monkeypatch.setattr(beneath, "opens_at_once", lambda fd: not is_remote)
+    backend = LocalBackend(root)
+    open_and_close(backend, "a.txt")
+    now = backend.open_now(Key("a.txt"))
+    assert (now is LATER) == is_remote
+    if isinstance(now, LocalHandle):
+        now.close()
+    fd = backend.beneath.open_again(prepared("a.txt"))
+    assert (fd < 0) == is_remote
+    if fd >= 0:
+        os.close(fd)
+    nothing = prepared("nothing")
+    assert backend.open(Key("nothing")) is None  # from now on the caches know
+    assert backend.beneath.are_missing_again([nothing], ()) != is_remote
+    assert backend.beneath.are_missing([nothing], wait=False) != is_remote
+    assert backend.beneath.are_missing([nothing], wait=True)
+
+
+def test_what_opens_at_once(root: Path) -> None:
+    if beneath._openat2 is None:
+        pytest.skip("no openat2 here")
+    for path, is_quick in ((root, True), ("/proc", False), ("/sys", False)):
+        with beneath_descriptor(path) as fd:
+            assert opens_at_once(fd) == is_quick, path
+    assert not opens_at_once(-1)
+
+
+def test_a_mount_below_the_root_is_looked_at_by_a_thread() -> None:
+    """It may be another kind of file system than the root."""
+    if beneath._openat2 is None or not os.path.isfile("/proc/self/status"):
+        pytest.skip("no openat2 here, or no /proc")
+    backend = LocalBackend("/")
+    assert backend.open(Key("no such file")) is None  # from now on the directory is open
+    assert backend.open_now(Key("proc/uptime")) is LATER
+    open_and_close(backend, "proc/uptime")
+
+
+@contextlib.contextmanager
+def beneath_descriptor(path: str | Path) -> Iterator[int]:
+    fd = os.open(path, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def test_reading_fails(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,10 @@ from .openat2 import (
     FILE_FLAGS,
     NO_MAGICLINKS,
     NO_SYMLINKS,
+    NO_XDEV,
     Prepared,
     load_openat2,
+    opens_at_once,
     prepared,
 )
 from .spelling import Spelling, SpeltOtherwise
@@ -38,13 +40,15 @@ _openat2, _open_cached, _open_quietly = load_openat2()
 class _Directory:
     """An open directory; closed when the last user lets go, so that no thread sees its number used for another."""
 
-    __slots__ = ("fd", "identity", "prepared")
+    __slots__ = ("fd", "identity", "is_quick", "prepared")
 
     def __init__(self, path: str) -> None:
         self.fd = os.open(path, DIRECTORY_FLAGS)
         self.prepared = prepared(self.fd)
         found = os.fstat(self.fd)
         self.identity = (found.st_dev, found.st_ino)
+        # Else the loop, and with the GIL all threads, would wait for a server or for another process.
+        self.is_quick = _open_cached is not None and opens_at_once(self.fd)
 
     def __del__(self) -> None:
         if hasattr(self, "fd"):
@@ -114,15 +118,17 @@ class Root:
     def _open_file_now(self, key: str) -> int | None:
         if _openat2 is None:
             return self._open_file(key)
-        directory = self._current()  # held by name: another thread may renew it, and its descriptor must stay open
+        directory = self._quick()
+        if directory is None:
+            return None
         try:
-            return _openat2(directory.fd, key, FILE_FLAGS, BENEATH | NO_MAGICLINKS | CACHED)
+            return _openat2(directory.fd, key, FILE_FLAGS, BENEATH | NO_MAGICLINKS | NO_XDEV | CACHED)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 if self._renewed() is not directory:
                     return None
                 raise
-            # EAGAIN: not in the dentry cache; EINVAL: a kernel before 5.12; EXDEV, ELOOP: a link to look at.
+            # EAGAIN: not in the dentry cache; EINVAL: a kernel before 5.12; EXDEV, ELOOP: a link or mount.
             return None
 
     def open_again(self, path: Prepared) -> int:
@@ -130,10 +136,23 @@ class Root:
 
         ``path`` is a key, ``prepared``. Where there is no openat2 it always is.
         """
-        directory = self._directory  # held by name: another thread may renew it, and its descriptor must stay open
-        if directory is None or time.monotonic() - self._checked > _ROOT_CHECK_SECONDS:
-            return -1
-        return -1 if _openat2 is None or _open_cached is None else _open_cached(directory.prepared, path)
+        directory = self._quick()
+        return -1 if directory is None or _open_cached is None else _open_cached(directory.prepared, path)
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether what was opened before can be opened again, or seen to be missing, without waiting."""
+        return self._directory is not None and self._directory.is_quick
+
+    def _quick(self) -> _Directory | None:
+        """Return the directory if it can be asked without waiting and need not be looked at first.
+
+        The caller holds it by name: another thread may renew it, and its descriptor must stay open.
+        """
+        directory = self._directory
+        if directory is None or not directory.is_quick or time.monotonic() - self._checked > _ROOT_CHECK_SECONDS:
+            return None
+        return directory
 
     def stat_again(self, path: Prepared) -> os.stat_result | None:
         """Return what a file is now that was opened before; None if it is missing, or the root is to be looked at.
@@ -141,8 +160,8 @@ class Root:
         Whoever finds that it is that very file has found it beneath the root; of another one nothing may be told. May
         wait for the disk.
         """
-        directory = self._directory
-        if directory is None or _openat2 is None or time.monotonic() - self._checked > _ROOT_CHECK_SECONDS:
+        directory = self._quick()
+        if directory is None:
             return None
         try:
             return os.stat(path.value, dir_fd=directory.fd)
@@ -155,10 +174,8 @@ class Root:
         ``twice``: those of them that are looked at once more, which is cheaper, as the caches have them now. False if
         there is something, or one would have to wait for the disk to know.
         """
-        directory = self._directory
-        if directory is None or time.monotonic() - self._checked > _ROOT_CHECK_SECONDS:
-            return False
-        if not _are_missing(directory, paths, wait=False):
+        directory = self._quick()
+        if directory is None or not _are_missing(directory, paths, wait=False):
             return False
         return not any(os.access(path, os.F_OK, dir_fd=directory.fd) for path in twice)
 
@@ -239,13 +256,13 @@ class Root:
 
     def _renewed(self) -> _Directory:
         """Return the directory that the path names now: the open one if it is still that. Raises ``OSError``."""
-        self._checked = time.monotonic()
-        directory = self._directory
+        now, directory = time.monotonic(), self._directory
         try:
-            found = os.stat(self.path)
+            found = os.stat(self.path)  # which may take long: until it is back nobody believes the old one for longer
             if directory is None or directory.identity != (found.st_dev, found.st_ino):
                 directory = self._directory = _Directory(self.path)
                 self._spelling = Spelling()  # it may be another disk
+            self._checked = now
         except OSError:
             self._directory = None  # the old one must not be served in the place of what cannot be opened
             raise
@@ -296,9 +313,11 @@ def _are_missing(directory: _Directory, paths: Iterable[Prepared], *, wait: bool
     """Say whether there is nothing under any of ``paths``; ``directory`` stays open as long as it is held here."""
     if _openat2 is None or _open_cached is None or _open_quietly is None:
         return False
+    if not directory.is_quick and not wait:
+        return False
     for path in paths:
-        fd = _open_cached(directory.prepared, path)
-        if fd == -errno.EAGAIN and wait:
+        fd = _open_cached(directory.prepared, path) if directory.is_quick else -errno.EAGAIN
+        if fd in (-errno.EAGAIN, -errno.EXDEV) and wait:
             fd = _open_quietly(directory.fd, path.value)
         if fd != -errno.ENOENT:
             if fd >= 0:

@@ -107,7 +107,13 @@ class LocalBackend:
             return LATER
         try:
             fd = self._beneath.open_file_now(key)
-            return LATER if fd is None else self._held(fd, key)
+            if fd is None:
+                return LATER
+            has_none = self._beneath.is_quick and self._types.has_none_now()
+            if self._beneath.is_quick and not has_none and not is_state(key):
+                os.close(fd)
+                return LATER  # a record of its type would have to be read
+            return self._held(fd, key, has_none=has_none)
         except UnicodeEncodeError:  # under a locale that is not UTF-8 Python cannot say this name
             return None
         except OSError as error:
@@ -218,7 +224,8 @@ class LocalBackend:
         """Let go of the directory."""
         self._beneath.close()
 
-    def _held(self, fd: int, key: Key) -> LocalHandle | None:
+    def _held(self, fd: int, key: Key, *, has_none: bool = False) -> LocalHandle | None:
+        """Return the open file, with its type. ``has_none``: it is known that no type is recorded."""
         try:
             found = os.fstat(fd)
         except BaseException:
@@ -232,7 +239,7 @@ class LocalBackend:
         meta = _meta(found)
         handle = LocalHandle(fd, meta)
         try:
-            content_type = None if is_state(key) else self._types.of(key, str(meta.etag))
+            content_type = None if has_none or is_state(key) else self._types.of(key, str(meta.etag))
         except BaseException:
             handle.close()
             raise

@@ -14,9 +14,11 @@ from typing import Final
 from ..core.keys import STATE_FOLDER, Key, state_key
 from . import local_put
 from .beneath import Root
+from .openat2 import prepared
 
 _FOLDER: Final = "types"
 _PASSING: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE))
+_PREPARED: Final = prepared(f"{STATE_FOLDER}/{_FOLDER}")
 MAX_RECORD_BYTES: Final = 16 * 1024
 """More than a key and a content type can have."""
 
@@ -31,6 +33,10 @@ class Types:
     def has_any(self) -> bool:
         """Say whether there may be any: mostly there are none, and then it costs no more than this."""
         return os.access(self._folder, os.F_OK)
+
+    def has_none_now(self) -> bool:
+        """Say whether it is known, without waiting, that there are none."""
+        return self._root.are_missing_again((_PREPARED,), ())
 
     def of(self, key: Key, etag: str) -> str | None:
         """Return the type of the file that has ``etag``, None if its name tells.

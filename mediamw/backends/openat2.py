@@ -17,7 +17,7 @@ FILE_FLAGS = (
 )
 DIRECTORY_FLAGS = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_PATH", 0) | getattr(os, "O_CLOEXEC", 0)
 
-NO_MAGICLINKS, NO_SYMLINKS, BENEATH, CACHED = 0x02, 0x04, 0x08, 0x20
+NO_XDEV, NO_MAGICLINKS, NO_SYMLINKS, BENEATH, CACHED = 0x01, 0x02, 0x04, 0x08, 0x20
 _OPENAT2 = 437  # the same number on every architecture
 
 Openat2 = Callable[[int, str, int, int], int]
@@ -30,8 +30,9 @@ OpenCached = Callable[[Prepared, Prepared], int]
 def load_openat2() -> tuple[Openat2, OpenCached, OpenQuietly] | tuple[None, None, None]:
     """Return openat2(dir_fd, path, flags, resolve) -> descriptor, and the same for files that are opened all the time.
 
-    These return the negative errno instead of raising. The second of the three takes only what the dentry cache knows;
-    it keeps the GIL, as it waits for nothing. None where there is no such call.
+    These return the negative errno instead of raising. The second of the three takes only what the dentry cache knows,
+    on the file system of the directory; it keeps the GIL, so it is for those that ``opens_at_once``. None where there
+    is no such call.
     """
     if sys.platform != "linux":
         return None, None, None
@@ -47,7 +48,7 @@ def load_openat2() -> tuple[Openat2, OpenCached, OpenQuietly] | tuple[None, None
     quick.restype = ctypes.c_int
     size = ctypes.sizeof(OpenHow)
     hows: dict[tuple[int, int], OpenHow] = {}  # a handful, filled once; the kernel only reads them
-    cached = OpenHow(FILE_FLAGS, 0, BENEATH | NO_MAGICLINKS | CACHED)
+    cached = OpenHow(FILE_FLAGS, 0, BENEATH | NO_MAGICLINKS | NO_XDEV | CACHED)
     plain = OpenHow(FILE_FLAGS, 0, BENEATH | NO_MAGICLINKS)
     plain_at = ctypes.addressof(plain)  # good for as long as it lives: see below
     number, cached_at, size_of_it = ctypes.c_long(_OPENAT2), ctypes.byref(cached), ctypes.c_size_t(size)
@@ -75,6 +76,33 @@ def load_openat2() -> tuple[Openat2, OpenCached, OpenQuietly] | tuple[None, None
     except OSError:
         return None, None, None  # ENOSYS: an older kernel; EPERM: a seccomp filter. Settled once.
     return openat2, open_cached, open_quietly
+
+
+_AT_ONCE = frozenset(
+    (
+        *(0xEF53, 0x58465342, 0x9123683E, 0xF2F52010),  # ext2 to ext4, XFS, Btrfs, F2FS
+        *(0x01021994, 0x858458F6, 0x794C7630),  # tmpfs, ramfs, overlayfs
+        *(0x2FC12FC1, 0xCA451A4E, 0x73717368, 0xE0F5E1E2),  # ZFS, bcachefs, SquashFS, EROFS
+        *(0x2011BAB0, 0x4D44, 0x7366746E),  # exFAT, FAT, NTFS (the kernel's)
+    )
+)
+"""``f_type`` of statfs(2), from linux/magic.h: where opening what is in the caches waits for nobody.
+
+Others ask a server or another process at each open, whatever is cached: NFS, SMB, 9p, FUSE, such as sshfs and the
+folders that Docker Desktop shares.
+"""
+
+
+def opens_at_once(directory_fd: int) -> bool:
+    """Say whether a file of which all is in the caches is opened without waiting, on the disk of this directory."""
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    status = (ctypes.c_long * 64)()  # struct statfs, whose first field is f_type; larger than any
+    if ctypes.CDLL(None).fstatfs(directory_fd, ctypes.byref(status)) != 0:
+        return False
+    return status[0] & 0xFFFFFFFF in _AT_ONCE
 
 
 def prepared(value: int | str) -> Prepared:

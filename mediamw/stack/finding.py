@@ -86,7 +86,7 @@ class Finder:
         signed = signing.sign(key, method, time.time())
         redirect = Redirect(backend.name, signed.url, signed.expires)
         if self._known is not None and not via:
-            self._known.keep(key, method, redirect, backend)
+            return self._known.keep(key, method, redirect, backend)
         return redirect
 
     def redirect_again(self, key: str, method: str) -> Redirect | None:

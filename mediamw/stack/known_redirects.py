@@ -4,27 +4,26 @@ What another process can change is looked at each time: the upper, its whiteout,
 What the lowers said counts for as long as it is believed, a URL for as long as the backend gives the same. Whatever is
 unusual is left to ``MediaStack.finding``.
 
-Bound: 2,048 redirects, the oldest go first.
+Bound: 4,096 redirects; where there is no room any one goes.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from threading import Lock
 from typing import Final, cast
 
 from ..backends.base import Backend, Signs
 from ..backends.beneath import Root
+from ..backends.bounded import Bounded
 from ..backends.openat2 import Prepared, prepared
-from ..backends.per_process import PerProcess
 from ..core.keys import Key
 from ..core.model import Redirect
 from .origins import Belief, Origins
 from .pull_version import record_key, source_of
 from .whiteouts import marker_of
 
-MAX_REDIRECTS: Final = 2048
+MAX_REDIRECTS: Final = 4096
 
 AskedUntil = Callable[[Backend, Key], Sequence[Backend]]
 """The lowers that are asked for a key, up to the backend that has it."""
@@ -53,8 +52,7 @@ class KnownRedirects:
         self._origins = origins
         self._asked_until = asked_until
         self._has_copies = has_copies
-        self._kept: dict[tuple[str, str], _Known] = {}
-        self._lock = PerProcess(Lock)
+        self._kept: Bounded[tuple[str, str], _Known] = Bounded(MAX_REDIRECTS)
 
     def again(self, key: str, method: str, now: float) -> Redirect | None:
         """Return the redirect of last time, the very same, if it is right still; None if that has to be found out."""
@@ -80,10 +78,14 @@ class KnownRedirects:
             return None
         return kept.redirect
 
-    def keep(self, key: Key, method: str, redirect: Redirect, backend: Backend) -> None:
-        """Keep a redirect to a file of ``backend``. Whether it is right is looked at later: many are asked for once."""
-        known = _Known(backend, redirect)
-        with self._lock.get():
-            while len(self._kept) >= MAX_REDIRECTS:
-                del self._kept[next(iter(self._kept))]
-            self._kept[key, method] = known
+    def keep(self, key: Key, method: str, redirect: Redirect, backend: Backend) -> Redirect:
+        """Keep a redirect to a file of ``backend``; return it, or that to the same URL which is kept already.
+
+        Whether it is right is looked at later: many are asked for once.
+        """
+        kept = self._kept.get((key, method))
+        if kept is not None and kept.redirect.url == redirect.url and kept.backend is backend:
+            return kept.redirect
+        if self._root.is_quick:
+            self._kept.put((key, method), _Known(backend, redirect))
+        return redirect
