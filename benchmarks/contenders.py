@@ -80,6 +80,17 @@ def _ours_asgi(media: Media) -> Any:
     return MediaMiddleware(app_asgi, [str(media.root)])
 
 
+def _forgetful(make: Callable[[Media], Any]) -> Callable[[Media], Any]:
+    """Return what makes ours without what it keeps of files that it was asked for."""
+
+    def made(media: Media) -> Any:
+        app = make(media)
+        app.service._kept = None
+        return app
+
+    return made
+
+
 def _whitenoise(media: Media, *, autorefresh: bool = False) -> Any:
     from whitenoise import WhiteNoise
 
@@ -265,6 +276,10 @@ FILES: Mapping[str, Mapping[str, Contender]] = {
         "Starlette StaticFiles": Contender(_starlette),
         "ServeStatic, indexed": Contender(_servestatic, "servestatic", "servestatic"),
     },
+}
+ANEW: Mapping[str, Mapping[str, Contender]] = {
+    "wsgi": {"mediamw, each time anew": Contender(_forgetful(_ours_wsgi))},
+    "asgi": {"mediamw, each time anew": Contender(_forgetful(_ours_asgi))},
 }
 REDIRECTS: Mapping[str, Mapping[str, Contender]] = {
     "wsgi": {

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple
 from wsgiref.util import setup_testing_defaults
 
-from benchmarks.contenders import FILES, Contender, app_asgi, app_wsgi, installed
+from benchmarks.contenders import ANEW, FILES, Contender, app_asgi, app_wsgi, installed
 from benchmarks.report import Column, Table
 from benchmarks.setting import SIZES, Media, Options
 
@@ -167,7 +167,7 @@ def run(media: Media, options: Options) -> list[Table]:
 
 def _table(interface: str, media: Media, options: Options, runner: asyncio.Runner) -> Table:
     table = Table(f"in process, {interface.upper()}", COLUMNS)
-    contenders = installed(FILES[interface])
+    contenders = installed({**FILES[interface], **ANEW[interface]})
 
     def caller(app: Any, path: str, headers: dict[str, str]) -> Callable[[int], Answer]:
         if interface == "wsgi":
