@@ -147,6 +147,27 @@ def asks_the_live_server(case: Any) -> None:
             assert answer.read() == b"app: GET\n"
 
 
+def test_names_with_a_dot(media: Path, project: Any) -> None:
+    """An upload named ``.env`` is stored, and its link answered by nobody, but for the two ways out of the page."""
+    from django.core.exceptions import ValidationError
+    from django.core.files.base import ContentFile
+    from django.core.validators import RegexValidator
+
+    from mediamw.ext.django import MediaStorage
+
+    (code,) = re.findall(r"^`(RegexValidator\(.*\))`\.", PAGE, re.MULTILINE)
+    validator = eval(code, {"RegexValidator": RegexValidator})
+    for name in ("uploads/.env", ".env"):
+        with pytest.raises(ValidationError, match="may not start with a dot"):
+            validator(name)
+    validator("uploads/a.env")
+    ours = {"MEDIA_ROOT": media, "MEDIA_URL": "/media/", "MIDDLEWARE": [OURS]}
+    for allowed, status in (([], 404), ([".env"], 200)):
+        project(**ours, MEDIAMW={"backends": [media], "allow_dotfiles": allowed, "on_miss": "404"})
+        name = MediaStorage(names="replace").save("uploads/.env", ContentFile(b"x"))
+        assert (name, Client().get(f"/media/{name}").status_code) == ("uploads/.env", status)
+
+
 def test_every_block_is_run() -> None:
     source = Path(__file__).read_text("utf-8")
     starts = ["INSTALLED_APPS +=", "media_stack().open(", "default_storage.save(", '"production": {', "def may_see"]

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from mediamw.ext.flask import _safe_name
+
 from .http_table.callers import acall_asgi
 
 PAGE = Path(__file__).parents[1] / "docs" / "frameworks.md"
@@ -24,8 +26,9 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     names: dict[str, Any] = {"__name__": "shop"}
     apps = []
+    assert sum("50_000_000" in block for block in blocks) == 1
     for block in blocks:
-        exec(compile(block, PAGE.name, "exec"), names)
+        exec(compile(block.replace("50_000_000", "1_000"), PAGE.name, "exec"), names)
         apps.append(names.get("app"))
     flask_app, _, _, uploads_app, _, starlette_app, _, fastapi_app, upload_api = apps
     assert flask_app.test_client().get("/media/a.txt").text == "local"
@@ -39,7 +42,23 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert client.get(f"/media/{key}").data == client.get(f"/pictures/{key}").data == b"new"
     nothing_chosen = client.post("/pictures", data={"picture": (io.BytesIO(b""), "")})
     assert (nothing_chosen.status_code, "no file was chosen" in nothing_chosen.text) == (400, True)
-    assert re.fullmatch(r"/media/uploads/file_\w{7}", posted(upload_api, "照片", b"newer"))
+    for name, stored in {
+        "照片": "file_X",
+        "кухня.jpg": "file_X.jpg",
+        "C:\\\\кухня.tar.gz": "file.tar_X.gz",
+        ".env": "env_X",
+        "a.кухня": "a_X",
+        "кухня/a.jpg": "a_X.jpg",
+    }.items():
+        assert re.sub(r"_\w{7}(?=\.|$)", "_X", posted(upload_api, name, b"newer")) == f"/media/uploads/{stored}", name
+        assert names["safe_name"](name) == _safe_name(name)
+    assert answered(upload_api, "x" * 300 + ".jpg", b"x") == (
+        400,
+        b"not a usable name: a segment has more than 255 bytes\n",
+    )
+    assert answered(upload_api, "a.jpg", b"x" * 1001) == (413, b"the file has more than 1000 bytes\n")
+    assert answered(upload_api, "", b"x") == (400, b"not a usable name: it ends with '/'\n")
+    assert answered(upload_api, "", b"")[0] in (400, 422)  # no file was chosen, which newer FastAPI says itself
     url = posted(upload_api, "../c d.jpg", b"newer")
     assert re.fullmatch(r"/media/uploads/c_d_\w{7}\.jpg", url)
     assert asyncio.run(acall_asgi(upload_api, "GET", url)).body == b"newer"
@@ -50,6 +69,13 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def posted(app: Any, name: str, data: bytes) -> str:
     """Post a form with one file; return the URL that is answered."""
+    status, body = answered(app, name, data)
+    assert status == 200
+    return str(json.loads(body)["url"])
+
+
+def answered(app: Any, name: str, data: bytes) -> tuple[int, bytes]:
+    """Post a form with one file; return status and body of the answer."""
     body = (
         f'--x\r\nContent-Disposition: form-data; name="picture"; filename="{name}"\r\n\r\n'.encode()
         + data
@@ -74,5 +100,4 @@ def posted(app: Any, name: str, data: bytes) -> str:
         "root_path": "",
     }
     asyncio.run(app(scope, receive, send))
-    assert sent[0]["status"] == 200
-    return str(json.loads(sent[1]["body"])["url"])
+    return sent[0]["status"], sent[1]["body"]

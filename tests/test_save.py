@@ -365,9 +365,46 @@ def test_no_more_than_a_hundred_names(upper: Any, monkeypatch: pytest.MonkeyPatc
             return super().open(key)
 
     s3 = Everything("s3", {})
-    with pytest.raises(NameTaken, match="so have 99 others"):
+    with pytest.raises(NameTaken, match="the name and 99 others made from it are taken"):
         MediaStack([upper, s3]).save(A, b"new")
     assert len(s3.asked) == 100
+
+
+@pytest.mark.parametrize("names", ["suffix", "shadow"])
+def test_a_folder_that_may_not_be_entered(root: Path, monkeypatch: pytest.MonkeyPatch, names: Any) -> None:
+    """Each name in it seems to be taken, and none is: the reason is told, and nothing is read of the file."""
+    upper = LocalBackend(root)
+
+    def refused(key: Key) -> Any:
+        if key.startswith("homes/"):
+            raise NotServable(f"Permission denied ({root / key})", backend="local", key=key, operation="open")
+        return LocalBackend.open(upper, key)
+
+    monkeypatch.setattr(upper, "open", refused)
+    file = io.BytesIO(b"new")
+    with pytest.raises(BackendUnavailable, match="Permission denied") as caught:
+        MediaStack([upper]).save(A, file, names=names)
+    assert (caught.value.backend, caught.value.key, caught.value.operation) == ("local", A, "save")
+    assert file.tell() == 0
+
+
+def test_a_hundred_names_lost_to_others(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each name was free when it was looked for, and somebody had it when it was to be published."""
+    tried: list[str] = []
+
+    class Late:
+        def publish(self, key: Key, *, replace: bool = False) -> None:
+            tried.append(key)
+            raise NameTaken("somebody was faster", key=key)
+
+        def close(self) -> None:
+            pass
+
+    upper = LocalBackend(root)
+    monkeypatch.setattr(upper, "draft", lambda data, *, content_type=None: Late())
+    with pytest.raises(NameTaken, match="the name and 99 others made from it are taken"):
+        MediaStack([upper]).save(A, b"new")
+    assert len(set(tried)) == 100
 
 
 def test_folders_and_files_of_one_name(upper: Any) -> None:

@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from ..backends.base import Content, Draft, FoldsNames, TellsExclusion, pieces
-from ..core.errors import BackendUnavailable, NameTaken, NotWritable, TooLarge
+from ..backends.base import Content, Draft, FoldsNames, Remote, TellsExclusion, pieces
+from ..core.errors import BackendUnavailable, NameTaken, NotServable, NotWritable, TooLarge
 from ..core.keys import Key, parse_key
 from ..core.media_types import guess, type_of_origin
 from ..core.names import ALPHABET, SUFFIX_LETTERS, NamePolicy, alternative
@@ -135,7 +135,7 @@ class Writer:
             if policy == "error":
                 raise NameTaken("a backend has this name", key=wanted, operation="save")
             name = self._another(wanted)
-        raise NameTaken(f"so have {MAX_NAMES - 1} others like it", key=wanted, operation="save")
+        raise self._none_left(wanted)
 
     def _is_taken(self, name: Key, policy: NamePolicy) -> bool | BackendUnavailable:
         if policy == "replace":
@@ -166,7 +166,17 @@ class Writer:
                 self._whiteouts.set(name)
             self._asker.origins.forget(name)
             return name
-        raise NameTaken(f"so have {MAX_NAMES - 1} others like it", key=wanted, operation="save")
+        raise self._none_left(wanted)
+
+    def _none_left(self, wanted: Key) -> NameTaken | BackendUnavailable:
+        """Say why neither ``wanted`` nor any name made from it is to be had."""
+        try:
+            found = self._upper.open(wanted)
+        except NotServable as error:  # such as a folder that may not be entered: each name in it seems to be taken
+            return BackendUnavailable(error.reason, backend=self._upper.name, key=wanted, operation="save")
+        if found is not None and not isinstance(found, Remote):
+            found.close()
+        return NameTaken(f"the name and {MAX_NAMES - 1} others made from it are taken", key=wanted, operation="save")
 
     def _another(self, key: Key) -> Key:
         import secrets
