@@ -18,9 +18,9 @@ from .secrets import Secrets, secrets_for
 def build_stack(specs: Sequence[Spec], **options: Unpack[StackOptions]) -> MediaStack:
     """Make the stack of ``specs``, first to last; backends that are made already may stand among them.
 
-    Unnamed ones are called ``local``, ``s3``, ``http``, ``memory``; a second one of a kind ``s3_2``. Of the environment
-    their secrets count, ``MEDIAMW_BACKEND_<NAME>_...``, and nothing else. ``options`` are those of ``MediaStack``.
-    Raises ``ConfigError``, for faults of those variables ``ConfigErrors``.
+    Unnamed ones are called ``local``, ``s3``, ``http``, ``memory``; a second one of a kind ``s3_2``. Of mediamw's
+    variables their secrets count, ``MEDIAMW_BACKEND_<NAME>_...``, and no others. ``options`` are those of
+    ``MediaStack``. Raises ``ConfigError``, for faults of those variables ``ConfigErrors``.
     """
     listed = list(specs) if isinstance(specs, (list, tuple)) else specs
     names, faults = names_of(listed), list[Fault]()
