@@ -140,7 +140,7 @@ def test_a_reader_and_another(places: Places, name: str, reader: str, writer: st
 def test_a_reader_and_an_upload_that_is_deleted(
     places: Places, name: str, reader: str, pool: ThreadPoolExecutor
 ) -> None:
-    assert walks(places).check(name, ("anew", reader), pool) > 50
+    assert walks(places).check(name, ("anew", reader), pool) > 1
 
 
 @pytest.mark.parametrize("name", ["hidden", "both"])
@@ -161,8 +161,8 @@ def test_some_orders_of_a_reader_and_an_upload_that_is_deleted(
 def test_a_reader_and_two_others(
     places: Places, name: str, writers: tuple[str, str], reader: str, pool: ThreadPoolExecutor
 ) -> None:
-    """Amid a save and a delete of one key it is anything, before the one has repaired what the other did."""
-    by_chance(walks(places), name, (*writers, reader), pool, 500, is_lax=writers == ("replace", "delete"))
+    """Amid a delete and another it may be the bucket's, before the one has repaired what the other did."""
+    by_chance(walks(places), name, (*writers, reader), pool, 250, is_lax="delete" in writers)
 
 
 def by_chance(
