@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,15 +14,28 @@ import pytest
 
 from mediamw import BackendUnavailable, LocalBackend, MediaStack
 from mediamw.backends import beneath
+from mediamw.backends.openat2 import prepared
 from mediamw.core.model import Held, Hidden, Redirect
 
 from .test_kept_plans import Ask, decided
 from .test_kept_plans import make as middleware
 from .test_known_redirects import A, Bucket
 from .test_known_redirects import make as make
-from .test_known_redirects import root as root
+from .test_known_redirects import root as linux_root
 
-__all__ = ["decided", "middleware"]  # fixtures
+__all__ = ["decided", "linux_root", "middleware"]  # fixtures
+
+
+@pytest.fixture
+def root(linux_root: Path) -> Path:
+    """A folder of a disk of which the kernel remembers what is missing, so that it is known without waiting."""
+    with suppress(FileNotFoundError):
+        os.stat(linux_root / "missing")
+    directory = beneath.Root(str(linux_root))._current()
+    assert beneath._open_cached is not None
+    if beneath._open_cached(directory.prepared, prepared("missing")) != -errno.ENOENT:
+        pytest.skip("it remembers no names that are missing, as tmpfs does not: no look at these is quick")
+    return linux_root
 
 
 def stack_on(folder: Path) -> MediaStack:

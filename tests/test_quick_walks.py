@@ -27,6 +27,10 @@ from .fakes import Bucket
 from .interleaving import KEY, Outcome, Turns, Walks
 from .interleaving import pool as pool
 from .test_interleavings import OPERATIONS, SCENES, SteppedDisk, seen
+from .test_known_redirects import root as linux_root
+from .test_quick_redirects import root as root
+
+__all__ = ["linux_root"]  # a fixture
 
 NO_STEPS = (b".mediamw/pulled/", b".mediamw/types/")
 """Nobody makes copies here, nor files whose names do not tell their types."""
@@ -77,10 +81,8 @@ class Places:
 
 
 @pytest.fixture
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Places]:
-    if not beneath.HAS_DIR_FD or beneath._openat2 is None:
-        pytest.skip("run without Linux-only calls: there are no quick looks")
-    made = Places(tmp_path)
+def places(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Places]:
+    made = Places(root)
 
     def stepped(real: Any) -> Any:
         def look(directory: Any, path: Any, *more: Any, **options: Any) -> Any:
