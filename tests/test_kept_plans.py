@@ -157,32 +157,6 @@ class Watched(LocalBackend):
         return None if self.is_shut else super().open_now(key)
 
 
-@pytest.mark.parametrize("made", ["by WSGI", "by ASGI"])
-@pytest.mark.parametrize("headers", [(), (("If-None-Match", "{etag}"),)], ids=["head", "304"])
-def test_what_is_not_read_may_be_opened_still(root: Path, decided: list[str], made: str, headers: Any) -> None:
-    """A server's thread does not open a file of which it sends no byte: so it looks if its mode is another."""
-    with asyncio.Runner() as runner:
-        by_wsgi, by_asgi = (kind.MediaMiddleware(None, [LocalBackend(root)]) for kind in (wsgi, asgi))
-
-        def head(*headers: Any) -> Any:
-            if made == "by WSGI":
-                return call_wsgi(by_wsgi, "HEAD", "/media/a.jpg", headers)
-            return runner.run(acall_asgi(by_asgi, "HEAD", "/media/a.jpg", headers))
-
-        filled = [(name, value.format(etag=head().get("etag"))) for name, value in headers]
-        first = head(*filled)
-        decided.clear()
-        assert head(*filled) == first
-        assert decided == []
-        os.chmod(root / "a.jpg", 0o600)
-        assert head(*filled) == first
-        assert decided == (["a.jpg"] if made == "by WSGI" else [])  # the other opens it
-        assert head(*filled) == first
-        assert len(decided) == (made == "by WSGI")
-        (root / "a.jpg").unlink()
-        assert head(*filled).status == 404
-
-
 def test_whoever_opens_in_another_way_is_asked_each_time(make: Any, root: Path) -> None:
     watched = Watched(root)
     get = make([watched])

@@ -21,11 +21,10 @@ _RWF_NOWAIT = getattr(os, "RWF_NOWAIT", 0)
 
 
 class Seen(NamedTuple):
-    """A file as it was opened (times in nanoseconds since 1970), and which of its bytes are wanted."""
+    """A file as it was opened (``mtime_ns`` in nanoseconds since 1970), and which of its bytes are wanted."""
 
     path: Prepared
     mtime_ns: int
-    ctime_ns: int
     size: int
     inode: int
     start: int
@@ -37,12 +36,7 @@ def read_again(root: Root, seen: Seen, *, waits: bool) -> bytes | None:
 
     ``waits`` False: None too if the disk would have to be waited for.
     """
-    path, mtime_ns, _, size, inode, start, length = seen
-    if length == 0 and waits:  # HEAD, 304: nothing is read, so nothing has to be opened
-        found = root.stat_again(path)
-        # With the time of its last change (ctime): its mode is the same too, or it might be nobody's to open by now.
-        is_same = found is not None and seen[1:5] == (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
-        return b"" if is_same else None
+    path, mtime_ns, size, inode, start, length = seen
     fd = root.open_again(path)
     if fd < 0:
         return None

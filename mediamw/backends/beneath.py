@@ -154,20 +154,6 @@ class Root:
             return None
         return directory
 
-    def stat_again(self, path: Prepared) -> os.stat_result | None:
-        """Return what a file is now that was opened before; None if it is missing, or the root is to be looked at.
-
-        Whoever finds that it is that very file has found it beneath the root; of another one nothing may be told. May
-        wait for the disk.
-        """
-        directory = self._quick()
-        if directory is None:
-            return None
-        try:
-            return os.stat(path.value, dir_fd=directory.fd)
-        except OSError:
-            return None
-
     def are_missing_again(self, paths: Iterable[Prepared], twice: Iterable[bytes]) -> bool:
         """Say whether the caches know that there is nothing under any of these names, looked at in this order.
 
