@@ -12,7 +12,7 @@ V = TypeVar("V")
 
 
 class Bounded(dict[K, V]):
-    """A dict that ``put`` keeps to so many values: where there is no room any of them goes, by chance.
+    """A dict that ``put`` keeps to so many values: where there is no room any of them goes.
 
     The oldest would go just before it is asked for again, where more are asked for in turn than there is room for.
     Reading is a dict's own, and needs no lock.
@@ -31,9 +31,7 @@ class Bounded(dict[K, V]):
                 if len(self._order) < self._room:
                     self._order.append(key)
                 else:
-                    from random import randrange  # as late as it is needed: it takes a while to load
-
-                    at = randrange(self._room)  # noqa: S311 - nothing secret depends on who goes
+                    at = hash(key) % self._room  # by chance, as far as keys are concerned
                     self.pop(self._order[at], None)  # not there if a fork came between
                     self._order[at] = key
             self[key] = value

@@ -1,6 +1,7 @@
 """Signed URLs that were made in this window already: the same file has the same URL until the window ends.
 
-Bound: 4,096 URLs of one window and one signer; where there is no room any one goes.
+Bound: 4,096 URLs of one window and one signer; then all are dropped, and made again when they are asked for: to choose
+one would cost a part of what it costs to sign.
 """
 
 from __future__ import annotations
@@ -9,18 +10,17 @@ from typing import Final
 
 from ..core.keys import Key
 from .base import SignedURL
-from .bounded import Bounded
 
 MAX_URLS: Final = 4096
 
-_URLs = Bounded[tuple[Key, str], SignedURL]
+_URLs = dict[tuple[Key, str], SignedURL]
 
 
 class WindowURLs:
     """The URLs of a backend, by key and method. Threads may share it."""
 
     def __init__(self) -> None:
-        self._kept: tuple[int, int, object, _URLs] = (0, 0, None, _URLs(MAX_URLS))
+        self._kept: tuple[int, int, object, _URLs] = (0, 0, None, {})
 
     def get(self, key: Key, method: str, signer: object, now: float) -> SignedURL | None:
         """Return the URL that ``signer`` made in the window of ``now`` (seconds since 1970) and that is good still."""
@@ -33,6 +33,6 @@ class WindowURLs:
     def put(self, key: Key, method: str, signer: object, window: tuple[int, int], url: SignedURL) -> None:
         """Keep a URL of the window from ``window[0]`` to ``window[1]``."""
         kept = self._kept
-        if kept[:2] != window or kept[2] is not signer:
-            kept = self._kept = (*window, signer, _URLs(MAX_URLS))  # at once: another thread sees the old or the new
-        kept[3].put((key, method), url)
+        if kept[:2] != window or kept[2] is not signer or len(kept[3]) >= MAX_URLS:
+            kept = self._kept = (*window, signer, {})  # one assignment: another thread sees the old or the new
+        kept[3][key, method] = url
