@@ -1,6 +1,6 @@
 """Signed URLs that were made in this window already: the same file has the same URL until the window ends.
 
-Bound: 4,096 URLs of one window and one signer; then all are dropped, and made again when they are asked for: to choose
+Bound: 2,048 URLs of one window and one signer; then all are dropped, and made again when they are asked for: to choose
 one would cost a part of what it costs to sign.
 """
 
@@ -11,7 +11,7 @@ from typing import Final
 from ..core.keys import Key
 from .base import SignedURL
 
-MAX_URLS: Final = 4096
+MAX_URLS: Final = 2048
 
 _URLs = dict[tuple[Key, str], SignedURL]
 

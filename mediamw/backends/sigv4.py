@@ -48,11 +48,10 @@ class Credentials(Secretive):
 class _Frame:
     """What is the same for all keys signed for one origin, moment and life: what stands around the path."""
 
-    __slots__ = ("inner", "outer", "query", "request", "to_sign")
+    __slots__ = ("inner", "outer", "query", "request")
 
-    def __init__(self, request: str, to_sign: str, inner: Any, outer: Any, query: str) -> None:
+    def __init__(self, request: str, inner: Any, outer: Any, query: str) -> None:
         self.request = request
-        self.to_sign = to_sign
         self.inner = inner
         self.outer = outer
         self.query = query
@@ -94,7 +93,7 @@ class Signer:
         since 1970; ``query`` holds further parameters to sign, such as ``response-content-type``,
         but none that starts with ``X-Amz-``.
         """
-        extra = [f"{_encode(name)}={_encode(value)}" for name, value in query]
+        extra = [f"{_encode(name)}={_encode(value)}" for name, value in query] if query else []
         frame = self._frames.get((origin, at, life)) if not extra else None
         if frame is None:
             frame = self._frame(origin, at, life, extra)
@@ -104,9 +103,8 @@ class Signer:
                 self._frames[origin, at, life] = frame
         encoded_path = _quoted(path)
         request = f"{method}\n{encoded_path}{frame.request}"
-        to_sign = f"{frame.to_sign}{sha256(request.encode()).hexdigest()}"
         inner, outer = frame.inner.copy(), frame.outer.copy()
-        inner.update(to_sign.encode())
+        inner.update(sha256(request.encode()).hexdigest().encode())
         outer.update(inner.digest())
         signature = outer.hexdigest()
         return f"{origin}{encoded_path}{frame.query}{signature}"
@@ -127,10 +125,12 @@ class Signer:
         # By name, not by "name=value": "=" sorts after "-".
         canonical_query = "&".join(sorted([f"{auth}{token_part}{headers}", *extra], key=_name))
         host = origin.partition("://")[2]
+        inner, outer = _pads(self._key(day))
+        inner.update(f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n".encode())  # what is signed begins with it
         return _Frame(
             f"\n{canonical_query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD",
-            f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n",
-            *_pads(self._key(day)),
+            inner,
+            outer,
             "?" + "&".join([*extra, f"{auth}{headers}{token_part}&X-Amz-Signature="]),
         )
 
