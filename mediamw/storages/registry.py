@@ -1,0 +1,211 @@
+"""Which storage a name stands for.
+
+1. A name is a storage's, or an alias of one; never both. An alias may point at an alias, never in a circle.
+2. What is stored remembers the storage, not the alias: ``resolve`` says which one it is now. An alias that points
+   elsewhere from some moment on moves new files, and takes nothing from where it is.
+3. A name of ``remap`` is answered by another storage, whatever else it is here: so rows of a production dump, which
+   name production's, are read from, written to and deleted in what a developer has. That holds for aliases that point
+   at the name too, and once: who is answered so is not sent on by another entry.
+4. A name is 1 to 128 printable characters without ``/`` and blanks, since ``name/key`` is how rows and URLs have it.
+
+Whoever reads sees the names as they were before a change, or after it: threads may switch an alias while others serve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from threading import Lock
+from typing import Final, NamedTuple, Unpack, cast
+
+from ..backends.base import Backend
+from ..core.errors import ConfigError, unknown_option
+from ..core.keys import Key, parse_key
+from ..settings.stacks import build_stack
+from ..specs import Spec
+from ..stack.stack import MediaStack, StackOptions
+
+MAX_NAME_CHARACTERS: Final = 128
+
+
+class Stored(NamedTuple):
+    """Where a file is: the storage's name, never an alias, and the key in it. Its text is ``name/key``."""
+
+    storage: str
+    key: Key
+
+    def __str__(self) -> str:
+        return f"{self.storage}/{self.key}"
+
+    @classmethod
+    def of(cls, text: str) -> Stored:
+        """Read ``name/key``. Raises ``ConfigError`` for the name, ``InvalidKey`` for the key."""
+        name, _, key = text.partition("/")
+        return cls(_checked(name, "name"), parse_key(key))
+
+
+class _Names(NamedTuple):
+    """All that is named. Never changed: another one takes its place."""
+
+    storages: Mapping[str, MediaStack] = {}
+    aliases: Mapping[str, str] = {}
+    remapped: Mapping[str, str] = {}
+    default: str | None = None
+
+    def resolve(self, name: str) -> str | None:
+        """Return the storage that ``name`` stands for, None if it stands for none."""
+        is_sent_on = False
+        while True:
+            if not is_sent_on and name in self.remapped:
+                is_sent_on, name = True, self.remapped[name]
+            elif name in self.aliases:  # there is no circle of them
+                name = self.aliases[name]
+            else:
+                return name if name in self.storages else None
+
+
+class Registry:
+    """Named storages and their aliases. Threads may share it; a process may have several, which know nothing of each
+    other."""
+
+    def __init__(self) -> None:
+        self._names = _Names()
+        self._lock = Lock()  # of those who change it
+
+    def configure(
+        self,
+        name: str,
+        storage: MediaStack | Backend | str | PathLike[str] | Sequence[Spec],
+        **options: Unpack[StackOptions],
+    ) -> MediaStack:
+        """Name a storage and return its stack; the first one is the default.
+
+        ``storage`` is a stack, or what one is made of with ``options``: a backend, a spec, or a list of these, first to
+        last. Raises ``ConfigError`` if the name is taken.
+        """
+        _checked(name, "name")
+        self._check_free(self._names, name)
+        stack = _stack_of(storage, options, name)
+        try:
+            with self._lock:
+                before = self._names
+                self._check_free(before, name)  # somebody may have been quicker
+                default = name if before.default is None else before.default
+                self._names = before._replace(storages={**before.storages, name: stack}, default=default)
+        except ConfigError:
+            if stack is not storage:
+                stack.close()
+            raise
+        return stack
+
+    def set_default(self, name: str) -> None:
+        """Have ``get`` without a name return this storage, or what this alias points at. Raises ``ConfigError``."""
+        with self._lock:
+            self._known(self._names, name)
+            self._names = self._names._replace(default=name)
+
+    def alias(self, alias: str, name: str) -> None:
+        """Have ``alias`` stand for the storage or alias ``name`` from now on; it may be one already.
+
+        Raises ``ConfigError`` if it is a storage's name, nothing has the name, or they would point at each other.
+        """
+        _checked(alias, "alias")
+        with self._lock:
+            names = self._names
+            if alias in names.storages:
+                raise ConfigError(
+                    f"alias: {alias!r} is the name of a storage, whose files would be looked for elsewhere: "
+                    "take another name, or remap() it"
+                )
+            step: str | None = name
+            while step is not None:
+                if step == alias:
+                    raise ConfigError(f"alias: {alias!r} would point at itself, by way of {name!r}")
+                step = names.aliases.get(step)
+            self._known(names, name)
+            self._names = names._replace(aliases={**names.aliases, alias: name})
+
+    def remap(self, names: Mapping[str, str]) -> None:
+        """Have the names on the left be answered by the storages, or aliases, on the right; in the place of what was
+        remapped before.
+
+        Raises ``ConfigError`` if something on the right has no storage, or an alias would have none any more; then
+        nothing is changed.
+        """
+        given = dict(names)
+        with self._lock:
+            plain = self._names._replace(remapped={})
+            for old, new in given.items():
+                _checked(old, "remap")
+                self._known(plain, new)
+            after = plain._replace(remapped=given)
+            for alias, name in after.aliases.items():
+                if after.resolve(alias) is None:
+                    raise ConfigError(f"remap: the alias {alias!r} points at {name!r}, which would have no storage")
+            self._names = after
+
+    def get(self, name: str | None = None) -> MediaStack:
+        """Return the storage of this name, alias or remapped name; without one the default. Raises ``ConfigError``."""
+        names = self._names
+        return names.storages[self._resolved(names, name)]
+
+    def resolve(self, name: str | None = None) -> str:
+        """Return the name of the storage that ``get`` returns: what is to be remembered of a file that is stored."""
+        return self._resolved(self._names, name)
+
+    def is_remapped(self, name: str) -> bool:
+        """Say whether another storage answers for ``name``, so that what a row says of it beside the key is no longer
+        true: a public URL, say."""
+        return name in self._names.remapped
+
+    def names(self) -> dict[str, str]:
+        """Return every name, alias and remapped name, with the storage that it stands for now."""
+        names = self._names
+        every = (*names.storages, *names.aliases, *names.remapped)
+        return {name: self._known(names, name) for name in every}
+
+    def clear(self) -> None:
+        """Forget all of them, and close the stacks."""
+        with self._lock:
+            before, self._names = self._names, _Names()
+        for stack in before.storages.values():
+            stack.close()
+
+    def _resolved(self, names: _Names, name: str | None) -> str:
+        if name is None:
+            name = names.default
+        if name is None:
+            raise ConfigError("there are no storages: configure(name, backend) one first")
+        return self._known(names, name)
+
+    def _known(self, names: _Names, name: str) -> str:
+        found = names.resolve(name)
+        if found is None:
+            every = sorted({*names.storages, *names.aliases, *names.remapped})
+            if not every:
+                raise ConfigError(f"there is no storage {name!r}: configure one first")
+            raise ConfigError(unknown_option(name, every, "storage"))
+        return found
+
+    def _check_free(self, names: _Names, name: str) -> None:
+        if name in names.storages:
+            raise ConfigError(f"a storage {name!r} is configured already: take another name, or clear() first")
+        if name in names.aliases:
+            raise ConfigError(f"{name!r} is an alias of {names.aliases[name]!r}: a storage takes another name")
+
+
+def _checked(name: object, option: str) -> str:
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_CHARACTERS:
+        raise ConfigError(f"{option}: {name!r} is no name: 1 to {MAX_NAME_CHARACTERS} characters")
+    if "/" in name or " " in name or not name.isprintable():
+        raise ConfigError(f"{option}: {name!r} is no name: '/', blanks and what cannot be printed are in none")
+    return name
+
+
+def _stack_of(storage: object, options: StackOptions, name: str) -> MediaStack:
+    if isinstance(storage, MediaStack):
+        if options:
+            raise ConfigError(f"{next(iter(options))}: storage {name!r} is a stack already: give it to that")
+        return storage
+    is_one = isinstance(storage, (str, PathLike)) or callable(getattr(storage, "open", None))
+    return build_stack(cast("Sequence[Spec]", [storage] if is_one else storage), **options)
