@@ -19,7 +19,7 @@ NAMES = ("10 KB", "1 MB", "range", "304", "miss", "not media")
 CPU = Column("10 KB, CPU of the server", "µs")
 COLUMNS = (*(Column(name, "requests/s", more_is_better=True) for name in NAMES), CPU)
 OF_OTHERS = {"Caddy": "caddy", "nginx": "nginx"}  # servers that are no Python, and their programs
-SERVERS = {"uvicorn": "asgi", "gunicorn": "wsgi", "granian": "wsgi"}
+SERVERS = {"uvicorn": "asgi", "gunicorn": "wsgi", "granian": "wsgi", "granian, ASGI": "asgi"}
 
 
 class Running(NamedTuple):

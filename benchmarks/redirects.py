@@ -12,7 +12,7 @@ from benchmarks.serving import Server, all_up, load, need_wrk
 from benchmarks.setting import Media, Options
 
 COLUMN = Column("redirect of a known key", "requests/s", more_is_better=True)
-SERVERS = {"uvicorn": "asgi", "gunicorn": "wsgi", "granian": "wsgi"}
+SERVERS = {"uvicorn": "asgi", "gunicorn": "wsgi", "granian": "wsgi", "granian, ASGI": "asgi"}
 
 
 def run(media: Media, options: Options) -> list[Table]:

@@ -22,6 +22,7 @@ from mediamw.stack.pull_version import record_key, source_of
 
 from .descriptors import descriptors
 from .listing_buckets import ListingBucket
+from .quick_disks import need_remembered_names
 from .test_kept_plans import Ask, decided
 from .test_kept_plans import make as middleware
 from .test_lookups_limits import forks, in_a_child, may_be_threaded
@@ -59,8 +60,7 @@ class Bucket:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    if not beneath.HAS_DIR_FD or beneath._openat2 is None:
-        pytest.skip("run without Linux-only calls: nothing is kept")
+    need_remembered_names(tmp_path)
     (tmp_path / "homes").mkdir()
     return tmp_path
 

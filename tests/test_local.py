@@ -32,6 +32,7 @@ from mediamw.core.keys import Key
 
 from .descriptors import descriptors
 from .folding import use_openat2
+from .quick_disks import need_remembered_names
 
 SECRET = b"from outside the root"
 MISSING = "missing"
@@ -727,8 +728,7 @@ def open_and_close(backend: LocalBackend, key: str) -> None:
 @pytest.mark.parametrize("is_remote", [False, True])
 def test_open_now_waits_for_no_server(root: Path, monkeypatch: pytest.MonkeyPatch, *, is_remote: bool) -> None:
     """NFS, SMB and FUSE ask at each open, whatever is cached."""
-    if beneath._openat2 is None:
-        pytest.skip("no openat2 here")
+    need_remembered_names(root)
     monkeypatch.setattr(beneath, "opens_at_once", lambda fd: not is_remote)
     backend = LocalBackend(root)
     open_and_close(backend, "a.txt")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,9 +11,9 @@ import pytest
 
 from mediamw import BackendUnavailable, LocalBackend, MediaStack
 from mediamw.backends import beneath
-from mediamw.backends.openat2 import prepared
 from mediamw.core.model import Held, Hidden, Redirect
 
+from .quick_disks import need_remembered_names
 from .test_kept_plans import Ask, decided
 from .test_kept_plans import make as middleware
 from .test_known_redirects import A, Bucket
@@ -29,12 +26,7 @@ __all__ = ["decided", "linux_root", "middleware"]  # fixtures
 @pytest.fixture
 def root(linux_root: Path) -> Path:
     """A folder of a disk of which the kernel remembers what is missing, so that it is known without waiting."""
-    with suppress(FileNotFoundError):
-        os.stat(linux_root / "missing")
-    directory = beneath.Root(str(linux_root))._current()
-    assert beneath._open_cached is not None
-    if beneath._open_cached(directory.prepared, prepared("missing")) != -errno.ENOENT:
-        pytest.skip("it remembers no names that are missing, as tmpfs does not: no look at these is quick")
+    need_remembered_names(linux_root)
     return linux_root
 
 

@@ -48,7 +48,7 @@ class _Directory:
         found = os.fstat(self.fd)
         self.identity = (found.st_dev, found.st_ino)
         # Else the loop, and with the GIL all threads, would wait for a server or for another process.
-        self.is_quick = _open_cached is not None and opens_at_once(self.fd)
+        self.is_quick = _openat2 is not None and opens_at_once(self.fd)
 
     def __del__(self) -> None:
         if hasattr(self, "fd"):
