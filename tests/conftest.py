@@ -132,6 +132,15 @@ def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 
 
 @pytest.fixture
+def roots_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Believe a root for longer than a busy machine may stand still: nothing is quick of one that has to be looked at.
+
+    Tests of what is quick take this; how long a root is believed is tested in test_local.py.
+    """
+    monkeypatch.setattr(beneath, "_ROOT_CHECK_SECONDS", 600.0)
+
+
+@pytest.fixture
 def stacks_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Close the stacks that a test made, whose threads would be waited for at the end."""
     stacks: list[MediaStack] = []

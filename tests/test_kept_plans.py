@@ -23,7 +23,10 @@ from .descriptors import descriptors
 from .http_table.callers import Response, acall_asgi, call_wsgi, environ
 from .test_lookups_limits import forks, in_a_child, may_be_threaded
 
-pytestmark = pytest.mark.skipif(beneath._openat2 is None, reason="plans are kept where the kernel has openat2")
+pytestmark = [
+    pytest.mark.skipif(beneath._openat2 is None, reason="plans are kept where the kernel has openat2"),
+    pytest.mark.usefixtures("roots_believed"),
+]
 
 OLD = 1_000_000_000
 Ask = Callable[..., Response]

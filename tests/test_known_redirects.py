@@ -29,6 +29,8 @@ from .test_lookups_limits import forks, in_a_child, may_be_threaded
 
 __all__ = ["decided", "middleware"]  # fixtures
 
+pytestmark = pytest.mark.usefixtures("roots_believed")
+
 A = Key("homes/a.jpg")
 
 

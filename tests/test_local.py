@@ -701,6 +701,7 @@ def test_openat2_that_is_disturbed(root: Path, monkeypatch: pytest.MonkeyPatch) 
     assert len(calls) == 1 + 8
 
 
+@pytest.mark.usefixtures("roots_believed")
 def test_open_now_waits_for_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if beneath._openat2 is None:
         pytest.skip("no openat2 here")
@@ -725,6 +726,7 @@ def open_and_close(backend: LocalBackend, key: str) -> None:
     handle.close()
 
 
+@pytest.mark.usefixtures("roots_believed")
 @pytest.mark.parametrize("is_remote", [False, True])
 def test_open_now_waits_for_no_server(root: Path, monkeypatch: pytest.MonkeyPatch, *, is_remote: bool) -> None:
     """NFS, SMB and FUSE ask at each open, whatever is cached."""

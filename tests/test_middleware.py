@@ -202,6 +202,7 @@ def test_asgi_standing_alone_has_a_lifespan(folder: Path) -> None:
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
+@pytest.mark.usefixtures("roots_believed")
 def test_a_small_warm_file_costs_no_thread_under_asgi(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = asgi_side.MediaMiddleware(None, [str(folder)])
     asyncio.run(_ask(app, "/media/a.txt"))  # warm; and the first file tells whether the disk folds names

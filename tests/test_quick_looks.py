@@ -24,6 +24,8 @@ from .test_known_redirects import A, Bucket
 
 __all__ = ["decided", "make"]  # fixtures
 
+pytestmark = pytest.mark.usefixtures("roots_believed")
+
 URL = f"/media/{A}"
 KERNEL = Path("/sys/kernel")
 LARGE = again.ALWAYS_INLINE_BYTES + 1000  # of which it is asked whether they are in the page cache

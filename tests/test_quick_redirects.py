@@ -22,6 +22,8 @@ from .test_known_redirects import root as linux_root
 
 __all__ = ["decided", "linux_root", "middleware"]  # fixtures
 
+pytestmark = pytest.mark.usefixtures("roots_believed")
+
 
 @pytest.fixture
 def root(linux_root: Path) -> Path:
