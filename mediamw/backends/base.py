@@ -179,6 +179,14 @@ class Puts(Protocol):
 
 
 @runtime_checkable
+class KeepsFilenames(Protocol):
+    """Takes new files, and keeps what each was called where it came from: ``Meta.filename``."""
+
+    def draft_called(self, data: Content, filename: str, *, content_type: str | None = None) -> Draft:
+        """Like ``draft``, of a file that is called ``filename`` whatever its key is."""
+
+
+@runtime_checkable
 class TellsExclusion(Protocol):
     """Takes new files, and may not be able to keep two that come at once under one name apart."""
 

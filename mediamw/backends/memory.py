@@ -81,9 +81,16 @@ class MemoryBackend:
 
     def draft(self, data: Content, *, content_type: str | None = None) -> MemoryDraft:
         """Read the bytes of a file that gets its name later."""
+        return self._draft(data, content_type, None)
+
+    def draft_called(self, data: Content, filename: str, *, content_type: str | None = None) -> MemoryDraft:
+        """The same, of a file that is called ``filename`` whatever its key is."""
+        return self._draft(data, content_type, filename)
+
+    def _draft(self, data: Content, content_type: str | None, filename: str | None) -> MemoryDraft:
         body = b"".join(pieces(data))
         etag = f'"{blake2b(body, digest_size=16).hexdigest()}"'
-        return MemoryDraft(self, body, Meta(len(body), time.time_ns(), etag, content_type))
+        return MemoryDraft(self, body, Meta(len(body), time.time_ns(), etag, content_type, filename=filename))
 
     def put(self, key: Key, data: Content, *, replace: bool = False, content_type: str | None = None) -> None:
         """Store a file. Raises ``NameTaken`` if the name is a folder or below a file, or a file unless ``replace``."""

@@ -56,7 +56,7 @@ class Meta(NamedTuple):
 
     ``size`` in bytes, None if only reading tells; ``mtime_ns`` in nanoseconds since 1970, None if unknown; ``etag``
     with its quotes, as HTTP sends it, None if there is none; ``content_type`` None if only the name tells;
-    ``content_encoding`` such as ``gzip``.
+    ``content_encoding`` such as ``gzip``; ``filename``: what it was called where it came from, None if its key tells.
     """
 
     size: int | None
@@ -64,6 +64,7 @@ class Meta(NamedTuple):
     etag: str | None = None
     content_type: str | None = None
     content_encoding: str | None = None
+    filename: str | None = None
 
 
 class Slice(NamedTuple):

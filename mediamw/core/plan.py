@@ -190,13 +190,15 @@ def _held(request: Request, meta: Meta, policy: Policy, now: int) -> Plan:
             # 15.4.5: one validator, and nothing that describes what the client has already.
             return Plan(304, (*validators[:1], *common))
         wanted = _ranges(request, meta, now)
+    described: Headers = [("Content-Type", content_type), *_coding(encoding)]
+    if meta.filename is not None:
+        described.append(_disposition(meta.filename))
     if meta.size is None:
         body: tuple[Part, ...] = (TO_END,)
-        return Plan(200, (("Content-Type", content_type), *_coding(encoding), *validators, *common), body)
+        return Plan(200, (*described, *validators, *common), body)
     if wanted is UNSATISFIABLE:
         return _error(416, ("Content-Range", f"bytes */{meta.size}"))
 
-    described: Headers = [("Content-Type", content_type), *_coding(encoding)]
     common = [*validators, *common, ("Accept-Ranges", "bytes")]
     if isinstance(wanted, Ranges):
         body = (Slice(0, meta.size),) if meta.size else ()
@@ -210,6 +212,12 @@ def _held(request: Request, meta: Meta, policy: Policy, now: int) -> Plan:
 
 def _coding(encoding: str | None) -> Headers:
     return [] if encoding is None else [("Content-Encoding", encoding)]
+
+
+def _disposition(filename: str) -> tuple[str, str]:
+    from .disposition import content_disposition  # few keys are no names
+
+    return "Content-Disposition", content_disposition(filename)
 
 
 def _ranges(request: Request, meta: Meta, now: int) -> list[Slice] | Ranges:

@@ -224,5 +224,5 @@ def _bytes_of(key: Key, answer: Remote | None) -> int:
     """Estimate the memory of an answer, in bytes."""
     texts: list[str | None] = [key]
     if answer is not None:
-        texts += [answer.meta.etag, answer.meta.content_type, answer.meta.content_encoding]
+        texts += [answer.meta.etag, answer.meta.content_type, answer.meta.content_encoding, answer.meta.filename]
     return _OVERHEAD_BYTES + sum(sys.getsizeof(text) for text in texts if text is not None)

@@ -243,16 +243,19 @@ class MediaStack:
         content_type: str | None = None,
         max_bytes: int | None = None,
         names: NamePolicy | None = None,
+        filename: str | None = None,
     ) -> str:
         """Store a file in the upper and return its key, which is another than ``key`` if that is taken.
 
         ``data``: bytes, a binary file (read from where it stands) or an iterable of bytes; it is never held in memory
         whole. Text is a ``TypeError``, a file that was read to its end before a ``ValueError``.
         ``names``: what to do with a name that is taken, if not what the stack does; ``core/names.py`` has the policies.
-        ``content_type``: kept if the name does not tell it. Raises ``NameTaken``, ``TooLarge`` if there are more than
-        ``max_bytes``, ``NotWritable``, ``BackendUnavailable`` if the upper does not take it; then nothing is kept.
+        ``content_type``: kept if the name does not tell it. ``filename``: what clients that save it are to call it, if
+        not as the key ends; kept where the upper can (``KeepsFilenames``). Raises ``NameTaken``, ``TooLarge`` if there
+        are more than ``max_bytes``, ``NotWritable``, ``BackendUnavailable`` if the upper does not take it; then nothing
+        is kept.
         """
-        return self._writing("save").save(key, data, content_type, max_bytes, names)
+        return self._writing("save").save(key, data, content_type, max_bytes, names, filename)
 
     def is_free(self, key: str, *, names: NamePolicy | None = None) -> bool:
         """Say whether ``save`` would store a file under this very name.

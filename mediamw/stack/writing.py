@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from ..backends.base import Content, Draft, FoldsNames, Remote, TellsExclusion, pieces
+from ..backends.base import Content, Draft, FoldsNames, KeepsFilenames, Remote, TellsExclusion, pieces
 from ..core.errors import BackendUnavailable, NameTaken, NotServable, NotWritable, TooLarge
 from ..core.keys import Key, parse_key
 from ..core.media_types import guess, type_of_origin
@@ -53,7 +53,13 @@ class Writer:
         self._settle = settle
 
     def save(
-        self, key: str, data: Content, content_type: str | None, max_bytes: int | None, names: NamePolicy | None
+        self,
+        key: str,
+        data: Content,
+        content_type: str | None,
+        max_bytes: int | None,
+        names: NamePolicy | None,
+        filename: str | None = None,
     ) -> Key:
         """See ``MediaStack.save``."""
         wanted, policy = parse_key(key), self.names if names is None else check_names(names)
@@ -62,11 +68,16 @@ class Writer:
         told = type_of_origin(content_type)
         if told == guess(name)[0]:
             told = None
-        draft = self._upper.draft(_whole(data) if limit is None else _limited(data, limit), content_type=told)
+        draft = self._draft(_whole(data) if limit is None else _limited(data, limit), told, filename)
         try:
             return self._publish(draft, wanted, name, policy)
         finally:
             draft.close()
+
+    def _draft(self, data: Content, told: str | None, filename: str | None) -> Draft:
+        if filename is not None and isinstance(self._upper, KeepsFilenames):
+            return self._upper.draft_called(data, filename, content_type=told)
+        return self._upper.draft(data, content_type=told)
 
     def is_free(self, key: str, names: NamePolicy | None) -> bool:
         """See ``MediaStack.is_free``."""
