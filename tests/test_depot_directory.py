@@ -299,7 +299,8 @@ def test_a_folder_without_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", ["file", "metadata.json", ""])
-def test_links_that_lead_out(tmp_path: Path, mode: str, part: str) -> None:
+@pytest.mark.usefixtures("mode", "swap")
+def test_links_that_lead_out(tmp_path: Path, part: str) -> None:
     outside = write(tmp_path / "outside", OTHER, b"secret")
     root = tmp_path / "media"
     if part:
@@ -315,11 +316,20 @@ def test_links_that_lead_out(tmp_path: Path, mode: str, part: str) -> None:
     assert list(backend.list("", recursive=True)) == []
     followed = DepotDirectory(root, follow_links_to=[tmp_path / "outside"])
     assert read(followed) is not None
-    backend.delete(ID)
     put(backend, b"new", "b.txt", replace=True)
     assert read(backend) == (b"new", "b.txt")
     assert names(outside) == ["file", "metadata.json"]
     assert (outside / "file").read_bytes() == b"secret"
+
+
+@pytest.mark.usefixtures("mode")
+def test_a_link_is_deleted_and_not_what_it_leads_to(tmp_path: Path) -> None:
+    outside, root = write(tmp_path / "outside"), tmp_path / "media"
+    root.mkdir()
+    (root / ID).symlink_to(outside)
+    assert DepotDirectory(root).delete(ID) is True
+    assert not (root / ID).is_symlink()
+    assert names(outside) == ["file", "metadata.json"]
 
 
 @pytest.mark.parametrize("part", ["file", "metadata.json"])
