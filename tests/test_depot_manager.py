@@ -145,7 +145,6 @@ def test_classes_of_depot_are_ours(manager: type[DepotManager], tmp_path: Path) 
         ({"depot.backend": "depot.io.local.LocalStorage"}, "has no LocalStorage"),
         ({"depot.backend": "no.such.Class"}, "importing no.such raised ModuleNotFoundError"),
         ({"depot.backend": "pathlib.Path"}, "is no class of a storage: it lacks create, delete, get, list"),
-        ({**MEMORY, "depot.storage_path": "x"}, "unknown option"),
         ({**MEMORY, "depot.backends": "memory:"}, "leave one of them out"),
         ({"depot.backends": ""}, "depot.backends: it is empty"),
         ({"depot.backends": "memory:", "depot.found_tll": "3"}, "did you mean depot.found_ttl?"),

@@ -67,7 +67,7 @@ def _layered(options: dict[str, Any], prefix: str) -> MediaStack:
         elif isinstance(specs, PathLike) or callable(getattr(specs, "open", None)):
             specs = [specs]
         if not specs:
-            raise DepotError("it is empty: name at least one, depot:./depot")
+            raise DepotError(f"{prefix}backends: it is empty: name at least one, depot:./depot")
         return stack_of(specs, given, SCHEMES)  # type: ignore[arg-type]  # checked, by name and by value
     except DepotError:
         raise

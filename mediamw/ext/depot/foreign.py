@@ -6,6 +6,7 @@ It chooses its ids itself, so that nothing can be stored in it by key: ``create`
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC
 from typing import Any
 
@@ -52,8 +53,9 @@ class ForeignHandle:
         self._at = 0
         size, modified = file.content_length, file.last_modified
         if size is None:
-            size = sum(map(len, iter(lambda: file.read(CHUNK_BYTES), b"")))
-            self._at = size
+            with closing(file):
+                size = sum(map(len, iter(lambda: file.read(CHUNK_BYTES), b"")))
+            self._file = backend.storage.get(str(key))
         # DEPOT's dates are UTC and do not say so.
         aware = modified.replace(tzinfo=UTC) if modified is not None and modified.tzinfo is None else modified
         mtime_ns = None if aware is None else int(aware.timestamp()) * 10**9
