@@ -13,7 +13,8 @@ Whoever reads sees the names as they were before a change, or after it: threads 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from threading import Lock
 from typing import Final, NamedTuple, Unpack, cast
@@ -163,6 +164,18 @@ class Registry:
         names = self._names
         every = (*names.storages, *names.aliases, *names.remapped)
         return {name: self._known(names, name) for name in every}
+
+    @contextmanager
+    def changing(self) -> Iterator[Registry]:
+        """Give a registry with the same names; what it has at the end this one has then, all at once.
+
+        If the block raises nothing is changed. Nobody else changes this one meanwhile, and nobody who reads waits.
+        """
+        with self._lock:
+            draft = Registry()
+            draft._names = self._names
+            yield draft
+            self._names = draft._names
 
     def clear(self) -> None:
         """Forget all of them, and close the stacks."""
