@@ -1,4 +1,4 @@
-"""Floor 6: named storages, and aliases that point at them.
+"""Floor 7: named storages, and aliases that point at them.
 
 A row in a database holds the name of a storage and a key in it. New files go where an alias points; those that are
 there already stay where they are, and are served from there. The functions here are those of one registry that a

@@ -35,7 +35,7 @@ def load(
     backends are read from the environment. ``schemes``: more kinds of specs, such as DEPOT's.
     Raises ``ConfigErrors``.
     """
-    if not isinstance(mapping, Mapping):
+    if not hasattr(mapping, "items"):
         form = "give {'storages': {'local': './media'}}"
         raise ConfigError(f"storages: {type(mapping).__name__} is no mapping: {form}")
     faults: list[Fault] = []
