@@ -47,7 +47,7 @@ class OpenFiles:
 
     def open(self, path: str, mode: str) -> Any:
         """Open a file."""
-        return self.add(open(path, mode))  # noqa: SIM115 - close_all does it
+        return self.add(open(path, mode))
 
     def add(self, file: Any) -> Any:
         """Have a file be closed with the others."""
