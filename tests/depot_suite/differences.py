@@ -43,7 +43,7 @@ EXPECTED_DIFFERENCES: Final[Mapping[str, str]] = {
         "RFC 9110, 13.1.3: a date that is none is ignored, and no 400: the file is sent"
     ),
     "test_wsgi_middleware.TestWSGIMiddleware.test_headers_are_there": (
-        "no Expires: Cache-Control with max-age says the same, and wins (RFC 9111, 5.3)"
+        "text says its charset; and no Expires: Cache-Control with max-age says the same, and wins (RFC 9111, 5.3)"
     ),
     "test_wsgi_middleware.TestWSGIMiddleware.test_serving_files_content_disposition": (
         "RFC 6266's own spelling, and no transliteration: what is beyond ASCII is in filename*, which all clients read"

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from ...asgi import path_below
 from ...storages import Registry
 from ...storages.asgi import StoragesMiddleware as ASGIStorages
 from ...storages.wsgi import StoragesMiddleware as WSGIStorages
@@ -102,9 +103,7 @@ class DepotASGIMiddleware(_Mounted):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass on whatever else the server has: lifespan, websockets."""
         is_http = scope["type"] == "http"
-        root = scope.get("root_path", "") if is_http else ""
-        path = scope["path"].removeprefix(root) if is_http else ""
-        if self.app is not None and not (is_http and self._takes(scope["method"], path)):
+        if self.app is not None and not (is_http and self._takes(scope["method"], path_below(scope))):
             await self.app(scope, receive, send)
         else:
             await self._storages(scope, receive, send)

@@ -1,14 +1,16 @@
 """Specs of storages as DEPOT keeps them, beside those of ``mediamw.specs``:
 
 - ``depot:PATH``, a directory of DEPOT's local storage;
-- ``depot+s3://bucket[/prefix][?option=value&...]``, its bucket; the options are those of ``s3://``. It is written to with
-  ``writable=true`` alone, and then it is the first of its stack.
+- ``depot+s3://bucket[/prefix][?option=value&...]``, its bucket. The prefix is what stands before the ids, and so ends in
+  ``/`` if DEPOT's does; the options are those of ``s3://``. It is written to with ``writable=true`` alone, and then it
+  is the first of its stack.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from ...backends.base import Backend
 from ...core.errors import ConfigError
@@ -27,7 +29,9 @@ def _bucket(rest: str, name: str, **options: Any) -> Backend:
     from .io.boto3 import DepotBucket, ReadOnlyDepotBucket
 
     bucket, writable, given = read_s3(f"s3:{rest}", name, options)
-    return (DepotBucket if writable else ReadOnlyDepotBucket)(bucket, name=name, **given)
+    location = given.pop("location")  # without the slash at its end, which may be the prefix's
+    prefix = urlsplit(rest).path[1:] or location
+    return (DepotBucket if writable else ReadOnlyDepotBucket)(bucket, prefix=prefix, name=name, **given)
 
 
 SCHEMES: Final[Mapping[str, Scheme]] = {"depot": _directory, "depot+s3": _bucket}
