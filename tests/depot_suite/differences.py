@@ -24,7 +24,7 @@ EXPECTED_DIFFERENCES: Final[Mapping[str, str]] = {
     "test_buckets.TestBoto3FileStorage.test_stored_files_are_only_readable": _SEEKABLE,
     "test_buckets.TestBoto3FileStorageWithoutSlash.test_stored_files_are_only_readable": _SEEKABLE,
     "test_storage_interface.TestMemoryFileStorage.test_creation_metadata": (
-        "the date of a file in memory is when it was stored, to the nanosecond, and not a text made by a function of ours"
+        "the date of a file in memory is when it was stored, to the nanosecond, and no text of our making"
     ),
     "test_local_storage.TestLocalFileStorage.test_corrupted_metadata": _INSIDE,
     "test_buckets.TestBoto3Bucket.test_bucket_failure": _NO_BUCKET,
