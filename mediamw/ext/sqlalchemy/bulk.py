@@ -15,7 +15,7 @@ from sqlalchemy.sql.elements import BindParameter
 
 from ...storages.bookkeeping import Placed
 from .columns import Tracked, tracked
-from .tracking import files_let_go
+from .tracking import files_named_by
 from .transactions import books_of
 
 
@@ -33,7 +33,8 @@ def _executed(state: ORMExecuteState) -> Result[Any] | None:
         if not attributes:
             return None
     old = [] if isinstance(statement, Insert) else _matched(state, mapper, attributes)
-    new = [file for attribute, value in given for file in attribute.type.files_of(value)]
+    # What names no file is refused when the statement is sent.
+    new = [file for attribute, value in given for file in files_named_by(attribute.type, [value])]
     result: Any = state.invoke_statement()
     if old or new:
         books = books_of(state.session)
@@ -47,7 +48,8 @@ def _executed(state: ORMExecuteState) -> Result[Any] | None:
 
 def _of_table(mapper: Mapper[Any] | None, table: Table) -> Sequence[Tracked]:
     """Return the attributes whose column the statement's rows have: of a joined class it meets one table alone."""
-    return [] if mapper is None else [found for found in tracked(mapper) if found.column.table is table]
+    # The table of a statement is a copy with notes: compared by its name.
+    return [] if mapper is None else [found for found in tracked(mapper) if found.column.table.key == table.key]
 
 
 def _matched(state: ORMExecuteState, mapper: Mapper[Any], attributes: Sequence[Tracked]) -> list[Placed]:
@@ -67,7 +69,7 @@ def _matched(state: ORMExecuteState, mapper: Mapper[Any], attributes: Sequence[T
         file
         for row in rows
         for found, value in zip(attributes, row, strict=True)
-        for file in files_let_go(found.type, [value])
+        for file in files_named_by(found.type, [value])
     ]
 
 

@@ -95,7 +95,7 @@ class MediaField(FileType):
 
     def files_of(self, value: Any) -> Iterable[Placed]:
         """Return the file that a value names."""
-        return () if value is None else (Placed.of(self.names, Stored.of(str(value))),)
+        return () if value is None else (Placed.of(self.names, Stored.of(_text_of(value))),)
 
     def naming(self, column: ColumnElement[Any], files: Collection[Placed]) -> ColumnElement[bool]:
         """Return the condition for rows that name one of ``files``, by whatever name of its storage."""
@@ -111,12 +111,7 @@ class MediaField(FileType):
         """Return the text of the column."""
         if value is None:
             return None
-        if not isinstance(value, (MediaFile, Stored, str)):
-            raise TypeError(
-                f"a column of files has MediaFile, got {type(value).__name__}: statements store no file; "
-                "assign it to an object's attribute, or store() it first"
-            )
-        text = str(Stored.of(str(value)))
+        text = str(Stored.of(_text_of(value)))
         if len(text) > self.length:
             raise ValueError(f"{text!r} has {len(text)} characters, and the column takes {self.length}: see length=")
         return text
@@ -124,6 +119,15 @@ class MediaField(FileType):
     def process_result_value(self, value: Any, dialect: Dialect) -> MediaFile | None:
         """Return the value of a row. Raises ``ConfigError`` or ``InvalidKey`` if its text names no file."""
         return MediaFile(*Stored.of(value), self.names) if value else None
+
+
+def _text_of(value: Any) -> str:
+    if not isinstance(value, (MediaFile, Stored, str)):
+        raise TypeError(
+            f"a column of files has MediaFile, got {type(value).__name__}: statements store no file; "
+            "assign it to an object's attribute, or store() it first"
+        )
+    return str(value)
 
 
 def store(

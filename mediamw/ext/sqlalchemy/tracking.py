@@ -30,12 +30,12 @@ class _Waiting(list[Placed]):
         return _Waiting, ()
 
 
-def files_let_go(type_: FileType, values: Iterable[Any]) -> Iterator[Placed]:
-    """Yield the files of values that are given up. A value that names none keeps nobody from replacing it."""
+def files_named_by(type_: FileType, values: Iterable[Any]) -> Iterator[Placed]:
+    """Yield the files of values. One that names none, such as an old row's, keeps nobody from replacing it."""
     for value in values:
         try:
             yield from type_.files_of(value)
-        except MediaError:
+        except (MediaError, TypeError):
             continue
 
 
@@ -114,7 +114,7 @@ def _updated(mapper: Mapper[Any], connection: Connection, target: object) -> Non
         old = state.info.pop((_OLD, attribute.key), None)
         if history.added:
             books = _books(mapper, target)
-            for file in files_let_go(attribute.type, history.deleted or old or ()):
+            for file in files_named_by(attribute.type, history.deleted or old or ()):
                 books.ledger.let_go(file)
             _name(books, attribute.type, [value for value in history.added if not isinstance(value, ClauseElement)])
 
@@ -126,7 +126,7 @@ def _before_delete(mapper: Mapper[Any], connection: Connection, target: object) 
         history = state.attrs[attribute.key].history
         # What the row has, which an assignment that was never flushed is not.
         values = history.deleted or history.unchanged or _unloaded(connection, state, attribute)
-        for file in files_let_go(attribute.type, values):
+        for file in files_named_by(attribute.type, values):
             books.ledger.let_go(file)
 
 
