@@ -47,6 +47,7 @@ S3_OPTIONS: Final[Readers] = {
 SECRETS: Final[Mapping[str, tuple[str, ...]]] = {
     "s3": ("access_key_id", "secret_access_key", "session_token", "cloudfront_key_id", "cloudfront_key"),
     "http": ("username", "password", "headers"),
+    "depot+s3": ("access_key_id", "secret_access_key", "session_token", "cloudfront_key_id", "cloudfront_key"),
 }
 """What is given beside the spec of a kind, and never in it."""
 GIVEN: Final[Mapping[str, frozenset[str]]] = {

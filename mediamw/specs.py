@@ -42,17 +42,20 @@ Scheme = Callable[..., Backend]
 
 
 def build_backends(
-    specs: Sequence[Spec], given: Callable[[str, str], Mapping[str, Any]] = lambda _name, _kind: {}
+    specs: Sequence[Spec],
+    given: Callable[[str, str], Mapping[str, Any]] = lambda _name, _kind: {},
+    schemes: Mapping[str, Scheme] | None = None,
 ) -> list[Backend]:
     """Make the backends of ``specs``, first to last; some that are made already may stand among them.
 
     Unnamed ones are called ``local``, ``s3``, ``http``, ``memory``; a second one of a kind ``s3_2``. ``given`` says
-    what one of this name and kind has beside its spec. Raises ``ConfigError``.
+    what one of this name and kind has beside its spec; ``schemes`` what other kinds there are (see ``build_backend``).
+    Raises ``ConfigError``.
     """
     if isinstance(specs, (str, bytes, PathLike)) or not isinstance(specs, Iterable):
         raise ConfigError(f"backends: give a list, such as ['./media', 's3://acme-media'], not {type(specs).__name__}")
     return [
-        build_backend(spec, name, given(name, kind_of(spec)) if isinstance(spec, (str, PathLike)) else None)
+        build_backend(spec, name, given(name, kind_of(spec)) if isinstance(spec, (str, PathLike)) else None, schemes)
         for name, spec in named(list(specs))
     ]
 
@@ -70,7 +73,7 @@ def named(specs: Sequence[Spec]) -> list[tuple[str, Spec]]:
     for name, spec in pairs:
         chosen = name
         if not name and isinstance(spec, (str, PathLike)):
-            chosen = _free_name(kind_of(spec), taken)
+            chosen = _free_name(kind_of(spec).rpartition("+")[2], taken)  # no name has a "+"
             taken.add(chosen)
         found.append((chosen, spec))
     return found
@@ -121,7 +124,7 @@ def build_backend(
         return _http(where, name, beside)
     if kind == "local":
         if isinstance(spec, str):
-            where = _file_path(where, name) if _SCHEME.match(spec) else _written_path(where, name)
+            where = _file_path(where, name) if _SCHEME.match(spec) else written_path(where, name)
         return _local(where, name, beside)
     from .backends.memory import MemoryBackend
 
@@ -130,7 +133,7 @@ def build_backend(
     return MemoryBackend(name=name)
 
 
-def _written_path(path: str, name: str) -> str:
+def written_path(path: str, name: str) -> str:
     """Return a path as people write it. Refuses what means something else, and would be a directory of that name."""
     if "://" in path and not _WRITTEN_OUT.match(path):  # the text is not repeated: who knows what is in it
         reason = (
@@ -193,8 +196,18 @@ def _file_path(url: str, name: str) -> str:
 
 
 def _s3(where: str, name: str, beside: dict[str, Any]) -> Backend:
+    bucket, writable, options = read_s3(where, name, beside)
+    if writable:
+        from .backends.s3_writable import WritableS3Backend
+
+        return WritableS3Backend(bucket, name=name, **options)
     from .backends.s3 import S3Backend
 
+    return S3Backend(bucket, name=name, **options)
+
+
+def read_s3(where: str, name: str, beside: Mapping[str, Any]) -> tuple[str, bool, dict[str, Any]]:
+    """Return the bucket of a spec, whether it is to be written to, and the options. Raises ``ConfigError``."""
     form = "give s3://bucket[/location][?region=...&profile=...]"
     if not where[3:].startswith("//"):
         raise ConfigError(f"s3: without //; {form}", backend=name)
@@ -217,11 +230,7 @@ def _s3(where: str, name: str, beside: dict[str, Any]) -> Backend:
     writable = options.pop("writable", False)
     if not isinstance(writable, bool):
         raise ConfigError(f"writable: {writable!r} is neither True nor False", backend=name)
-    if writable:
-        from .backends.s3_writable import WritableS3Backend
-
-        return WritableS3Backend(parts.netloc, name=name, **options)
-    return S3Backend(parts.netloc, name=name, **options)
+    return parts.netloc, writable, options
 
 
 def _http(where: str, name: str, beside: dict[str, Any]) -> Backend:
