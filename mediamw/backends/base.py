@@ -231,7 +231,8 @@ class HoldsCopies(Protocol):
     ) -> None:
         """Have the file ``name`` of that folder be ``key``, which nobody has yet; it is not in the folder then.
 
-        ``filename``: what the file is called, given to those alone that ``KeepsFilenames``. Raises as ``Draft.publish`` does, and leaves the file where it was.
+        ``filename``: what the file is called, given to those alone that ``KeepsFilenames``. Raises as ``Draft.publish``
+        does, and leaves the file where it was.
         """
 
 

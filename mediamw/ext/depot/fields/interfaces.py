@@ -34,8 +34,8 @@ class DepotFileInfo(dict[str, Any]):
     depot_manager: ClassVar[type[DepotManager]] = DepotManager
     """Whose storages they are; a subclass may name another."""
 
-    original_content: Any = None
-    _frozen = False  # of a copy that pickle makes, until it has its items
+    original_content: Any
+    _frozen: bool
 
     def __init__(self, content: Any, depot_name: str | None = None) -> None:
         super().__init__()
@@ -61,6 +61,9 @@ class DepotFileInfo(dict[str, Any]):
     def process_content(self, content: Any, filename: str | None = None, content_type: str | None = None) -> None:
         """Store ``content`` and note in ``self`` what the row is to hold."""
         raise TypeError(f"{type(self).__name__} does not say how files are stored: derive it from UploadedFile")
+
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        return type(self), (dict(self),)  # a copy is what the row holds, as frozen as that
 
     def __getattr__(self, name: str) -> Any:
         try:

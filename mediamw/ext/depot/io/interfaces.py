@@ -1,7 +1,7 @@
 """FileStorage and StoredFile: what programs written for DEPOT see of a stack whose keys are ids.
 
-1. A storage is a ``MediaStack``, and so may have layers: what is stored, replaced or deleted is the upper's, whatever the
-   lowers are, and a file that only a lower has can be replaced and deleted here.
+1. A storage is a ``MediaStack``, and so may have layers: what is stored, replaced or deleted is the upper's, whatever
+   the lowers are, and a file that only a lower has can be replaced and deleted here.
 2. A stored file is opened when it is first read, as with DEPOT: until then it costs no descriptor and no download.
 3. ``public_url`` is asked for anew each time. A signed URL is never stripped of its signature, and never to be stored.
 """
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class StoredFile(IOBase):
     """A file of a storage, to be read. To change it replace it in its storage.
 
-    ``file_id``; ``filename`` and ``content_type`` as they were given; ``last_modified`` in UTC without a time zone, None
-    if it is not known; ``content_length`` in bytes. ``open`` and ``url`` are called when they are needed.
+    ``file_id``; ``filename`` and ``content_type`` as they were given; ``last_modified`` in UTC without a time zone,
+    None if it is not known; ``content_length`` in bytes. ``open`` and ``url`` are called when they are needed.
     """
 
     def __init__(
@@ -194,12 +194,14 @@ class FileStorage:
         """Replace a file, and return its id. Raises ``FileNotFoundError`` if there is none.
 
         Name and type are those of before if neither ``filename`` nor ``content`` tells a name. A ``StoredFile`` in the
-        place of itself, ``replace(file, file)``, is stored under its id whether there is one or not: so files are copied
-        into another storage.
+        place of itself, ``replace(file, file)``, is stored under its id whether there is one or not: so files are
+        copied into another storage.
         """
         file_id = self._checked(file_or_id)
         is_copy = isinstance(file_or_id, StoredFile) and file_or_id is content
-        if not is_copy and not self.exists(file_id):
+        if is_copy:
+            content.seek(0)
+        elif not self.exists(file_id):
             raise FileNotFoundError(f"file {file_id} does not exist")
         return self._save(file_id, *self.fileinfo(content, filename, content_type, lambda: self.get(file_id)))
 

@@ -180,9 +180,7 @@ class DepotDirectory:
         if stat.S_ISREG(mode):
             return fd
         os.close(fd)
-        raise NotServable(
-            f"{self._path(key, part)} is no regular file", backend=self.name, key=key, operation="open"
-        )
+        raise NotServable(f"{self._path(key, part)} is no regular file", backend=self.name, key=key, operation="open")
 
     def _listed(self, key: Key) -> Meta | None:
         """Return what a listing tells of a file, None if it has not both of its parts."""
@@ -235,7 +233,7 @@ class DepotDirectory:
     def publish_copy(
         self, name: str, key: Key, *, content_type: str | None = None, filename: str | None = None
     ) -> None:
-        """Have the file ``name`` of the folder of the copies be ``key``. Raises as ``put`` does; then it stays there."""
+        """Have the file ``name`` of the folder of the copies be ``key``. Raises as ``put``; then it stays there."""
         with self.copies() as folder:
             bytes_of_it = LocalDraft.of(self._local.place, self.copies(), name)
             with closing(DepotDraft(self._local, bytes_of_it, _described(filename, content_type))) as draft:

@@ -2,8 +2,8 @@
 
 1. A folder is made whole in ``.mediamw/staged``, synced, and renamed to its id. Nothing else is in its place then: a
    rename does not replace a folder that has files.
-2. To replace one the two trade places (``backends/exchange.py``): whoever looks finds one of them. Where the disk has no
-   such call the parts are renamed into the old folder, the bytes first: each is whole at any time, and for a moment
+2. To replace one the two trade places (``backends/exchange.py``): whoever looks finds one of them. Where the disk has
+   no such call the parts are renamed into the old folder, the bytes first: each is whole at any time, and for a moment
    there are new bytes under the old name.
 3. A file is deleted by renaming its folder into ``.mediamw/staged``, where it is emptied.
 4. What a killed process left there is swept when it is an hour old. It is never all that there is of a file.

@@ -1,7 +1,7 @@
 """What is given to a storage, as bytes or a file with a name and a type: the inputs that DEPOT takes.
 
-1. An upload is whatever has a ``filename`` and a ``file``: ``cgi.FieldStorage``, ``multipart.MultipartPart``, Starlette's
-   ``UploadFile``. Werkzeug's ``FileStorage`` has its file in ``stream``.
+1. An upload is whatever has a ``filename`` and a ``file``, such as ``cgi.FieldStorage``, ``multipart.MultipartPart``
+   and Starlette's ``UploadFile``; or, as Werkzeug's ``FileStorage``, a ``stream``.
 2. A file is read from where it stands, as DEPOT does it.
 3. A ``FileIntent`` is what it says: names and types given beside it count for nothing.
 """
@@ -81,11 +81,11 @@ def file_from_content(content: Any) -> tuple[bool, IO[bytes]]:
 
 def upload_of(fileobj: Any) -> Any:
     """Return the file of an upload; what is none as it is."""
-    if getattr(fileobj, "filename", None) is None:
+    if not hasattr(fileobj, "filename"):  # a named temporary file has a file in it too
         return fileobj
     for name in ("file", "stream"):
         file = getattr(fileobj, name, None)
-        if file not in (None, False):
+        if file is not None and file is not False:
             return file
     return fileobj
 
