@@ -86,10 +86,25 @@ def test_a_date_that_is_none_is_ignored(storage: Any, date: str) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["/depot", "/depot/", "/depot/files", "/depot/files/", "/depot/nobody", f"/depot/nobody/{NOBODY}"]
-    + [f"/depot/files/{NOBODY}", "/depot/files/hello", f"/depot//files/{NOBODY}"]
-    + ["/depot/files/../../etc/passwd", "/depot/files/%2e%2e%2fsecret", "/depot/../secret", "/depot/files/.mediamw/x"]
-    + ["/depot/files/{id}/file", "/depot/files/{id}/metadata.json", "/depot/files/{id}%00", "/depot/x/files/{id}"],
+    [
+        "/depot",
+        "/depot/",
+        "/depot/files",
+        "/depot/files/",
+        "/depot/nobody",
+        f"/depot/nobody/{NOBODY}",
+        f"/depot/files/{NOBODY}",
+        "/depot/files/hello",
+        f"/depot//files/{NOBODY}",
+        "/depot/files/../../etc/passwd",
+        "/depot/files/%2e%2e%2fsecret",
+        "/depot/../secret",
+        "/depot/files/.mediamw/x",
+        "/depot/files/{id}/file",
+        "/depot/files/{id}/metadata.json",
+        "/depot/files/{id}%00",
+        "/depot/x/files/{id}",
+    ],
 )
 def test_what_is_not_there_is_404_and_never_the_apps(storage: Any, target: str, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"secret")
@@ -116,7 +131,7 @@ def test_a_mountpoint(storage: Any) -> None:
     for mountpoint in ("hello", "", "/"):
         with pytest.raises(ValueError, match="mountpoint"):
             Both(mountpoint=mountpoint)
-    with pytest.raises(ConfigError, match="cache_max_agee|unknown option"):
+    with pytest.raises(ConfigError, match="unknown option"):
         Both(cache_max_agee=3)
 
 

@@ -1,8 +1,9 @@
 """``DepotMiddleware``: ``<mountpoint>/<storage>/<id>`` of a web app, answered by ``mediamw.storages``' middlewares.
 
-What differs from DEPOT's: ranges; conditions after RFC 9110, so that a date that is none is ignored (13.1.3) and no 400;
-302 with a signature that is alive and ``no-store``, where DEPOT has a 301 that browsers keep longer than any signature;
-``Cache-Control: private, max-age=...`` without ``Expires``, which says the same. Names that ``remap`` has are answered.
+What differs from DEPOT's: ranges; conditions after RFC 9110, so that a date that is none is ignored (13.1.3) and no
+400; 302 with a signature that is alive and ``no-store``, where DEPOT has a 301 that browsers keep longer than any
+signature; ``Cache-Control: private, max-age=...`` without ``Expires``, which says the same; the whole path counts,
+where DEPOT takes its last two parts. Names that ``remap`` has are answered.
 """
 
 from __future__ import annotations
