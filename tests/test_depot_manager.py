@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from mediamw import ConfigError, MediaStack, MemoryBackend, storages
+from mediamw import ConfigError, MediaStack, MemoryBackend, NotWritable, storages
 from mediamw.ext.depot.errors import DepotError
 from mediamw.ext.depot.io.interfaces import FileStorage
 from mediamw.ext.depot.manager import DepotManager, configure, get_depot, get_file, set_default
@@ -246,6 +246,9 @@ def test_a_class_of_the_users_own(
         assert file.read(2) == b"12"
     assert [entry.key for entry in stack.list()] == [file_id]
     assert not stack.exists("nobody")
+    with pytest.raises(NotWritable, match="Own chooses its ids itself"):
+        stack.save("a", b"x")
+    assert (stack.delete(file_id), stack.delete(file_id), made.list()) == (True, False, [])
     with pytest.raises(ConfigError, match=r"own|reset|gone") as caught:
         manager.configure("again", {**config, "depot.foldr": tmp_path})
     assert "did you mean depot.folder?" in str(caught.value)

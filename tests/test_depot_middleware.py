@@ -131,7 +131,7 @@ def test_a_mountpoint(storage: Any) -> None:
     for mountpoint in ("hello", "", "/"):
         with pytest.raises(ValueError, match="mountpoint"):
             Both(mountpoint=mountpoint)
-    with pytest.raises(ConfigError, match="unknown option"):
+    with pytest.raises(ConfigError, match="unknown setting"):
         Both(cache_max_agee=3)
 
 
