@@ -126,7 +126,7 @@ def test_rows_that_are_none(text: str, said: str) -> None:
 def test_rows_that_lack_something(row: dict[str, Any]) -> None:
     read = UploadedFile.decode(json.dumps(row))
     for ask in (lambda: read.file, lambda: read.url):
-        with pytest.raises(DepotError, match="the row holds no (depot_name|file_id)"):
+        with pytest.raises(DepotError, match=r"the row holds no (depot_name|file_id)"):
             ask()
 
 

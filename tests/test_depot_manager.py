@@ -148,10 +148,13 @@ def test_classes_of_depot_are_ours(manager: type[DepotManager], tmp_path: Path) 
         ({**MEMORY, "depot.backends": "memory:"}, "leave one of them out"),
         ({"depot.backends": ""}, "depot.backends: it is empty"),
         ({"depot.backends": "memory:", "depot.found_tll": "3"}, "did you mean depot.found_ttl?"),
-        ({"depot.backends": "memory:", "depot.found_ttl": "soon"}, "depot.found_ttl: 'soon' is not a number of seconds"),
+        (
+            {"depot.backends": "memory:", "depot.found_ttl": "soon"},
+            "depot.found_ttl: 'soon' is not a number of seconds",
+        ),
         ({"depot.backends": "memory:", "depot.max_age": "3"}, "unknown option 'depot.max_age'"),
-        ({"depot.backends": "depot:"}, "depot: its path is empty"),
-        ({"depot.backends": "depot+s3:bucket"}, r"s3: without //"),
+        ({"depot.backends": "depot:"}, "depot: is followed by the path"),
+        ({"depot.backends": "depot+s3:bucket"}, r"depot\+s3: without //"),
     ],
 )
 def test_mistakes_are_told(manager: type[DepotManager], config: dict[str, str], said: str) -> None:

@@ -25,9 +25,7 @@ def build_stack(specs: Sequence[Spec], **options: Unpack[StackOptions]) -> Media
     return stack_of(specs, options)
 
 
-def stack_of(
-    specs: Sequence[Spec], options: StackOptions, schemes: Mapping[str, Scheme] | None = None
-) -> MediaStack:
+def stack_of(specs: Sequence[Spec], options: StackOptions, schemes: Mapping[str, Scheme] | None = None) -> MediaStack:
     """Do what ``build_stack`` does; ``schemes`` are the kinds of specs that an integration has beside ours."""
     listed = list(specs) if isinstance(specs, (list, tuple)) else specs
     names, faults = names_of(listed), list[Fault]()

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from threading import Lock
-from typing import Final, NamedTuple, Unpack, cast
+from typing import Final, Literal, NamedTuple, Unpack, cast
 
 from ..backends.base import Backend
 from ..core.errors import ConfigError, unknown_option
@@ -50,6 +50,14 @@ class Named(NamedTuple):
 
     storage: str
     stack: MediaStack
+
+
+class Listed(NamedTuple):
+    """What was said of a name: whether it is a storage, an alias or remapped, at what it points, where that ends."""
+
+    kind: Literal["storage", "alias", "remapped"]
+    target: str
+    storage: str
 
 
 class _Names(NamedTuple):
@@ -172,6 +180,19 @@ class Registry:
         """Say whether another storage answers for ``name``, so that what a row says of it beside the key is no longer
         true: a public URL, say."""
         return name in self._names.remapped
+
+    def listed(self) -> dict[str, Listed]:
+        """Return every name, alias and remapped name with what was said of it: storages first, then aliases."""
+        names = self._names
+        found = {name: Listed("storage", name, name) for name in names.storages}
+        found |= {alias: Listed("alias", name, self._known(names, alias)) for alias, name in names.aliases.items()}
+        found |= {old: Listed("remapped", new, self._known(names, old)) for old, new in names.remapped.items()}
+        return found
+
+    @property
+    def default(self) -> str | None:
+        """The storage or alias that stands for none, None if there are no storages."""
+        return self._names.default
 
     def names(self) -> dict[str, str]:
         """Return every name, alias and remapped name, with the storage that it stands for now."""

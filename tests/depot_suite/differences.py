@@ -26,7 +26,7 @@ EXPECTED_DIFFERENCES: Final[Mapping[str, str]] = {
     "test_buckets.TestBoto3FileStorage.test_stored_files_are_only_readable": _SEEKABLE,
     "test_buckets.TestBoto3FileStorageWithoutSlash.test_stored_files_are_only_readable": _SEEKABLE,
     "test_storage_interface.TestMemoryFileStorage.test_creation_metadata": (
-        "the date of a file in memory is when it was stored, to the nanosecond, and not a text made by a function of ours"
+        "the date of a file in memory is when it was stored, to the nanosecond, and no text of our making"
     ),
     "test_local_storage.TestLocalFileStorage.test_corrupted_metadata": _INSIDE,
     "test_buckets.TestBoto3Bucket.test_bucket_failure": _NO_BUCKET,
@@ -45,7 +45,7 @@ EXPECTED_DIFFERENCES: Final[Mapping[str, str]] = {
         "RFC 9110, 13.1.3: a date that is none is ignored, and no 400: the file is sent"
     ),
     "test_wsgi_middleware.TestWSGIMiddleware.test_headers_are_there": (
-        "no Expires: Cache-Control with max-age says the same, and wins (RFC 9111, 5.3)"
+        "text says its charset; and no Expires: Cache-Control with max-age says the same, and wins (RFC 9111, 5.3)"
     ),
     "test_wsgi_middleware.TestWSGIMiddleware.test_serving_files_content_disposition": (
         "RFC 6266's own spelling, and no transliteration: what is beyond ASCII is in filename*, which all clients read"

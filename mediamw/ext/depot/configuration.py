@@ -1,8 +1,8 @@
 """From a configuration as DEPOT has it, ``{"depot.backend": ..., "depot.storage_path": ...}``, to a storage.
 
 1. Without ``depot.backend`` it is a directory, ``depot.storage_path``. DEPOT's own classes are ours: the text
-   ``depot.io.local.LocalFileStorage`` names that of ``mediamw.ext.depot``. Another dotted name is a class of the user's,
-   of which no more is asked than DEPOT's six methods.
+   ``depot.io.local.LocalFileStorage`` names that of ``mediamw.ext.depot``. Another dotted name is a class of the
+   user's, of which no more is asked than DEPOT's six methods.
 2. ``depot.backends`` in its place is a list of specs, first to last, as text divided by blanks; beside it stand the
    options of a ``MediaStack``, their texts as in the environment.
 3. An option that nobody reads is an error: a misspelt ``depot.storage_path`` must not write elsewhere.

@@ -27,7 +27,7 @@ class ForeignStorage:
         return f"ForeignStorage({type(self.storage).__name__}, name={self.name!r})"
 
     def open(self, key: Key) -> ForeignHandle | None:
-        """Open a file. By DEPOT's contract ``get`` raises ``IOError`` if it has none; ``ValueError`` for what is no id."""
+        """Open a file. DEPOT's ``get`` raises ``IOError`` if there is none, and ``ValueError`` for what is no id."""
         try:
             file = self.storage.get(str(key))
         except (ConnectionError, TimeoutError) as error:  # these are OSErrors too, and say nothing of the file

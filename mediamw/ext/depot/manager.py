@@ -1,4 +1,4 @@
-"""``DepotManager``: the storages of a process by name, with DEPOT's methods. ``mediamw.storages`` is what it is a face of.
+"""``DepotManager``: the storages of a process by name, with DEPOT's methods, a face of ``mediamw.storages``.
 
 1. ``DepotManager.registry`` is the process's own registry: storages that were configured there, or by the environment,
    are found here, and the other way about. A subclass has a registry of its own: ``class Reports(DepotManager): ...``,
@@ -79,8 +79,8 @@ class DepotManager:
     def get_file(cls, path: str) -> StoredFile:
         """Return the open file of ``storage_name/file_id``.
 
-        Raises ``DepotError`` if there is no such storage, ``OSError`` if it has no such file, ``ValueError`` if the id is
-        none.
+        Raises ``DepotError`` if there is no such storage, ``OSError`` if it has no such file, ``ValueError`` if the id
+        is none.
         """
         name, slash, file_id = path.partition("/")
         if not slash:

@@ -1,8 +1,9 @@
 """``DepotMiddleware``: ``<mountpoint>/<storage>/<id>`` of a web app, answered by ``mediamw.storages``' middlewares.
 
-What differs from DEPOT's: ranges; conditions after RFC 9110, so that a date that is none is ignored (13.1.3) and no 400;
-302 with a signature that is alive and ``no-store``, where DEPOT has a 301 that browsers keep longer than any signature;
-``Cache-Control: private, max-age=...`` without ``Expires``, which says the same. Names that ``remap`` has are answered.
+What differs from DEPOT's: ranges; conditions after RFC 9110, so that a date that is none is ignored (13.1.3) and no
+400; 302 with a signature that is alive and ``no-store``, where DEPOT has a 301 that browsers keep longer than any
+signature; ``Cache-Control: private, max-age=...`` without ``Expires``, which says the same; the whole path counts,
+where DEPOT takes its last two parts. Names that ``remap`` has are answered.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from ...asgi import path_below
 from ...storages import Registry
 from ...storages.asgi import StoragesMiddleware as ASGIStorages
 from ...storages.wsgi import StoragesMiddleware as WSGIStorages
@@ -102,9 +104,7 @@ class DepotASGIMiddleware(_Mounted):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass on whatever else the server has: lifespan, websockets."""
         is_http = scope["type"] == "http"
-        root = scope.get("root_path", "") if is_http else ""
-        path = scope["path"].removeprefix(root) if is_http else ""
-        if self.app is not None and not (is_http and self._takes(scope["method"], path)):
+        if self.app is not None and not (is_http and self._takes(scope["method"], path_below(scope))):
             await self.app(scope, receive, send)
         else:
             await self._storages(scope, receive, send)

@@ -1,1 +1,1 @@
-"""What a row holds of a file, with DEPOT's classes: ``upload.UploadedFile``, its filters, the image with a thumbnail."""
+"""What a row holds of a file, with DEPOT's classes: ``upload.UploadedFile``, filters, the image with a thumbnail."""

@@ -113,7 +113,9 @@ class DepotFileInfo(dict[str, Any]):
 
     def _check_thawed(self) -> None:
         if self._frozen:
-            raise TypeError("it is stored: assign a new file to the column instead of changing what the row holds of it")
+            raise TypeError(
+                "it is stored: assign a new file to the column instead of changing what the row holds of it"
+            )
 
     def _freeze(self) -> None:
         object.__setattr__(self, "_frozen", True)

@@ -11,12 +11,11 @@ from ..upload import UploadedFile
 class WithThumbnailFilter(FileFilter):
     """Stores a thumbnail that fits into ``size``, width and height in pixels, as ``format``, one of Pillow's.
 
-    The row gets ``thumb_WxH_id``, ``thumb_WxH_path`` and ``thumb_WxH_url``. Several filters may stand beside each other.
-    A file that is no picture raises what Pillow does, and nothing of the upload stays.
+    The row gets ``thumb_WxH_id``, ``thumb_WxH_path`` and ``thumb_WxH_url``. Several filters may stand beside each
+    other. A file that is no picture raises what Pillow does, and nothing of the upload stays.
     """
 
-    # ``format`` is DEPOT's name of it.
-    def __init__(self, size: tuple[int, int] = (128, 128), format: str = "PNG") -> None:  # noqa: A002
+    def __init__(self, size: tuple[int, int] = (128, 128), format: str = "PNG") -> None:
         self.thumbnail_size = size
         self.thumbnail_format = format
 

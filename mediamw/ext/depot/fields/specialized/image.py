@@ -15,8 +15,8 @@ class UploadedImageWithThumb(UploadedFile):
     """A picture that is made smaller if a side has ``max_size`` pixels or more, and a thumbnail of it.
 
     The thumbnail fits into ``thumbnail_size``, width and height in pixels, and is a ``thumbnail_format`` of Pillow's:
-    subclasses say others. The row gets ``thumb_id`` and ``thumb_path``; ``thumb_file`` and ``thumb_url`` are as ``file``
-    and ``url``. A file that is no picture raises what Pillow does, and nothing is stored.
+    subclasses say others. The row gets ``thumb_id`` and ``thumb_path``; ``thumb_file`` and ``thumb_url`` are as
+    ``file`` and ``url``. A file that is no picture raises what Pillow does, and nothing is stored.
     """
 
     max_size: ClassVar[int] = 1024
