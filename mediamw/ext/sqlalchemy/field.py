@@ -90,7 +90,7 @@ class MediaField(FileType):
         if isinstance(value, Stored):
             return MediaFile(value.storage, value.key, self.names)
         upload = upload_of(value)  # before the warning: what cannot be stored is no upload
-        warn_if_on_event_loop(what)
+        warn_if_on_event_loop(what, f"await store_async({what}, data)")
         return self.store(upload)
 
     def files_of(self, value: Any) -> Iterable[Placed]:

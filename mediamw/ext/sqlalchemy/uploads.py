@@ -58,14 +58,14 @@ def key_of(pattern: KeyOf, filename: str) -> str:
     return f"{folder}/{name}" if folder else name
 
 
-def warn_if_on_event_loop(what: str) -> None:
-    """Warn if this thread runs an event loop, which would stand still during an upload."""
+def warn_if_on_event_loop(what: str, instead: str) -> None:
+    """Warn if this thread runs an event loop, which would stand still during an upload; ``instead`` is the way out."""
     asyncio = sys.modules.get("asyncio")
     if asyncio is None or asyncio._get_running_loop() is None:
         return
     warnings.warn(
         f"{what}: the file is uploaded in the event loop's thread, and all else waits for it. "
-        f"Use `file = await store_async({what}, data)`, and assign that",
+        f"assign the result of `{instead}`",
         RuntimeWarning,
         stacklevel=5,
     )
