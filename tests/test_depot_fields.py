@@ -103,6 +103,14 @@ def test_no_such_storage() -> None:
         DepotFileInfo(b"x")
 
 
+def test_a_file_is_found_again_whatever_is_remapped(storage: Any) -> None:
+    DepotManager.configure("here", MEMORY)
+    DepotManager.remap({"avatars": "here", "here": "avatars"})
+    with pytest.raises(ValueError, match="which is remapped itself"):
+        UploadedFile(b"x", "avatars")
+    assert storage.list() == []
+
+
 # Rows
 
 
