@@ -32,12 +32,12 @@ FLOORS = {
     "wsgi": 6,
     "asgi": 6,
     "testing": 6,
-    "storages": 6,
-    "ext": 7,
-    "inspector": 7,
-    "cli": 8,
-    "ext.django.management": 9,  # `manage.py mediamw`, which calls the command line
-    "__main__": 9,  # `python -m mediamw`, which calls the command line
+    "storages": 7,
+    "ext": 8,
+    "inspector": 8,
+    "cli": 9,
+    "ext.django.management": 10,  # `manage.py mediamw`, which calls the command line
+    "__main__": 10,  # `python -m mediamw`, which calls the command line
 }
 
 # core/ decides and does nothing else: it cannot read a clock, a disk or a socket.
@@ -340,10 +340,15 @@ def never_sent(tree: ast.AST) -> set[int]:
     return found
 
 
+# Integrations that know storages and rows, and no request: 128 is a number of pixels.
+NO_ENTRANCES = ("ext.depot.fields.", "ext.depot.io.", "ext.depot.specs", "ext.sqlalchemy.")
+
+
 def answer_faults(name: str, tree: ast.Module) -> list[str]:
     """What a module builds of an answer by itself. The entrances may not even spell a status or a header."""
     faults = []
     entrance = name in ("wsgi", "wsgi_answers", "asgi", "service", "reply", "kept_plans") or name.startswith("ext.")
+    entrance = entrance and not name.startswith(NO_ENTRANCES)
     texts = never_sent(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):

@@ -1,4 +1,4 @@
-"""Floor 7: the command line, ``mediamw`` or ``python -m mediamw``.
+"""Floor 9: the command line, ``mediamw`` or ``python -m mediamw``.
 
 Exit status: 0 all is well, 1 what was asked for failed, 2 the command or a setting is wrong (and says which, and the
 way out); ``explain`` has more.
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None, *, of_project: Callable[[], Settings
 
 def build_parser(*, is_project: bool = False) -> argparse.ArgumentParser:
     """Return the parser of all commands, or of those for a project; ``args.run(args)`` runs the one that was given."""
-    from . import config, explain, serve
+    from . import config, explain, serve, storages
     from .demo import command as demo
 
     parser = argparse.ArgumentParser(
@@ -61,6 +61,7 @@ def build_parser(*, is_project: bool = False) -> argparse.ArgumentParser:
         (serve, "serve", "serve media from backends, alone or around an app"),
         (explain, "explain", "say why a file is answered as it is"),
         (config, "config", "show every setting, and where it comes from"),
+        (storages, "storages", "show what the named storages are"),
         (demo, "demo", "a site with a production bucket of its own, to look at"),
     ):
         if is_project and name not in _OF_PROJECT:

@@ -13,10 +13,11 @@ Whoever reads sees the names as they were before a change, or after it: threads 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from threading import Lock
-from typing import Final, NamedTuple, Unpack, cast
+from typing import Final, Literal, NamedTuple, Unpack, cast
 
 from ..backends.base import Backend
 from ..core.errors import ConfigError, unknown_option
@@ -44,6 +45,21 @@ class Stored(NamedTuple):
         return cls(_checked(name, "name"), parse_key(key))
 
 
+class Named(NamedTuple):
+    """What a name stands for: ``stack``, and the name that rows have for it, which is no alias but may be remapped."""
+
+    storage: str
+    stack: MediaStack
+
+
+class Listed(NamedTuple):
+    """What was said of a name: whether it is a storage, an alias or remapped, at what it points, where that ends."""
+
+    kind: Literal["storage", "alias", "remapped"]
+    target: str
+    storage: str
+
+
 class _Names(NamedTuple):
     """All that is named. Never changed: another one takes its place."""
 
@@ -63,6 +79,12 @@ class _Names(NamedTuple):
             else:
                 return name if name in self.storages else None
 
+    def written(self, name: str) -> str:
+        """Return what rows have in the place of ``name``, which stands for something."""
+        while name not in self.remapped and name in self.aliases:
+            name = self.aliases[name]
+        return name
+
 
 class Registry:
     """Named storages and their aliases. Threads may share it; a process may have several, which know nothing of each
@@ -70,6 +92,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._names = _Names()
+        self._snapshot: tuple[_Names, Mapping[str, Named]] = self._names, {}
         self._lock = Lock()  # of those who change it
 
     def configure(
@@ -158,11 +181,46 @@ class Registry:
         true: a public URL, say."""
         return name in self._names.remapped
 
+    def listed(self) -> dict[str, Listed]:
+        """Return every name, alias and remapped name with what was said of it: storages first, then aliases."""
+        names = self._names
+        found = {name: Listed("storage", name, name) for name in names.storages}
+        found |= {alias: Listed("alias", name, self._known(names, alias)) for alias, name in names.aliases.items()}
+        found |= {old: Listed("remapped", new, self._known(names, old)) for old, new in names.remapped.items()}
+        return found
+
+    @property
+    def default(self) -> str | None:
+        """The storage or alias that stands for none, None if there are no storages."""
+        return self._names.default
+
     def names(self) -> dict[str, str]:
         """Return every name, alias and remapped name, with the storage that it stands for now."""
         names = self._names
         every = (*names.storages, *names.aliases, *names.remapped)
         return {name: self._known(names, name) for name in every}
+
+    def snapshot(self) -> Mapping[str, Named]:
+        """Return every name, alias and remapped name with what it stands for: the same object until one changes."""
+        of, found = self._snapshot
+        names = self._names
+        if of is not names:
+            every = (*names.storages, *names.aliases, *names.remapped)
+            found = {name: Named(names.written(name), names.storages[self._known(names, name)]) for name in every}
+            self._snapshot = names, found
+        return found
+
+    @contextmanager
+    def changing(self) -> Iterator[Registry]:
+        """Give a registry with the same names; what it has at the end this one has then, all at once.
+
+        If the block raises nothing is changed. Nobody else changes this one meanwhile, and nobody who reads waits.
+        """
+        with self._lock:
+            draft = Registry()
+            draft._names = self._names
+            yield draft
+            self._names = draft._names
 
     def clear(self) -> None:
         """Forget all of them, and close the stacks."""
@@ -197,8 +255,10 @@ class Registry:
 def _checked(name: object, option: str) -> str:
     if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_CHARACTERS:
         raise ConfigError(f"{option}: {name!r} is no name: 1 to {MAX_NAME_CHARACTERS} characters")
-    if "/" in name or " " in name or not name.isprintable():
-        raise ConfigError(f"{option}: {name!r} is no name: '/', blanks and what cannot be printed are in none")
+    if "/" in name or " " in name or not name.isprintable() or name in (".", ".."):
+        raise ConfigError(
+            f"{option}: {name!r} is no name: '/', blanks and what cannot be printed are in none, nor is it '.' or '..'"
+        )
     return name
 
 
