@@ -63,6 +63,17 @@ def test_files_stay_where_an_alias_was(registry: Registry) -> None:
             assert file.read() == data
 
 
+def test_where_new_files_go(registry: Registry) -> None:
+    first, second = registry.configure("local", stack()), registry.configure("s3", stack())
+    registry.alias("avatars", "s3")
+    assert registry.target() == ("local", first)
+    assert registry.target("avatars") == ("s3", second)
+    registry.remap({"s3": "local"})
+    assert registry.target("avatars") == registry.target("s3") == ("local", first), "what is remembered is where it is"
+    with pytest.raises(ConfigError, match="did you mean avatars"):
+        registry.target("avatar")
+
+
 def test_an_alias_of_an_alias(registry: Registry) -> None:
     registry.configure("local", stack())
     registry.alias("avatars", "local")
