@@ -28,6 +28,9 @@ from .s3.s3_world import ID, SECRET, fetch
 WRITER_ID = "AKWRITER"
 BUCKET, PROD = "avatars", "prod-avatars"
 THREADS = 8
+PATIENCE_SECONDS = 60
+MUCH: Any = {"deadline": 60, "misses_a_minute": 1_000_000}  # here one minute is a busy day
+WAYS = ("code", "wsgi", "asgi", "alias")
 DUMP = {f"users/{number}.jpg": f"production's {number}".encode() * (number + 1) for number in range(20)}
 ROUNDS = pytest.mark.parametrize("seconds", [3, pytest.param(60, marks=pytest.mark.slow)])
 
@@ -93,7 +96,7 @@ class Site:
         self.count(f"uploaded to {storage}")
 
     def look(self, stored: Stored, data: bytes, chance: random.Random, runner: asyncio.Runner) -> None:
-        way = chance.choice(["code", "wsgi", "asgi", "alias"])
+        way = chance.choice(WAYS)
         if way == "code":
             with self.registry.get(stored.storage).open(stored.key) as file:
                 self.check(file.read() == data, f"{stored} by code")
@@ -121,44 +124,49 @@ class Site:
             self.done[what] = self.done.get(what, 0) + 1
 
 
-def run(site: Site, switch: Callable[[int], None], seconds: float) -> int:
-    """Have all threads use the site for so long while ``switch`` is called; return how often it was."""
+def run(site: Site, switch: Callable[[int], None], seconds: float, storages: tuple[str, ...]) -> int:
+    """Have all threads use the site for so long while ``switch`` is called; return how often it was.
+
+    On a busy machine it takes longer, until each way was gone for each storage.
+    """
+
+    def is_enough(site: Site) -> bool:
+        looked = [f"looked at {storage} by {way}" for storage in storages for way in WAYS]
+        uploaded = [f"uploaded to {storage}" for storage in storages[:2]]
+        return all(site.done.get(what, 0) > 5 for what in (*looked, *uploaded))
+
     over = threading.Event()
     threads = [threading.Thread(target=site.use, args=(over, seed)) for seed in range(THREADS)]
     for thread in threads:
         thread.start()
     end, switched = time.monotonic() + seconds, 0
-    while time.monotonic() < end and not site.wrong:
+    while not site.wrong and time.monotonic() < end + PATIENCE_SECONDS:
+        if time.monotonic() > end and is_enough(site):
+            break
         switched += 1
         switch(switched)
         over.wait(random.Random(switched).choice([0, 0.002, 0.05]))
     over.set()
     for thread in threads:
         thread.join()
+    assert is_enough(site) or site.wrong, site.done
     return switched
-
-
-def check_busy(site: Site, switched: int, storages: tuple[str, str]) -> None:
-    assert switched > 50
-    for storage in storages:
-        assert site.done[f"uploaded to {storage}"] > 10, site.done
-        for way in ("code", "wsgi", "asgi", "alias"):
-            assert site.done[f"looked at {storage} by {way}"] > 5, site.done
 
 
 @ROUNDS
 def test_avatars_move_to_a_bucket_and_back(
     seconds: int, tmp_path: Path, s3: StrictS3, registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registry.configure("local", MediaStack([LocalBackend(tmp_path)], deadline=60))
-    registry.configure("s3", MediaStack([bucket(s3)], deadline=60))
+    registry.configure("local", MediaStack([LocalBackend(tmp_path)], **MUCH))
+    registry.configure("s3", MediaStack([bucket(s3)], **MUCH))
     registry.alias("avatars", "local")
     site = Site(registry, "avatars")
     with caplog.at_level(logging.WARNING):
-        switched = run(site, lambda number: registry.alias("avatars", ("local", "s3")[number % 2]), seconds)
+        both = ("local", "s3")
+        switched = run(site, lambda number: registry.alias("avatars", both[number % 2]), seconds, both)
     assert site.wrong == []
     assert caplog.records == []
-    check_busy(site, switched, ("local", "s3"))
+    assert switched > 30
     for stored, data in site.rows:
         is_local = stored.storage == "local"
         assert (tmp_path / stored.key).is_file() is is_local, f"{stored} lies where its row does not say"
@@ -172,21 +180,19 @@ def test_a_production_storage_is_answered_by_another(
     seconds: int, tmp_path: Path, s3: StrictS3, registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The rows of a dump name ``prod_avatars``: they are right whoever answers, and uploads stay where they went."""
-    registry.configure("here", MediaStack([LocalBackend(tmp_path), production(s3)], deadline=60))
-    registry.configure("qa", MediaStack([bucket(s3), production(s3)], deadline=60))
+    registry.configure("here", MediaStack([LocalBackend(tmp_path), production(s3)], **MUCH))
+    registry.configure("qa", MediaStack([bucket(s3), production(s3)], **MUCH))
     registry.remap({"prod_avatars": "here"})
     site = Site(registry, "prod_avatars")
     dumped: list[tuple[Stored, bytes]] = [(Stored.of(f"prod_avatars/{key}"), data) for key, data in DUMP.items()]
     site.rows += dumped
     with caplog.at_level(logging.WARNING):
-        switched = run(site, lambda number: registry.remap({"prod_avatars": ("here", "qa")[number % 2]}), seconds)
+        every = ("here", "qa", "prod_avatars")
+        switched = run(site, lambda number: registry.remap({"prod_avatars": every[number % 2]}), seconds, every)
     assert site.wrong == []
     assert caplog.records == []
     assert {row[0].storage for row in site.rows} == {"prod_avatars", "here", "qa"}
-    check_busy(site, switched, ("here", "qa"))
-    assert all(site.done[f"looked at prod_avatars by {way}"] > 5 for way in ("code", "wsgi", "asgi", "alias")), (
-        site.done
-    )
+    assert switched > 30
     assert s3.objects(PROD) == DUMP
     for stored, _ in site.rows[len(dumped) :]:
         assert (tmp_path / stored.key).is_file() is (stored.storage == "here")
