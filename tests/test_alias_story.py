@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from mediamw import LocalBackend, MediaStack, S3Backend, WritableS3Backend
+from mediamw.stack.stack import StackOptions
 from mediamw.storages import Registry, Stored
 from mediamw.storages import asgi as asgi_side
 from mediamw.storages import wsgi as wsgi_side
@@ -29,7 +30,7 @@ WRITER_ID = "AKWRITER"
 BUCKET, PROD = "avatars", "prod-avatars"
 THREADS = 8
 PATIENCE_SECONDS = 60
-MUCH: Any = {"deadline": 60, "misses_a_minute": 1_000_000}  # here one minute is a busy day
+MUCH: StackOptions = {"deadline": 60, "misses_a_minute": 1_000_000}  # here one minute is a busy day
 WAYS = ("code", "wsgi", "asgi", "alias")
 DUMP = {f"users/{number}.jpg": f"production's {number}".encode() * (number + 1) for number in range(20)}
 ROUNDS = pytest.mark.parametrize("seconds", [3, pytest.param(60, marks=pytest.mark.slow)])
