@@ -166,6 +166,10 @@ def test_a_public_url_of_production() -> None:
         _ = row.file
     DepotManager.remap({"s3_avatars": "avatars"})
     assert row.url == f"/depot/s3_avatars/{ID}"
+    storages = DepotManager._storages
+    storages["avatars"] = (storages["avatars"][0], object())  # a class of the user's own
+    assert row.url == f"/depot/s3_avatars/{ID}"
+    assert dumped(depot_name="avatars").url == f"https://prod.s3.amazonaws.com/{ID}"
     DepotManager.remap({})
     DepotManager.configure("s3_avatars", MEMORY)  # the same name for another place
     assert row.url == f"/depot/s3_avatars/{ID}"
@@ -211,6 +215,10 @@ def test_a_layered_storage_is_served_by_the_middleware(s3: StrictS3) -> None:
     DepotManager.registry.configure("layered", MediaStack([MemoryBackend(), lower]))
     file = UploadedFile(b"x", "layered")
     assert (file["_public_url"], file.url) == (None, f"/depot/layered/{file.file_id}")
+    upper = WritableS3Backend("public", custom_domain="cdn.example.com", location="dev", **given(s3))
+    DepotManager.registry.configure("shadowed", MediaStack([upper, S3Backend("private", name="prod", **given(s3))]))
+    file = UploadedFile(b"x", "shadowed")
+    assert (file["_public_url"], file.url) == (None, f"/depot/shadowed/{file.file_id}"), "the lower's may be meant"
 
 
 # Filters and pictures

@@ -52,11 +52,15 @@ def test_it_is_a_face_of_the_registry(manager: type[DepotManager], tmp_path: Pat
     assert isinstance(other, FileStorage)
     assert other.stack is storages.get("other")
     with pytest.raises(DepotError, match="'other' is configured already"):
-        manager.configure("other", {"depot.storage_path": str(tmp_path / "never")})
-    assert not (tmp_path / "never").exists()
+        manager.configure("other", {"depot.backend": "no.such.Class"})  # which is not looked for
+    manager.alias("avatars", "other")
+    with pytest.raises(DepotError, match="'avatars' is configured already"):
+        manager.configure("avatars", MEMORY)
 
 
 def test_another_registry(manager: type[DepotManager]) -> None:
+    manager.set_middleware(object())
+
     class Reports(DepotManager):
         pass
 
@@ -71,9 +75,8 @@ def test_another_registry(manager: type[DepotManager]) -> None:
     assert Reports.get("files") is made is not manager.get("files")
     assert mine.names() == {"mine": "mine"}
     assert manager.get("mine") is None
-    Reports.set_middleware(object())
     with pytest.raises(RuntimeError, match="no middleware"):
-        manager.get_middleware()
+        Reports.get_middleware()
     Reports._clear()
     assert manager.get("files") is not None
 
@@ -97,6 +100,8 @@ def test_names_of_production_are_answered_here(manager: type[DepotManager]) -> N
     with manager.get_file(f"s3_avatars/{file_id}") as file:
         assert file.read() == b"x"
     assert manager.resolve_alias("s3_avatars") == "layered"
+    manager.configure("s3_avatars", MEMORY)
+    assert manager.get("s3_avatars") is here
 
 
 @pytest.mark.parametrize(
