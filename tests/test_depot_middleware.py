@@ -196,6 +196,7 @@ def test_a_servers_file_wrapper(storage: Any, replaces: bool) -> None:
 
 @pytest.fixture
 def s3() -> Iterator[StrictS3]:
+    pytest.importorskip("moto")
     with StrictS3(keys={"AKID": "secret"}, read_only_keys={"AKRO": "secret"}) as server:
         server.create_bucket("prod")
         yield server
