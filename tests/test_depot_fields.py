@@ -15,7 +15,15 @@ from typing import Any
 import pytest
 from PIL import Image, UnidentifiedImageError
 
-from mediamw import ConfigError, MediaStack, MemoryBackend, NotWritable, S3Backend, WritableS3Backend
+from mediamw import (
+    BackendUnavailable,
+    ConfigError,
+    MediaStack,
+    MemoryBackend,
+    NotWritable,
+    S3Backend,
+    WritableS3Backend,
+)
 from mediamw.ext.depot.errors import DepotError
 from mediamw.ext.depot.fields.filters.thumbnails import WithThumbnailFilter
 from mediamw.ext.depot.fields.interfaces import DepotFileInfo, FileFilter
@@ -231,6 +239,18 @@ def test_a_url_that_stays_is_stored(s3: StrictS3) -> None:
     assert file["_public_url"] == file.url == f"https://cdn.example.com/{file.file_id}"
     older = UploadedFile({**file, "_public_url": "https://old-cdn.example.com/x"})
     assert older.url == file.url, "what it is now"
+
+
+def test_a_bucket_whose_keys_cannot_be_had_now(s3: StrictS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise BackendUnavailable("no credentials now")
+
+    backend = WritableS3Backend("private", **given(s3))
+    DepotManager.registry.configure("private", MediaStack([backend]))
+    monkeypatch.setattr(backend, "can_sign", lambda now: False)
+    monkeypatch.setattr(backend, "prepare", fail)
+    row = UploadedFile({"depot_name": "private", "file_id": ID})
+    assert row.url == f"/depot/private/{ID}", "a page is not broken for that"
 
 
 def test_a_layered_storage_is_served_by_the_middleware(s3: StrictS3) -> None:
