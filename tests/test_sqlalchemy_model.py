@@ -126,7 +126,7 @@ class Model(RuleBasedStateMachine):
         with Session(self.engine) as session:
             found = {user.name: user.photo and user.photo.read() for user in session.scalars(select(User))}
             assert found == self.levels[0]
-            assert there() == named(session), "no file is left that no row names"
+        assert there() == named(session), "no file is left that no row names"
 
     def teardown(self) -> None:
         self.end("close")
