@@ -42,6 +42,7 @@ RUN_BY = {
     ("s3.md", "python"): "s3/test_s3_docs.py",
     ("s3.md", "spec"): "s3/test_s3_docs.py",
     ("semantics.md", "python"): "test_docs.py",
+    ("sqlalchemy.md", "python"): "test_docs_sqlalchemy.py",
     ("testing.md", "python"): "test_docs_testing.py",
 }
 """Page and language -> the test that runs the blocks, all of them."""
