@@ -41,6 +41,8 @@ RUN_BY = {
     ("s3.md", "python"): "s3/test_s3_docs.py",
     ("s3.md", "spec"): "s3/test_s3_docs.py",
     ("semantics.md", "python"): "test_docs.py",
+    ("storages.md", "python"): "test_docs_storages.py",
+    ("storages.md", "sh"): "test_docs_storages.py",
     ("testing.md", "python"): "test_docs_testing.py",
 }
 """Page and language -> the test that runs the blocks, all of them."""
