@@ -64,7 +64,7 @@ class Entrance:
         """Answer one request, or pass on whatever else the server has: lifespan, websockets."""
         if scope["type"] == "http" and self._prefix in scope["path"]:
             service = self.service
-            request = None if service is None else _request(service, scope, _path(scope))
+            request = None if service is None else _request(service, scope, path_below(scope))
             if service is not None and request is not None:
                 known = service.at_once(*request, waits=False)
                 if known is not None:  # here and now: each coroutine more would cost as much as a look at the disk
@@ -81,7 +81,7 @@ class Entrance:
         elif scope["type"] == "lifespan":
             await _lifespan(receive, send)
         elif scope["type"] == "http":
-            await _send(without_app(scope["method"], _path(scope), self.service), receive, send)
+            await _send(without_app(scope["method"], path_below(scope), self.service), receive, send)
 
 
 class MediaMiddleware(Entrance):
@@ -165,7 +165,7 @@ async def _fail(fault: ConfigError, scope: Scope, receive: Receive, send: Send) 
     await send({"type": "lifespan.startup.failed", "message": f"mediamw is not set up: {fault}"})
 
 
-def _path(scope: Scope) -> str:
+def path_below(scope: Scope) -> str:
     """Return the path below the mount point: ``path`` includes ``root_path`` where the server keeps to the standard."""
     path: str = scope["path"]
     root: str = scope.get("root_path") or ""

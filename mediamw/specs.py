@@ -43,17 +43,20 @@ Scheme = Callable[..., Backend]
 
 
 def build_backends(
-    specs: Sequence[Spec], given: Callable[[str, str], Mapping[str, Any]] = lambda _name, _kind: {}
+    specs: Sequence[Spec],
+    given: Callable[[str, str], Mapping[str, Any]] = lambda _name, _kind: {},
+    schemes: Mapping[str, Scheme] | None = None,
 ) -> list[Backend]:
     """Make the backends of ``specs``, first to last; some that are made already may stand among them.
 
     Unnamed ones are called ``local``, ``s3``, ``http``, ``memory``; a second one of a kind ``s3_2``. ``given`` says
-    what one of this name and kind has beside its spec. Raises ``ConfigError``.
+    what one of this name and kind has beside its spec; ``schemes`` what other kinds there are (see ``build_backend``).
+    Raises ``ConfigError``.
     """
     if isinstance(specs, (str, bytes, PathLike)) or not isinstance(specs, Iterable):
         raise ConfigError(f"backends: give a list, such as ['./media', 's3://acme-media'], not {type(specs).__name__}")
     return [
-        build_backend(spec, name, given(name, kind_of(spec)) if isinstance(spec, (str, PathLike)) else None)
+        build_backend(spec, name, given(name, kind_of(spec)) if isinstance(spec, (str, PathLike)) else None, schemes)
         for name, spec in named(list(specs))
     ]
 

@@ -340,10 +340,15 @@ def never_sent(tree: ast.AST) -> set[int]:
     return found
 
 
+# Integrations that know storages and rows, and no request: 128 is a number of pixels.
+NO_ENTRANCES = ("ext.depot.fields.", "ext.depot.io.", "ext.depot.specs", "ext.sqlalchemy.")
+
+
 def answer_faults(name: str, tree: ast.Module) -> list[str]:
     """What a module builds of an answer by itself. The entrances may not even spell a status or a header."""
     faults = []
     entrance = name in ("wsgi", "wsgi_answers", "asgi", "service", "reply", "kept_plans") or name.startswith("ext.")
+    entrance = entrance and not name.startswith(NO_ENTRANCES)
     texts = never_sent(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):

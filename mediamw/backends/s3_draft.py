@@ -25,7 +25,8 @@ class S3Draft:
     """An upload without a name. ``publish`` is ``store(draft, key, replace)``.
 
     ``filename``: what it is called, for backends that keep that. ``token`` is the draft's own, and stands with the
-    object: so it is known again if the answer to a PUT is lost. Raises ``BackendUnavailable`` if the temporary file takes no more; what reading ``data`` raises goes through.
+    object: so it is known again if the answer to a PUT is lost. Raises ``BackendUnavailable`` if the temporary file
+    takes no more; what reading ``data`` raises goes through.
     """
 
     def __init__(

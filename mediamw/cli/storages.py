@@ -2,6 +2,7 @@
 
   mediamw storages list                  every name, alias and remapped name, and the storage that it stands for
   mediamw storages list --app shop.main  of the module that configures them, in the place of the environment
+  mediamw storages orphans ...           files that no row of a database names; --help has more
 
 Exit status: 0 all is well, 2 a setting is wrong.
 """
@@ -13,6 +14,7 @@ import json
 from typing import Any
 
 from ..storages import Registry
+from . import storages_orphans
 from .storages_options import add_arguments as add_registry
 from .storages_options import registry_of
 
@@ -24,6 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_registry(listing)
     listing.add_argument("--format", choices=("text", "json"), default="text", help="what is printed (default: text)")
     listing.set_defaults(act=_list)
+    text = storages_orphans.__doc__
+    form = argparse.RawDescriptionHelpFormatter
+    orphans = commands.add_parser("orphans", help="files that no row names", description=text, formatter_class=form)
+    storages_orphans.add_arguments(orphans)
+    orphans.set_defaults(act=storages_orphans.run)
 
 
 def run(args: argparse.Namespace) -> int:

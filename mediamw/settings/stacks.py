@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from ..backends.base import Backend
 from ..core.errors import ConfigError, ConfigErrors, Fault
-from ..specs import Spec, build_backends, kind_of, named
+from ..specs import Scheme, Spec, build_backends, kind_of, named
 from ..stack.stack import MediaStack, StackOptions
 from .backends import close_all, names_of
 from .secrets import Secrets, secrets_for
@@ -22,6 +22,11 @@ def build_stack(specs: Sequence[Spec], **options: Unpack[StackOptions]) -> Media
     variables their secrets count, ``MEDIAMW_BACKEND_<NAME>_...``, and no others. ``options`` are those of
     ``MediaStack``. Raises ``ConfigError``, for faults of those variables ``ConfigErrors``.
     """
+    return stack_of(specs, options)
+
+
+def stack_of(specs: Sequence[Spec], options: StackOptions, schemes: Mapping[str, Scheme] | None = None) -> MediaStack:
+    """Do what ``build_stack`` does; ``schemes`` are the kinds of specs that an integration has beside ours."""
     listed = list(specs) if isinstance(specs, (list, tuple)) else specs
     names, faults = names_of(listed), list[Fault]()
     secrets = Secrets(secrets_for(names, os.environ), names, faults)
@@ -29,7 +34,7 @@ def build_stack(specs: Sequence[Spec], **options: Unpack[StackOptions]) -> Media
     def given(name: str, kind: str) -> Mapping[str, Any]:
         return {option: value for option, (value, _) in secrets.of(name, kind, {}).items()}
 
-    backends: list[Backend] = build_backends(listed, given)
+    backends: list[Backend] = build_backends(listed, given, schemes)
     try:
         secrets.tell_unused(
             {name: kind_of(spec) if isinstance(spec, (str, PathLike)) else "" for name, spec in named(list(listed))},

@@ -13,8 +13,8 @@ Rules:
    the same way with many files or slices is one sentence, with an example and their number.
 2. ``open`` is checked for every backend, a capability of ``backends/base.py`` for those that have it. The backend holds
    ``files`` and nothing else; names that are not there are asked for too.
-3. Only ``put`` and ``delete`` write, below ``mediamw-conformance-...`` and in the state folder, and what was put stays:
-   give the suite a backend of its own.
+3. Only ``put`` and ``delete`` write, below ``mediamw-conformance-...`` (or under what ``make_key`` makes of that) and
+   in the state folder, and what was put stays: give the suite a backend of its own.
 4. The suite waits for nobody: a backend that hangs hangs it too, so let the test runner have a time limit.
 """
 
@@ -27,7 +27,7 @@ from ..backends.base import Backend, Closes, Deletes, HoldsCopies, Lists, ListsP
 from ..backends.local_put import HAS_LOCKS
 from ..core.keys import parse_key
 from .conformance_abilities import Fetch
-from .conformance_writes import WriteChecks
+from .conformance_writes import MakeKey, WriteChecks
 
 SAMPLE_FILES: Final[Mapping[str, bytes]] = {
     "a.txt": b"a",
@@ -59,27 +59,39 @@ class ConformanceError(AssertionError):
 
 
 def check_backend(
-    backend: Backend, files: Mapping[str, bytes], *, writable: bool | None = None, fetch: Fetch | None = None
+    backend: Backend,
+    files: Mapping[str, bytes],
+    *,
+    writable: bool | None = None,
+    fetch: Fetch | None = None,
+    make_key: MakeKey | None = None,
 ) -> None:
     """Hold ``backend``, which holds ``files``, to its contract. Raises ``ConformanceError`` with all faults.
 
     ``writable``: None tries ``put`` if there is one, True demands it, False leaves it alone. ``fetch(method, url)``
     gives (status, headers, body): with it the URLs of a backend that signs are tried, not only looked at.
+    ``make_key(text)``: for a backend that takes some names only, such as ids; it makes one from any text, always the
+    same from the same, and what is about folders is left out.
     """
-    faults = find_faults(backend, files, writable=writable, fetch=fetch)
+    faults = find_faults(backend, files, writable=writable, fetch=fetch, make_key=make_key)
     if faults:
         raise ConformanceError(backend, faults)
 
 
 def find_faults(
-    backend: Backend, files: Mapping[str, bytes], *, writable: bool | None = None, fetch: Fetch | None = None
+    backend: Backend,
+    files: Mapping[str, bytes],
+    *,
+    writable: bool | None = None,
+    fetch: Fetch | None = None,
+    make_key: MakeKey | None = None,
 ) -> list[str]:
     """Return the faults of ``backend``: see ``check_backend``. Raises ``ValueError`` if ``files`` has no fit names."""
     if not files:
         raise ValueError("files: give at least one, or nothing is checked")
     for name in files:
         parse_key(name)
-    suite = WriteChecks(backend, files)
+    suite = WriteChecks(backend, files, make_key)
     suite.check_open()
     suite.check_missing()
     suite.check_threads()

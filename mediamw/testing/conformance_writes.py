@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from io import BytesIO
 from typing import BinaryIO
 
-from ..backends.base import CHUNK_BYTES, Content, Deletes, HoldsCopies, Lists, Puts, Remote
+from ..backends.base import CHUNK_BYTES, Backend, Content, Deletes, HoldsCopies, KeepsFilenames, Lists, Puts, Remote
 from ..core.errors import NameTaken
 from ..core.keys import Key, state_key
 from .conformance_abilities import AbilityChecks
 from .conformance_open import THREADS, close_found
 
+MakeKey = Callable[[str], str]
+"""Makes a name that the backend takes from any text."""
+
 
 class WriteChecks(AbilityChecks):
     """The same run, with the checks of ``put``, ``draft`` and ``delete``."""
+
+    def __init__(self, backend: Backend, files: Mapping[str, bytes], make_key: MakeKey | None = None) -> None:
+        super().__init__(backend, files)
+        self._make_key = make_key
+
+    def key(self, text: str) -> Key:
+        """Return the key of a file that is written."""
+        return Key(text if self._make_key is None else self._make_key(text))
 
     def check_put(self, backend: Puts) -> None:
         folder = f"mediamw-conformance-{secrets.token_hex(4)}"
@@ -26,7 +37,7 @@ class WriteChecks(AbilityChecks):
         forms: dict[str, Callable[[bytes], Content]] = {"bytes": bytes, "a file": _as_file, "an iterator": _as_pieces}
         for kind, form in forms.items():
             for size in (0, 1, len(large)):
-                key, data = Key(f"{folder}/{kind}/{size}.bin"), large[:size]
+                key, data = self.key(f"{folder}/{kind}/{size}.bin"), large[:size]
                 what = f"put({key!r}, {kind} of {size} bytes)"
                 with self.doing(what):
                     backend.put(key, form(data))
@@ -34,17 +45,21 @@ class WriteChecks(AbilityChecks):
                     self.judge(f"{what}, then open", self.backend.open(key), data)
                     self._must_be_taken(backend, key, f"{what} a second time")
                     self.judge(f"{what} twice, then open", self.backend.open(key), data)
-        self._must_be_taken(backend, Key(f"{folder}/bytes"), "put over a folder")
-        self._must_be_taken(backend, Key(f"{folder}/bytes/1.bin/below"), "put below a file")
-        self._check_replace(backend, Key(f"{folder}/replaced.bin"))
+        if self._make_key is None:
+            self._must_be_taken(backend, Key(f"{folder}/bytes"), "put over a folder")
+            self._must_be_taken(backend, Key(f"{folder}/bytes/1.bin/below"), "put below a file")
+        self._check_replace(backend, self.key(f"{folder}/replaced.bin"))
         self._check_draft(backend, folder)
-        self._check_content_type(backend, Key(f"{folder}/typed"))
+        self._check_content_type(backend, self.key(f"{folder}/typed"))
+        if isinstance(backend, KeepsFilenames):
+            self._check_filename(backend, self.key(f"{folder}/called"))
         self._check_state(backend)
-        self._check_put_that_breaks(backend, Key(f"{folder}/broken.bin"))
-        self._check_put_race(backend, Key(f"{folder}/race.bin"))
+        self._check_put_that_breaks(backend, self.key(f"{folder}/broken.bin"))
+        self._check_put_race(backend, self.key(f"{folder}/race.bin"))
         if isinstance(self.backend, Lists):
             with self.doing("list after put"):
-                self.judge_listing(self.backend, f"list({folder + '/'!r}) after put", folder + "/", True)
+                prefix = f"{folder}/" if self._make_key is None else ""
+                self.judge_listing(self.backend, f"list({prefix!r}) after put", prefix, True)
 
     def _must_be_taken(self, backend: Puts, key: Key, what: str, *, replace: bool = False) -> None:
         with self.doing(what):
@@ -67,10 +82,12 @@ class WriteChecks(AbilityChecks):
                 close_found(before)
                 self.files[key] = data
                 self.judge(f"{what}, then open", self.backend.open(key), data)
-        self._must_be_taken(backend, Key(key.rpartition("/")[0]), "put over a folder with replace=True", replace=True)
+        if self._make_key is None:
+            folder = Key(key.rpartition("/")[0])
+            self._must_be_taken(backend, folder, "put over a folder with replace=True", replace=True)
 
     def _check_draft(self, backend: Puts, folder: str) -> None:
-        key, taken, data = Key(f"{folder}/draft.bin"), Key(f"{folder}/replaced.bin"), b"a draft"
+        key, taken, data = self.key(f"{folder}/draft.bin"), self.key(f"{folder}/replaced.bin"), b"a draft"
         with self.doing("draft"):
             draft = backend.draft(_as_pieces(data))
             try:
@@ -102,6 +119,17 @@ class WriteChecks(AbilityChecks):
                 self.say("put with replace=True and no content type kept that of the file before")
             close_found(found)
 
+    def _check_filename(self, backend: KeepsFilenames, key: Key) -> None:
+        for filename in ("kitchen.jpg", 'a b; "Küche" \U0001f600 100%.jpg'):
+            with self.doing(f"draft_called(..., {filename!r})"), closing(backend.draft_called(b"x", filename)) as draft:
+                draft.publish(key, replace=key in self.files)
+                self.files[key] = b"x"
+                found = self.backend.open(key)
+                said = None if found is None else found.meta.filename
+                close_found(found)
+                if said != filename:
+                    self.say(f"draft_called(..., {filename!r}), then open, said that the file is called {said!r}")
+
     def _check_state(self, backend: Puts) -> None:
         """What the stack keeps is a file like others, but for listings from above."""
         key = state_key("conformance", secrets.token_hex(4))
@@ -124,10 +152,10 @@ class WriteChecks(AbilityChecks):
         if not isinstance(self.backend, Puts):
             return
         folder = f"mediamw-conformance-{secrets.token_hex(4)}"
-        for key in (Key(f"{folder}/a/b.bin"), state_key("conformance", folder)):
+        for key in (self.key(f"{folder}/a/b.bin"), state_key("conformance", folder)):
             with self.doing(f"put({key!r}), then delete"):
                 self.backend.put(key, b"x", content_type="image/webp")
-                if backend.delete(Key(key.rpartition("/")[0])) is not False:
+                if "/" in key and backend.delete(Key(key.rpartition("/")[0])) is not False:
                     self.say("delete of a folder did not return False")
                 held = self.backend.open(key)
                 if backend.delete(key) is not True:
@@ -151,7 +179,7 @@ class WriteChecks(AbilityChecks):
 
     def check_copies(self, backend: HoldsCopies) -> None:
         folder_name = f"mediamw-conformance-{secrets.token_hex(4)}"
-        key, taken, data = Key(f"{folder_name}/copy"), next(iter(self.files)), b"a copy"
+        key, taken, data = self.key(f"{folder_name}/copy"), next(iter(self.files)), b"a copy"
         with self.doing("publish_copy"):
             with backend.copies() as folder:
                 fd = os.open(folder.at(folder_name), os.O_WRONLY | os.O_CREAT, 0o666, dir_fd=folder.fd)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from io import BytesIO
 from types import SimpleNamespace
@@ -10,6 +11,8 @@ from typing import Any
 from sqlalchemy import Column, DateTime, Integer, Unicode, create_engine
 from sqlalchemy.orm import DeclarativeBase as Base
 from sqlalchemy.orm import scoped_session, sessionmaker
+from werkzeug.datastructures import Headers
+from werkzeug.test import Client, TestResponse
 
 
 class FieldStorage:
@@ -58,6 +61,34 @@ class OpenFiles:
         """Close them all."""
         while self._files:
             self._files.pop().close()
+
+
+class TestApp:
+    """The requests of a WSGI app that DEPOT's tests make with ``webtest``, which imports ``cgi``."""
+
+    __test__ = False
+
+    def __init__(self, app: Any) -> None:
+        self._client = Client(app)
+
+    def get(self, path: str, *, headers: Sequence[tuple[str, str]] = (), status: int | None = None) -> Any:
+        """Return the answer; raise if its status is an error, or another than ``status``."""
+        return _checked(self._client.get(path, headers=Headers(headers)), status)
+
+    def post(self, path: str, *, params: dict[str, str] | None = None, status: int | None = None) -> Any:
+        """Send a form, and return as ``get`` does."""
+        return _checked(self._client.post(path, data=params or {}), status)
+
+
+def _checked(answer: TestResponse, status: int | None) -> Any:
+    assert answer.status_code == status if status is not None else answer.status_code < 400, answer.status
+    return SimpleNamespace(
+        status=answer.status,
+        headers=answer.headers,
+        body=answer.data,
+        json=answer.get_json(silent=True),
+        request=answer.request,
+    )
 
 
 class DeclarativeBase(Base):

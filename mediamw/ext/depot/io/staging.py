@@ -95,8 +95,9 @@ def delete(local: LocalBackend, key: Key) -> bool:
     place, name = local.place, os.urandom(12).hex()
     try:
         with place.errors(key, "delete"), place.root.open_folder("") as root:
-            with place.root.open_folder(key) as folder:
-                os.stat(folder.at(FILE), dir_fd=folder.fd, follow_symlinks=False)
+            if not stat.S_ISLNK(_status(root, key).st_mode):  # a link goes, wherever it leads, and not what is there
+                with place.root.open_folder(key) as folder:
+                    _status(folder, FILE)
             if not place.root.is_exact(f"{key}/"):
                 return False
             with place.folder(STAGED) as staged:
@@ -122,14 +123,17 @@ def _publish(local: LocalBackend, staged: Folder, name: str, root: Folder, key: 
         if not replace:
             break
         with suppress(FileNotFoundError):  # it was deleted meanwhile: its place is free again
-            if stat.S_ISREG(os.stat(root.at(key), dir_fd=root.fd, follow_symlinks=False).st_mode):
+            mode = _status(root, key).st_mode
+            if not stat.S_ISDIR(mode) and not stat.S_ISLNK(mode):
                 break
             if exchange(staged, name, root, key):
                 root.sync()
                 _discard(staged, name)
-            else:
+                return
+            if stat.S_ISDIR(mode):
                 _rename_parts(local, staged, name, key)
-            return
+                return
+            os.unlink(root.at(key), dir_fd=root.fd)
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), key)
 
 
@@ -140,6 +144,10 @@ def _rename_parts(local: LocalBackend, staged: Folder, name: str, key: Key) -> N
             _rename(parts, part, folder, part)
         folder.sync()
     _discard(staged, name)
+
+
+def _status(folder: Folder, name: str) -> os.stat_result:
+    return os.stat(folder.at(name), dir_fd=folder.fd, follow_symlinks=False)
 
 
 def _rename(folder: Folder, name: str, other: Folder, other_name: str) -> None:

@@ -1,0 +1,1 @@
+"""What is done with a file that was stored: ``thumbnails.WithThumbnailFilter``."""

@@ -1,0 +1,165 @@
+"""A session's transactions and savepoints, and what becomes of files when they end.
+
+A ``SessionTransaction`` has ended with a commit if ``after_commit`` was sent for it, and without one in every other
+way: ``rollback``, ``close``, a flush that failed. So all is done when it ends, in ``after_transaction_end``; by then
+the session has given its connections back.
+
+Two ends are no ends:
+
+- A COMMIT that raised may have been done nevertheless, its answer being lost. Then the database is asked which of the
+  new files its rows name.
+- A session that is bound to a connection with a transaction of its own has committed nothing until that is. What it let
+  go stays; what is new goes if the connection rolls back.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Collection
+from typing import Any, Final
+
+from sqlalchemy import Connection, event
+from sqlalchemy.orm import Mapper, Session, SessionTransaction
+
+from ...storages.bookkeeping import Ledger, Placed, left_behind, remove
+from .rows import CannotTell, named_in_rows
+
+_KEY: Final = "mediamw"
+
+
+class Books:
+    """What is kept of a session's transaction, from the first file to its end."""
+
+    def __init__(self, session: Session) -> None:
+        self.ledger = Ledger()
+        self.mappers: set[Mapper[Any]] = set()
+        self.committed: set[SessionTransaction] = set()
+        self.commits = Counter[SessionTransaction]()
+        self.may_be_committed = False
+        """A COMMIT was about to be sent, and nobody said that it was done."""
+        nested = session.get_nested_transaction()
+        while nested is not None:  # savepoints that are older than the first file
+            if nested.nested:
+                self.ledger.begin()
+            nested = nested.parent
+
+
+def books_of(session: Session) -> Books:
+    """Return the books of the session's transaction; new ones, if it has none yet."""
+    books: Books | None = session.info.get(_KEY)
+    if books is None:
+        books = session.info[_KEY] = Books(session)
+    return books
+
+
+def _open_books(session: Session) -> Books | None:
+    return session.info.get(_KEY)
+
+
+def _innermost(session: Session) -> SessionTransaction | None:
+    return session.get_nested_transaction() or session.get_transaction()
+
+
+def _created(session: Session, transaction: SessionTransaction) -> None:
+    books = _open_books(session)
+    if books is not None and transaction.nested:
+        books.ledger.begin()
+
+
+def _before_commit(session: Session) -> None:
+    books, transaction = _open_books(session), _innermost(session)
+    if books is not None and transaction is not None:
+        books.commits[transaction] += 1
+        books.may_be_committed |= not transaction.nested
+
+
+def _after_commit(session: Session) -> None:
+    books, transaction = _open_books(session), _innermost(session)
+    if books is not None and transaction is not None:
+        books.committed.add(transaction)
+
+
+def _ended(session: Session, transaction: SessionTransaction) -> None:
+    books = _open_books(session)
+    if books is None or not (transaction.nested or transaction.parent is None):
+        return
+    is_committed = transaction in books.committed
+    books.committed.discard(transaction)
+    if not transaction.nested:
+        del session.info[_KEY]
+        _settle(session, books, is_committed)
+    elif is_committed:
+        books.ledger.release()
+        # Sent for it once more than it was committed: what is around it is being committed, with it.
+        books.may_be_committed |= books.commits.pop(transaction, 1) > 1
+    else:
+        _remove(books.ledger.roll_back_savepoint())
+
+
+def _settle(session: Session, books: Books, is_committed: bool) -> None:
+    outer = _outer_connection(session, books)
+    if is_committed and outer is not None:
+        _wait_for(outer, books.ledger)
+        return
+    files = books.ledger.commit() if is_committed else books.ledger.roll_back()
+    if files and (is_committed or books.may_be_committed):
+        try:
+            named = named_in_rows(session, files, books.mappers, only_shared=is_committed)
+        except CannotTell as error:
+            left_behind(files, f"the database does not tell whether a row names them ({error})")
+            return
+        files = [file for file in files if file not in named]
+    _remove(files)
+
+
+def _outer_connection(session: Session, books: Books) -> Connection | None:
+    """Return the connection that the session was given, if a transaction goes on there."""
+    for mapper in books.mappers:
+        bind = session.get_bind(mapper)
+        if isinstance(bind, Connection) and not bind.closed and bind.in_transaction():
+            return bind
+    return None
+
+
+def _wait_for(connection: Connection, ledger: Ledger) -> None:
+    """Have the new files go if the transaction around the session's is rolled back, in a test of an app, say."""
+    is_over = False
+
+    def rolled_back(_: Connection) -> None:
+        nonlocal is_over
+        if not is_over:
+            is_over = True
+            _remove(ledger.roll_back())
+
+    def about_to_commit(_: Connection) -> None:
+        nonlocal is_over
+        if not is_over:
+            is_over = True
+            left_behind(ledger.commit(), "the session's transaction was part of its connection's, which ends unseen")
+
+    event.listen(connection, "rollback", rolled_back)
+    event.listen(connection, "commit", about_to_commit)
+
+
+def _remove(files: Collection[Placed]) -> None:
+    """Remove files; in a thread, if SQLAlchemy's greenlet can let an event loop go on meanwhile."""
+    if not files:
+        return
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        from sqlalchemy.util import await_only
+        from sqlalchemy.util.concurrency import in_greenlet
+
+        if in_greenlet():
+            await_only(asyncio.to_thread(remove, files))
+            return
+    remove(files)
+
+
+def set_up() -> None:
+    """Listen, once for all sessions of the process; an ``AsyncSession`` has one of them inside."""
+    event.listen(Session, "after_transaction_create", _created)
+    event.listen(Session, "after_transaction_end", _ended)
+    event.listen(Session, "before_commit", _before_commit)
+    event.listen(Session, "after_commit", _after_commit)
