@@ -31,6 +31,7 @@ RUN_BY = {
     ("configuration.md", "python"): "test_docs_configuration.py",
     ("configuration.md", "sh"): "test_docs_configuration.py",
     ("configuration.md", "toml"): "test_docs_configuration.py",
+    ("depot.md", "python"): "test_docs_depot.py",
     ("design.md", "text"): "test_docs.py",
     ("django.md", "python"): "test_docs_django.py",
     ("fallback_storage.md", "python"): "test_docs_fallback_storage.py",
