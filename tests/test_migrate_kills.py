@@ -1,4 +1,4 @@
-"""``mediamw migrate`` killed by SIGKILL at random moments: every object is there once, right, and stored once.
+"""``mediamw migrate`` killed at random: each object is there, right, and stored once.
 
 A target's log says what was begun and what was stored. What was stored is never stored again, journaled or not; what was
 under way at a kill may be begun again: at most as many as there are threads.

@@ -26,8 +26,9 @@ from ..core.errors import BackendUnavailable, ConfigError
 from ..storages import Registry
 from ..storages.migration.journal import Journal
 from ..storages.migration.manifests import FORMATS, manifest
+from ..storages.migration.places import about_journal
 from ..storages.migration.report import Progress
-from ..storages.migration.run import FAILURES_IN_A_ROW, JOBS, about_journal, migrate
+from ..storages.migration.run import FAILURES_IN_A_ROW, JOBS, migrate
 from ..storages.migration.work import Opened
 from .storages_options import add_arguments as add_storages
 from .storages_options import registry_of

@@ -20,7 +20,7 @@ from typing import BinaryIO, Final, Literal, NamedTuple
 from ...backends.base import READ_BYTES, KeepsFilenames
 from ...backends.s3 import S3Reader
 from ...core.errors import BackendUnavailable, ContentChanged, MediaError, NameTaken
-from ...core.media_types import guess, type_of_origin
+from ...core.media_types import DEFAULT_TYPE, guess, type_of_origin, with_charset
 from ...core.model import Meta
 from ...core.names import NamePolicy
 from ...stack.reader import is_one_version, meta_of
@@ -223,8 +223,9 @@ class _Copy:
         mine = self._sent()
         if not self._is_md5(there, mine) and self._target_sha256() != mine.sha256:
             return "the target has another file: as long, other bytes"
-        if _type(there, self._key) != _type(self._meta, self._key):
-            return f"the target has the same bytes as {_type(there, self._key)}, not {_type(self._meta, self._key)}"
+        their_type, my_type = _type(there, self._key), _type(self._meta, self._key)
+        if my_type not in (their_type, DEFAULT_TYPE):  # that one says nothing
+            return f"the target has the same bytes as {their_type}, not {my_type}"
         is_kept = isinstance(self._target.upper, KeepsFilenames)
         if is_kept and self._meta.filename is not None and there.filename != self._meta.filename:
             return f"the target has the same bytes called {there.filename!r}, not {self._meta.filename!r}"
@@ -239,5 +240,6 @@ class _Copy:
 
 
 def _type(meta: Meta, key: str) -> str:
-    told = type_of_origin(meta.content_type) or guess(key)[0]
+    """Return what clients are told of a file."""
+    told = with_charset(type_of_origin(meta.content_type) or guess(key)[0])
     return told.replace(" ", "").lower()

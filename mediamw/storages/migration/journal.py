@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -52,10 +51,10 @@ class Row(NamedTuple):
     reason: str
 
     def is_of(self, meta: Meta) -> bool:
-        """Say whether the source still has that version: by ETag, else by length and time."""
+        """Say whether the source is known to have that version still: by ETag, else by length and time."""
         if self.etag is not None and meta.etag is not None:
             return self.etag == meta.etag
-        return (self.size, self.mtime_ns) == (meta.size, meta.mtime_ns)
+        return self.mtime_ns is not None and (self.size, self.mtime_ns) == (meta.size, meta.mtime_ns)
 
 
 class Journal:
@@ -170,8 +169,3 @@ class Journal:
         """Let go of the file, and of the lock."""
         with suppress(sqlite3.Error):
             self._db.close()
-
-
-def described(whereabouts: object, name: str) -> str:
-    """Return the place of a storage as words for ``about``: what ``whereabouts`` of its backend says, else its name."""
-    return json.dumps([name, *whereabouts]) if isinstance(whereabouts, tuple) else json.dumps([name])

@@ -20,7 +20,7 @@ from ...backends.s3 import S3Reader
 from ...core.errors import ConfigError
 from ...stack.stack import MediaStack
 from .journal import Journal
-from .run import check_listing
+from .places import check_listing
 from .work import Opened
 
 Format = Literal["s3-batch", "rclone"]

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import replace as with_values
 from itertools import islice
@@ -18,12 +18,13 @@ from os import PathLike, path
 from threading import Event
 from typing import Final
 
-from ...backends.base import Entry, Lists
-from ...core.errors import BackendUnavailable, ConfigError, NotWritable
+from ...backends.base import Entry
+from ...core.errors import BackendUnavailable, ConfigError
 from ...stack.stack import MediaStack
 from ..registry import Registry
 from .copying import CopyOptions, Item, Result, Verify
-from .journal import Journal, Row, described
+from .journal import Journal, Row
+from .places import about_journal, check_numbers, check_storages, linked_folders
 from .report import MAX_NAMED, Progress, Report
 from .work import Loader, Opened, Place, copy_batch
 
@@ -77,7 +78,7 @@ def migrate(
     """
     names = registry if isinstance(registry, Registry) else registry()
     source, target = names.resolve(source), names.resolve(target)
-    _check_numbers(jobs=jobs, batch=1 if batch is None else batch, give_up_after=give_up_after)
+    check_numbers(jobs=jobs, batch=1 if batch is None else batch, give_up_after=give_up_after)
     if verify not in ("full", "size"):
         raise ConfigError(f"verify: {verify!r} is neither 'full' nor 'size'")
     in_threads = executor is None or isinstance(executor, ThreadPoolExecutor)
@@ -179,16 +180,15 @@ class _Run:
 
     def _batches(self, *, is_first: bool) -> Iterator[list[Item]]:
         items: list[Item] = []
+        for key in linked_folders(self._source):
+            self._report.files += 1
+            self._count(Result(key, "refused", reason="a link to a folder, whose files are served and not listed"))
         entries = self._source.list("", recursive=True)
         while some := list(islice(entries, _LOOKED_UP)):
             known = self._journal.known([entry.key for entry in some])
             self._journal.see(entry.key for entry in some)
             for entry in some:
                 self._report.files += 1
-                if entry.is_folder:  # files of it may be served, and a listing does not go there
-                    self._settled += 1
-                    self._name(Result(entry.key, "refused", reason="a link to a folder, whose files are not listed"))
-                    continue
                 self._report.bytes += (entry.meta.size or 0) if entry.meta is not None else 0
                 row = known.get(entry.key)
                 if self._is_settled(entry, row, is_first=is_first):
@@ -280,57 +280,3 @@ class _Run:
         return Progress(
             report.files, self._settled, report.copied, report.bytes_copied, report.failed, max(seconds, 1e-6)
         )
-
-
-def about_journal(source: str, target: str, opened: Opened, *, upper_only: bool) -> dict[str, str]:
-    """Return what a journal is of, for ``Journal``."""
-    froms: Sequence[object] = [getattr(backend, "whereabouts", None) for backend in opened.source.backends]
-    return {
-        "source": " ".join(described(where, source) for where in froms),
-        "target": described(getattr(opened.target.upper, "whereabouts", None), target),
-        "choice": "upper only" if upper_only else "all",
-    }
-
-
-def check_storages(source: str, target: str, opened: Opened, *, is_asked: bool) -> None:
-    """Refuse what cannot be a migration. ``is_asked``: the target's server has to keep two writers apart.
-
-    Raises ``ConfigError``, and ``BackendUnavailable`` if the server does not say.
-    """
-    check_listing(source, opened.source)
-    try:
-        _ = opened.target.names
-    except NotWritable as error:
-        raise ConfigError(f"to: {target!r} takes no files: {error}") from error
-    to = getattr(opened.target.upper, "whereabouts", None)
-    if source == target or opened.source.upper is opened.target.upper:
-        raise ConfigError(f"from and to are the same storage, {target!r}")
-    for number, backend in enumerate(opened.source.backends):
-        where = getattr(backend, "whereabouts", None)
-        if to is None or where is None:
-            continue
-        if to == where and number == 0:
-            raise ConfigError(f"from and to: {source!r} and {target!r} are the same place")
-        if to != where and (to[: len(where)] == where or where[: len(to)] == to):
-            raise ConfigError(f"from and to: one of {source!r} and {target!r} lies inside the other")
-    if is_asked and opened.target.names_by_chance():
-        raise ConfigError(
-            f"to: the server of {target!r} does not honour If-None-Match, so a file that somebody else stores there at "
-            "the same moment might be lost: give alone (--alone) if nobody does"
-        )
-
-
-def check_listing(source: str, stack: MediaStack) -> None:
-    """Refuse a source of which a part cannot be listed."""
-    for backend in stack.backends:
-        if not isinstance(backend, Lists):
-            raise ConfigError(
-                f"from: {backend.name!r} of {source!r} cannot list what it has: give upper_only (--upper-only) to move "
-                "what the first backend has"
-            )
-
-
-def _check_numbers(**numbers: object) -> None:
-    for option, number in numbers.items():
-        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-            raise ConfigError(f"{option}: {number!r} is not a whole number, 1 or more")
