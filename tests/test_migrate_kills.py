@@ -1,7 +1,7 @@
 """``mediamw migrate`` killed at random: each object is there, right, and stored once.
 
-A target's log says what was begun and what was stored. What was stored is never stored again, journaled or not; what was
-under way at a kill may be begun again: at most as many as there are threads.
+A target's log says what was begun and what was stored. What was stored is never stored again, journaled or not; what
+was under way at a kill may be begun again: at most as many as there are threads.
 """
 
 from __future__ import annotations
