@@ -20,7 +20,7 @@ from .core.errors import ConfigError
 from .core.head import Head
 from .core.model import REQUEST_HEADERS, Pass
 from .reply import PIECE_BYTES, READ_BYTES, Reply
-from .service import MediaService, make_service, prefix_of, without_app
+from .service import MediaService, Serves, make_service, prefix_of, without_app
 from .settings import settled
 from .specs import Spec
 from .stack.stack import MediaStack
@@ -39,13 +39,8 @@ _HEADERS = {name.encode(): name for name in REQUEST_HEADERS}
 _HTTP_1_0 = ("1.0", "1")  # the second is granian's
 
 
-class MediaMiddleware:
-    """Wraps an ASGI app: GET and HEAD below ``prefix`` are answered from ``backends``, the rest is the app's.
-
-    ``app`` None stands alone. ``backends`` is a ``MediaStack`` or a list of specs and backends; without
-    it they and all options are those of the settings (``docs/configuration.md``). Options: ``prefix``,
-    ``enabled``, ``on_miss``, ``placeholder``, ``max_age``, ``redirect_max_age``, ``allow_dotfiles``, ``media_types``,
-    ``add_headers``, ``authorize``, ``debug``; ``docs/semantics.md`` has each of them. Raises ``ConfigError``.
+class Entrance:
+    """An ASGI app around another: what is the service's it answers, the rest is the app's. ``make`` makes the service.
 
     Starlette makes its middlewares when the server starts the app, and most servers take an exception at that moment
     for an app without a lifespan: on an event loop the error is logged and kept, and fails the start.
@@ -53,13 +48,11 @@ class MediaMiddleware:
 
     _fault: ConfigError | None = None
 
-    def __init__(
-        self, app: ASGIApp | None, backends: MediaStack | Sequence[Spec] | None = None, **options: Unpack[Options]
-    ) -> None:
+    def __init__(self, app: ASGIApp | None, make: Callable[[], Serves | None]) -> None:
         check_app(app, asgi=True)
         self.app = app
         try:
-            self.service = make_service(app, *settled(backends, options), can_await=True)
+            self.service = make()
         except ConfigError as error:
             if app is None or not _is_on_a_loop():  # what is alone, or mounted, no framework makes later
                 raise
@@ -91,10 +84,27 @@ class MediaMiddleware:
             await _send(without_app(scope["method"], _path(scope), self.service), receive, send)
 
 
+class MediaMiddleware(Entrance):
+    """Wraps an ASGI app: GET and HEAD below ``prefix`` are answered from ``backends``, the rest is the app's.
+
+    ``app`` None stands alone. ``backends`` is a ``MediaStack`` or a list of specs and backends; without
+    it they and all options are those of the settings (``docs/configuration.md``). Options: ``prefix``,
+    ``enabled``, ``on_miss``, ``placeholder``, ``max_age``, ``redirect_max_age``, ``allow_dotfiles``, ``media_types``,
+    ``add_headers``, ``authorize``, ``debug``; ``docs/semantics.md`` has each of them. Raises ``ConfigError``.
+    """
+
+    service: MediaService | None
+
+    def __init__(
+        self, app: ASGIApp | None, backends: MediaStack | Sequence[Spec] | None = None, **options: Unpack[Options]
+    ) -> None:
+        super().__init__(app, lambda: make_service(app, *settled(backends, options), can_await=True))
+
+
 _Request = tuple[str, str | None, dict[str, str]]
 
 
-async def _answered(service: MediaService, request: _Request, scope: Scope, receive: Receive, send: Send) -> bool:
+async def _answered(service: Serves, request: _Request, scope: Scope, receive: Receive, send: Send) -> bool:
     """Answer a request that is the service's; False if it is left to the app."""
     reply = await drive(service.respond(*request, scope, inline=True, needs_length=_needs_length(scope)))
     if isinstance(reply, Reply):
@@ -102,7 +112,7 @@ async def _answered(service: MediaService, request: _Request, scope: Scope, rece
     return isinstance(reply, Reply)
 
 
-def _request(service: MediaService, scope: Scope, path: str) -> _Request | None:
+def _request(service: Serves, scope: Scope, path: str) -> _Request | None:
     """Return method, name and conditions of a request, None if it is not the service's."""
     method: str = scope["method"]
     if not service.takes(method, path):

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextvars import copy_context
 from functools import partial
-from typing import Any, Final, NamedTuple, Unpack, cast
+from typing import Any, Final, NamedTuple, Protocol, Unpack, cast
 
 from .backends.local import plain_directory
 from .config import (
@@ -47,6 +47,33 @@ from .stack.trace import Explanation, Trace
 log = logging.getLogger("mediamw")
 
 AUTHORIZE_THREADS: Final = 8
+
+
+class Serves(Protocol):
+    """What an entrance asks: ``MediaService`` for one stack, ``storages/serving.py`` for several."""
+
+    prefix: str
+
+    def takes(self, method: str, path: str) -> bool:
+        """See ``MediaService``."""
+
+    def at_once(
+        self, method: str, name: str | None, headers: Mapping[str, str], *, waits: bool
+    ) -> tuple[Head, bytes] | None:
+        """See ``MediaService``."""
+
+    def respond(
+        self,
+        method: str,
+        name: str | None,
+        headers: Mapping[str, str],
+        client: object,
+        *,
+        inline: bool = False,
+        needs_length: bool = True,
+        is_judged: bool = False,
+    ) -> Steps[Reply | Pass]:
+        """See ``MediaService``."""
 
 
 class _Way(NamedTuple):
@@ -267,12 +294,12 @@ def make_service(
     return MediaService(backends, **rest)
 
 
-def prefix_of(service: MediaService | None) -> str:
+def prefix_of(service: Serves | None) -> str:
     """Return what is in all paths that are a service's: one test for those of the app. Without a service: in none."""
     return "\0" if service is None else service.prefix
 
 
-def without_app(method: str, path: str, service: MediaService | None) -> Reply:
+def without_app(method: str, path: str, service: Serves | None) -> Reply:
     """Answer in the place of an app, where none is wrapped."""
     plan = plan_without_app(method, inside=service is not None and path.startswith(service.prefix))
     return Reply(plan, data=joined(plan))

@@ -49,6 +49,7 @@ SECRETS: Final[Mapping[str, tuple[str, ...]]] = {
     "http": ("username", "password", "headers"),
 }
 """What is given beside the spec of a kind, and never in it."""
+
 GIVEN: Final[Mapping[str, frozenset[str]]] = {
     "local": frozenset(("directory_mode", "exclude", "file_mode", "follow_links_to", "only")),
     "memory": frozenset(),
@@ -62,6 +63,11 @@ _NOT_IN_SPECS: Final = (
     ("username|password|passwd|headers", "give them to HTTPOriginBackend in Python"),
     ("secret|token|access.?key|credential|private", "use profile=NAME or the environment"),
 )
+
+
+def secrets_of(kind: str) -> tuple[str, ...]:
+    """Return the secrets of a kind; what is called ``depot+s3`` takes those of ``s3``."""
+    return SECRETS.get(kind.rpartition("+")[2], ())
 
 
 class MisplacedSecret(ConfigError):

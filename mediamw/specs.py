@@ -30,6 +30,7 @@ from .spec_options import SECRETS as SECRETS
 from .spec_options import MisplacedSecret as MisplacedSecret
 from .spec_options import check_beside, read_options
 from .spec_options import refused_in_specs as refused_in_specs
+from .spec_options import secrets_of as secrets_of
 
 _NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
 _WRITTEN_OUT = re.compile(r"\./([A-Za-z][A-Za-z0-9_-]*=)?[A-Za-z][A-Za-z0-9+.-]+://")
@@ -70,7 +71,7 @@ def named(specs: Sequence[Spec]) -> list[tuple[str, Spec]]:
     for name, spec in pairs:
         chosen = name
         if not name and isinstance(spec, (str, PathLike)):
-            chosen = _free_name(kind_of(spec), taken)
+            chosen = _free_name(kind_of(spec).replace("+", "_"), taken)  # which no variable may have
             taken.add(chosen)
         found.append((chosen, spec))
     return found

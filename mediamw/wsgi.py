@@ -14,30 +14,20 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     from .config import Options
+    from .service import MediaService, Serves
     from .specs import Spec
     from .stack.stack import MediaStack
 
 
-class MediaMiddleware:
-    """Wraps a WSGI app: GET and HEAD below ``prefix`` are answered from ``backends``, the rest is the app's.
+class Entrance:
+    """A WSGI app around another: what is the service's it answers, the rest is the app's."""
 
-    ``app`` None stands alone. ``backends`` is a ``MediaStack`` or a list of specs and backends; without
-    it they and all options are those of the settings (``docs/configuration.md``). Options: ``prefix``,
-    ``enabled``, ``on_miss``, ``placeholder``, ``max_age``, ``redirect_max_age``, ``allow_dotfiles``, ``media_types``,
-    ``add_headers``, ``authorize``, ``debug``; ``docs/semantics.md`` has each of them. Raises ``ConfigError``.
-    """
-
-    def __init__(
-        self,
-        app: WSGIApplication | None,
-        backends: MediaStack | Sequence[Spec] | None = None,
-        **options: Unpack[Options],
-    ) -> None:
+    def __init__(self, app: WSGIApplication | None, service: Serves | None) -> None:
         from . import wsgi_answers
 
         self.app = app
-        self.service = wsgi_answers.service_for(app, backends, options)
-        self._prefix = wsgi_answers.prefix_of(self.service)
+        self.service = service
+        self._prefix = wsgi_answers.prefix_of(service)
         self._answered = wsgi_answers.answered
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -50,6 +40,28 @@ class MediaMiddleware:
             assert app is not None  # without one there always is an answer
             return app(environ, start_response)
         return answer
+
+
+class MediaMiddleware(Entrance):
+    """Wraps a WSGI app: GET and HEAD below ``prefix`` are answered from ``backends``, the rest is the app's.
+
+    ``app`` None stands alone. ``backends`` is a ``MediaStack`` or a list of specs and backends; without
+    it they and all options are those of the settings (``docs/configuration.md``). Options: ``prefix``,
+    ``enabled``, ``on_miss``, ``placeholder``, ``max_age``, ``redirect_max_age``, ``allow_dotfiles``, ``media_types``,
+    ``add_headers``, ``authorize``, ``debug``; ``docs/semantics.md`` has each of them. Raises ``ConfigError``.
+    """
+
+    service: MediaService | None
+
+    def __init__(
+        self,
+        app: WSGIApplication | None,
+        backends: MediaStack | Sequence[Spec] | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        from . import wsgi_answers
+
+        super().__init__(app, wsgi_answers.service_for(app, backends, options))
 
 
 class MediaApp(MediaMiddleware):

@@ -12,7 +12,7 @@ from .core.errors import ContentChanged
 from .core.head import Head
 from .core.model import REQUEST_HEADERS, Pass, Slice
 from .reply import PIECE_BYTES, Reply
-from .service import MediaService, make_service, without_app
+from .service import MediaService, Serves, make_service, without_app
 from .service import prefix_of as prefix_of
 from .settings import settled
 from .specs import Spec
@@ -35,7 +35,7 @@ def service_for(
 
 
 def answered(
-    app: WSGIApplication | None, service: MediaService | None, environ: WSGIEnvironment, start_response: StartResponse
+    app: WSGIApplication | None, service: Serves | None, environ: WSGIEnvironment, start_response: StartResponse
 ) -> Iterable[bytes] | None:
     """Answer one request; None if it is the app's."""
     request = None if service is None else _request(service, environ)
@@ -50,7 +50,7 @@ def answered(
     return _send(reply, environ, start_response) if isinstance(reply, Reply) else None
 
 
-def _request(service: MediaService, environ: WSGIEnvironment) -> tuple[str, str | None, dict[str, str]] | None:
+def _request(service: Serves, environ: WSGIEnvironment) -> tuple[str, str | None, dict[str, str]] | None:
     """Return method, name and conditions of a request, None if it is not the service's."""
     method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
     if not service.takes(method, path):

@@ -16,7 +16,8 @@ from mediamw.config import PolicyOptions
 from mediamw.settings import read_settings
 from mediamw.settings.faults import IDS
 from mediamw.settings.options import OPTIONS
-from mediamw.settings.sources import FILE_NAME
+from mediamw.settings.sources import FILE_NAME, STORAGE_SETTINGS
+from mediamw.settings.storages import OPTIONS_OF_STORAGE
 from mediamw.settings.template import DO_REGION, LOCAL_DIR, template_items
 from mediamw.specs import SECRETS
 
@@ -86,7 +87,11 @@ def test_python(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_variable_is_there() -> None:
     named = set(re.findall(r"`(MEDIAMW_[A-Z_]+)`", PAGE)) - {"MEDIAMW_"}
     assert {f"MEDIAMW_{option.upper()}" for option in OPTIONS} <= named
-    assert named == {f"MEDIAMW_{name.upper()}" for name in ("backends", "config", "local_dir", *OPTIONS)}
+    others = {"MEDIAMW_STORAGES", *STORAGE_SETTINGS}
+    assert named - others == {f"MEDIAMW_{name.upper()}" for name in ("backends", "config", "local_dir", *OPTIONS)}
+    assert others <= named
+    of_storages = set(re.findall(r"`MEDIAMW_STORAGE_<NAME>_([A-Z_]+)`", PAGE))
+    assert of_storages == {option.upper() for option in OPTIONS_OF_STORAGE}
     secrets = set(re.findall(r"`MEDIAMW_BACKEND_<NAME>_([A-Z_]+)`", PAGE))
     assert secrets == {option.upper() for options in SECRETS.values() for option in options}
     assert set(PolicyOptions.__annotations__) <= set(OPTIONS)

@@ -32,12 +32,12 @@ FLOORS = {
     "wsgi": 6,
     "asgi": 6,
     "testing": 6,
-    "storages": 6,
-    "ext": 7,
-    "inspector": 7,
-    "cli": 8,
-    "ext.django.management": 9,  # `manage.py mediamw`, which calls the command line
-    "__main__": 9,  # `python -m mediamw`, which calls the command line
+    "storages": 7,
+    "ext": 8,
+    "inspector": 8,
+    "cli": 9,
+    "ext.django.management": 10,  # `manage.py mediamw`, which calls the command line
+    "__main__": 10,  # `python -m mediamw`, which calls the command line
 }
 
 # core/ decides and does nothing else: it cannot read a clock, a disk or a socket.

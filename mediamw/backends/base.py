@@ -226,10 +226,13 @@ class HoldsCopies(Protocol):
     def has_copies(self) -> bool:
         """Say whether that folder has been made."""
 
-    def publish_copy(self, name: str, key: Key, *, content_type: str | None = None) -> None:
+    def publish_copy(
+        self, name: str, key: Key, *, content_type: str | None = None, filename: str | None = None
+    ) -> None:
         """Have the file ``name`` of that folder be ``key``, which nobody has yet; it is not in the folder then.
 
-        Raises as ``Draft.publish`` does, and leaves the file where it was.
+        ``filename``: what the file is called, given to those alone that ``KeepsFilenames``. Raises as ``Draft.publish``
+        does, and leaves the file where it was.
         """
 
 
@@ -239,6 +242,13 @@ class Closes(Protocol):
 
     def close(self) -> None:
         """Give it back. The backend may be used again and then opens what it needs."""
+
+
+def draft_of(upper: Puts, data: Content, content_type: str | None, filename: str | None) -> Draft:
+    """Return a draft of ``upper``, which is told what the file is called if it keeps that."""
+    if filename is not None and isinstance(upper, KeepsFilenames):
+        return upper.draft_called(data, filename, content_type=content_type)
+    return upper.draft(data, content_type=content_type)
 
 
 def pieces(data: Any) -> Iterator[bytes]:

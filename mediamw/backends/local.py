@@ -79,6 +79,11 @@ class LocalBackend:
         return self._beneath
 
     @property
+    def place(self) -> Place:
+        """Where and how its files are written."""
+        return self._place
+
+    @property
     def whereabouts(self) -> tuple[str, ...]:
         """Where the files are, links resolved, from the outermost folder to the innermost."""
         return _whereabouts(self.root)
@@ -98,7 +103,7 @@ class LocalBackend:
         except UnicodeEncodeError:  # under a locale that is not UTF-8 Python cannot say this name
             return None
         except OSError as error:
-            self._raise_unless_missing(error, key)
+            self.raise_unless_missing(error, key)
             return None
 
     def open_now(self, key: Key) -> LocalHandle | Later | None:
@@ -117,7 +122,7 @@ class LocalBackend:
         except UnicodeEncodeError:  # under a locale that is not UTF-8 Python cannot say this name
             return None
         except OSError as error:
-            self._raise_unless_missing(error, key)
+            self.raise_unless_missing(error, key)
             return None
 
     def is_taken(self, key: Key) -> bool:
@@ -159,7 +164,9 @@ class LocalBackend:
         """Say whether that folder has been made."""
         return os.path.lexists(os.path.join(self.root, STATE_FOLDER, COPIES_FOLDER))
 
-    def publish_copy(self, name: str, key: Key, *, content_type: str | None = None) -> None:
+    def publish_copy(
+        self, name: str, key: Key, *, content_type: str | None = None, filename: str | None = None
+    ) -> None:
         """Have the file ``name`` of that folder be ``key``. Raises as ``put`` does; then it stays where it was."""
         with LocalDraft.of(self._place, self.copies(), name, self._namer(content_type)) as draft:
             draft.publish(key)
@@ -236,7 +243,7 @@ class LocalBackend:
             if stat.S_ISDIR(found.st_mode):
                 return None
             raise NotServable("not a regular file", backend=self.name, key=key, operation="open")
-        meta = _meta(found)
+        meta = meta_of(found)
         handle = LocalHandle(fd, meta)
         try:
             content_type = None if has_none or is_state(key) else self._types.of(key, str(meta.etag))
@@ -247,7 +254,8 @@ class LocalBackend:
             handle.meta = meta._replace(content_type=content_type)
         return handle
 
-    def _raise_unless_missing(self, error: OSError, key: Key) -> None:
+    def raise_unless_missing(self, error: OSError, key: Key) -> None:
+        """Raise what an error of the disk means while ``key`` was opened, unless it means that there is no file."""
         if error.errno == errno.EACCES and not os.access(self.root, os.X_OK):  # not this file's fault: an outage
             raise self._unavailable(error, key, "open") from error
         if isinstance(error, LinkRefused) or error.errno in _NOT_SERVABLE:
@@ -296,7 +304,7 @@ class LocalBackend:
     def _listed(self, key: Key, status: os.stat_result) -> Meta | None:
         """Return the meta of what would be served under this name, None if nothing would."""
         if stat.S_ISREG(status.st_mode):
-            return _meta(status)
+            return meta_of(status)
         if not stat.S_ISLNK(status.st_mode):
             return None
         try:
@@ -329,7 +337,8 @@ def _check_modes(backend: str, **modes: int | None) -> None:
             raise ConfigError(f"{option}: {mode!r} is no mode, such as 0o644", backend=backend)
 
 
-def _meta(found: os.stat_result) -> Meta:
+def meta_of(found: os.stat_result) -> Meta:
+    """Return what is known of a file of a disk."""
     return Meta(found.st_size, found.st_mtime_ns, _etag(found))
 
 

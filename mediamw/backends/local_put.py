@@ -127,7 +127,7 @@ class LocalDraft:
             raise
 
     @classmethod
-    def of(cls, place: Place, folder: Folder, name: str, named: Named) -> LocalDraft:
+    def of(cls, place: Place, folder: Folder, name: str, named: Named = _unnamed) -> LocalDraft:
         """Take a finished, synced file of ``folder`` for a draft. Unlike others it stays there if it gets no name."""
         draft = cls.__new__(cls)
         draft._place, draft._named, draft._folder, draft._name = place, named, folder, name
@@ -182,6 +182,10 @@ class LocalDraft:
             if not root.is_exact(key) and _is_ours(fd, folder, name):  # it would be stored, and never found
                 os.unlink(folder.at(name), dir_fd=folder.fd)
                 raise OSError(errno.EILSEQ, "the disk spells this name in another way", key)
+
+    def stay(self) -> None:
+        """Leave the temporary where it is: its name came to nothing after all."""
+        self._stays = True
 
     def close(self) -> None:
         """Remove what has got no name, and let go."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, Unpack
 
 from ..core.errors import BackendUnavailable, NotServable
 from ..core.keys import MAX_KEY_BYTES, Key, refusal
+from ..core.model import Meta
 from .aws import AWSAccount
 from .base import Entry, Remote, SignedURL
 from .pages import Page
@@ -134,7 +135,7 @@ class S3Reader:
         self._signer: Signer | None = None
         self._urls = WindowURLs()
         self._http: OriginHTTP | None = None
-        self.whereabouts: Final = (given.server(), bucket, *filter(None, self.location.split("/")))
+        self.whereabouts = (given.server(), bucket, *filter(None, self.location.split("/")))
         static = given.credentials()
         self._place = given.place(is_static=static is not None)
         self._account = self._account_type(
@@ -176,7 +177,7 @@ class S3Reader:
         try:
             for _ in range(2):  # the second time if a GET found what HEAD did not: the file appeared in between
                 status, headers = http.head(_own_url(signer, place, object_key, "HEAD"), until=until)
-                if status == 200 and (meta := head_meta(headers)) is not None:
+                if status == 200 and (meta := self._head_meta(headers)) is not None:
                     if (why := archived(headers)) is not None:
                         raise NotServable(why, backend=self.name, key=key, operation="open")
                     return Remote(meta)
@@ -251,7 +252,7 @@ class S3Reader:
         from botocore.parsers import ResponseParserError  # no BotoCoreError, and what old botocores raise for HTML
 
         signer, place = self._asked()
-        start = f"{self.location}/" if self.location else ""
+        start = self._object_key("")
         try:
             with closing(self._account.read_only_client(self._style, signer.credentials)) as client:
                 entries = listed(client, self.bucket, start, prefix, recursive=recursive, backend=self.name)
@@ -333,6 +334,10 @@ class S3Reader:
     def _is_listed(self, entry: Entry, prefix: str) -> bool:
         """Say whether something belongs into a listing of ``prefix``: what has a key for its name does."""
         return refusal(entry.key.removesuffix("/") if entry.is_folder else entry.key) is None
+
+    def _head_meta(self, headers: Mapping[str, str]) -> Meta | None:
+        """Return what the answer to a HEAD tells of an object, None if it is none of an S3."""
+        return head_meta(headers)
 
     def _object_key(self, key: str) -> str:
         return f"{self.location}/{key}" if self.location else key

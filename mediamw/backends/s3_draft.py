@@ -24,8 +24,8 @@ MEMORY_BYTES: Final = 4 * 1024 * 1024
 class S3Draft:
     """An upload without a name. ``publish`` is ``store(draft, key, replace)``.
 
-    ``token`` is the draft's own, and stands with the object: so it is known again if the answer to a PUT is lost.
-    Raises ``BackendUnavailable`` if the temporary file takes no more; what reading ``data`` raises goes through.
+    ``filename``: what it is called, for backends that keep that. ``token`` is the draft's own, and stands with the
+    object: so it is known again if the answer to a PUT is lost. Raises ``BackendUnavailable`` if the temporary file takes no more; what reading ``data`` raises goes through.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class S3Draft:
         backend: str,
     ) -> None:
         self.content_type = content_type
+        self.filename: str | None = None
         self.token = secrets.token_hex(16)
         self.size = 0
         self._store = store

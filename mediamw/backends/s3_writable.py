@@ -95,14 +95,14 @@ class WritableS3Backend(S3Reader):
         if not is_state(key):
             self._check_place(key)
         if replace:
-            self._writer.put(object_key, draft, exclusive=False, headers=_headers(draft, key), key=key)
+            self._writer.put(object_key, draft, exclusive=False, headers=self._headers(draft, key), key=key)
         elif self.is_exclusive():
-            self._writer.put(object_key, draft, exclusive=True, headers=_headers(draft, key), key=key)
+            self._writer.put(object_key, draft, exclusive=True, headers=self._headers(draft, key), key=key)
         else:
             with self._locks.get()[hash(key) % _LOCKS]:
                 if self._has(key):
                     raise NameTaken("a file has this name", backend=self.name, key=key, operation="put")
-                self._writer.put(object_key, draft, exclusive=False, headers=_headers(draft, key), key=key)
+                self._writer.put(object_key, draft, exclusive=False, headers=self._headers(draft, key), key=key)
 
     def _check_place(self, key: Key) -> None:
         """Refuse what no directory could hold."""
@@ -127,9 +127,8 @@ class WritableS3Backend(S3Reader):
         signer, place = self._asked()
         return signer.credentials, place.origin
 
-
-def _headers(draft: S3Draft, key: Key) -> dict[str, Any]:
-    """What clients are told of an object that they are sent to: its type, and that it may be another one soon."""
-    headers = {"CacheControl": "no-cache", "ContentType": draft.content_type or guess(key)[0]}
-    coding = None if draft.content_type is not None else guess(key)[1]
-    return headers if coding is None else {**headers, "ContentEncoding": coding}
+    def _headers(self, draft: S3Draft, key: Key) -> dict[str, Any]:
+        """What is stored with an object for those who are sent to it: its type, and that it may be another one soon."""
+        headers = {"CacheControl": "no-cache", "ContentType": draft.content_type or guess(key)[0]}
+        coding = None if draft.content_type is not None else guess(key)[1]
+        return headers if coding is None else {**headers, "ContentEncoding": coding}

@@ -105,7 +105,7 @@ class BucketWriter:
         self._name = name
         self._mine = PerProcess(_State)
 
-    def put(self, object_key: str, draft: S3Draft, *, exclusive: bool, headers: dict[str, str], key: str) -> None:
+    def put(self, object_key: str, draft: S3Draft, *, exclusive: bool, headers: dict[str, Any], key: str) -> None:
         """Store a draft. Raises ``NameTaken`` if it is to be exclusive and somebody has the name."""
         send = self._put_in_parts if self._goes_in_parts(draft, exclusive) else self._put_whole
         doubts = False
@@ -170,19 +170,17 @@ class BucketWriter:
             return False
         return draft.size > MAX_PUT_BYTES or not exclusive or self.honours_conditions("parts")
 
-    def _put_whole(self, object_key: str, draft: S3Draft, exclusive: bool, headers: dict[str, str]) -> None:
+    def _put_whole(self, object_key: str, draft: S3Draft, exclusive: bool, headers: dict[str, Any]) -> None:
         self._send(
             exclusive,
             lambda client: client.put_object(
-                Bucket=self._bucket, Key=object_key, Body=draft.whole(), Metadata={_UPLOAD: draft.token}, **headers
+                Bucket=self._bucket, Key=object_key, Body=draft.whole(), **_with_token(headers, draft)
             ),
         )
 
-    def _put_in_parts(self, object_key: str, draft: S3Draft, exclusive: bool, headers: dict[str, str]) -> None:
+    def _put_in_parts(self, object_key: str, draft: S3Draft, exclusive: bool, headers: dict[str, Any]) -> None:
         client = self._client()
-        upload = client.create_multipart_upload(
-            Bucket=self._bucket, Key=object_key, Metadata={_UPLOAD: draft.token}, **headers
-        )
+        upload = client.create_multipart_upload(Bucket=self._bucket, Key=object_key, **_with_token(headers, draft))
         here = {"Bucket": self._bucket, "Key": object_key, "UploadId": upload["UploadId"]}
         try:
             done = []
@@ -282,6 +280,10 @@ class BucketWriter:
                     raise
             time.sleep(PAUSE_SECONDS * 2**number * random.uniform(1, 2))  # noqa: S311 - no secret
         raise AssertionError("unreachable")
+
+
+def _with_token(headers: dict[str, Any], draft: S3Draft) -> dict[str, Any]:
+    return {**headers, "Metadata": {**headers.get("Metadata", {}), _UPLOAD: draft.token}}
 
 
 def _send_part(client: Any, here: dict[str, str], number: int, part: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Floor 7: the command line, ``mediamw`` or ``python -m mediamw``.
+"""Floor 9: the command line, ``mediamw`` or ``python -m mediamw``.
 
 Exit status: 0 all is well, 1 what was asked for failed, 2 the command or a setting is wrong (and says which, and the
 way out); ``explain`` has more.

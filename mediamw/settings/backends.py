@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from ..backends.base import Backend, Closes
 from ..core.errors import ConfigError, ConfigErrors, Fault
-from ..specs import SECRETS, MisplacedSecret, Scheme, Spec, build_backend, kind_of, named, options_in, split_name
+from ..specs import MisplacedSecret, Scheme, Spec, build_backend, kind_of, named, options_in, secrets_of, split_name
 from .faults import BACKEND, MISPLACED, NO_BACKENDS, SPLIT, STACK, UNKNOWN
 from .options import OPTIONS, read_words
 from .secrets import Secrets
@@ -193,7 +193,7 @@ def _faults_of(error: ConfigError, item: Item, name: str, variables: Mapping[str
     for part in error.parts or (error,):
         id_, reason = BACKEND, part.reason
         if isinstance(part, MisplacedSecret) and isinstance(item.spec, (str, PathLike)):
-            ways = ", ".join(variable(name, option) for option in SECRETS.get(kind_of(item.spec), ())[:2])
+            ways = ", ".join(variable(name, option) for option in secrets_of(kind_of(item.spec))[:2])
             id_, reason = MISPLACED, f"{reason}, such as {ways}"
         faults.append(Fault(id_, f"backends.{name}", _source_of(part.reason, item, variables), reason))
     return faults
@@ -210,8 +210,16 @@ def _source_of(reason: str, item: Item, variables: Mapping[str, str]) -> str:
 
 def names_of(listed: object) -> list[str]:
     """Return the names of the backends in a list that code gave; what is wrong with it is told when they are made."""
-    items = items_of(Value(listed, ""), []) if isinstance(listed, list) else []
-    return [name for name, _ in named([_with_name(item) for item in items])]
+    return [name for name, _ in kinds_of(Value(listed, ""))] if isinstance(listed, list) else []
+
+
+def kinds_of(value: Value | None) -> list[tuple[str, str]]:
+    """Return name and kind of the backends that ``value`` lists, the kind "" if code made it; faults are not told."""
+    items = [] if value is None else items_of(value, [])
+    return [
+        (name, kind_of(spec) if isinstance(spec, (str, PathLike)) else "")
+        for name, spec in named([_with_name(item) for item in items])
+    ]
 
 
 def close_all(backends: Iterable[Backend]) -> None:

@@ -22,6 +22,8 @@ TEMPLATE_MISSING: Final = "mediamw.E012"
 TEMPLATE: Final = "mediamw.E013"
 STORAGES_UNKNOWN: Final = "mediamw.E014"
 STORAGES: Final = "mediamw.E015"
+STORAGE: Final = "mediamw.E016"
+NO_STORAGES: Final = "mediamw.E017"
 
 IDS: Final = {
     UNKNOWN: "there is no such setting",
@@ -41,4 +43,6 @@ IDS: Final = {
     TEMPLATE: "a variable of the project template may not have this value",
     STORAGES_UNKNOWN: "django-storages has no such option",
     STORAGES: "an option of django-storages cannot be taken over",
+    STORAGE: "a name of storages, aliases or remapped names is none, is taken, or stands for nothing or for itself",
+    NO_STORAGES: "no storages are named",
 }

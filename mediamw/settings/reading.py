@@ -36,11 +36,14 @@ class Settings:
         faults: Sequence[Fault],
         environ: Mapping[str, str],
         schemes: Mapping[str, Scheme] | None = None,
+        *,
+        is_served: bool = True,
     ) -> None:
         self._sources = sources
         self._read_faults = list(faults)
         self._environ = environ
         self._schemes = schemes
+        self._is_served = is_served  # at the prefix, which is then its base_url
         self._read_values: dict[str, tuple[Any, Fault | None]] = {}
         self._made: tuple[list[Made], MediaStack | None, list[Fault]] | None = None
 
@@ -141,7 +144,7 @@ class Settings:
                     faults.append(Fault(STACK, name, self._sources[0][name].source, reason))
             return [Made(one, given.source, {}) for one in given.value.backends], given.value, faults
         options = {name: self.value(name) for name in StackOptions.__annotations__}
-        if options["base_url"] is None:
+        if options["base_url"] is None and self._is_served:
             options["base_url"] = base_url_of(self.value("prefix"))
         items = template_items(self._environ, faults) if given is None else items_of(given, faults)
         if given is None and any(fault.id == FILE for fault in self._read_faults):
@@ -162,10 +165,15 @@ class Settings:
         return made, stack, faults
 
     def _replaced(self) -> set[str]:
-        """Return the names of the backends that a higher source has replaced."""
+        """Return the names of the backends that a higher source has replaced, and of those of named storages."""
         values = [source["backends"] for source in self._sources if "backends" in source][1:]
         items: list[Item] = [item for value in values for item in items_of(value, [])]
-        return {item.name or (split_name(item.spec)[0] if isinstance(item.spec, str) else "") for item in items}
+        names = {item.name or (split_name(item.spec)[0] if isinstance(item.spec, str) else "") for item in items}
+        if "MEDIAMW_STORAGES" not in self._environ:
+            return names
+        from .storages import backends_of_storages  # of use to those who have some
+
+        return names | backends_of_storages(self._environ)
 
     def _raise(self) -> NoReturn:
         raise ConfigErrors(self.faults)

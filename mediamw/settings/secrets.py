@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..core.errors import Fault, unknown_option
-from ..spec_options import SECRETS
+from ..spec_options import SECRETS, secrets_of
 from .faults import NOBODYS, UNKNOWN, UNREADABLE
 from .sources import OF_BACKENDS, of_variable, variable
 
@@ -15,6 +15,11 @@ def secrets_for(names: Iterable[str], environ: Mapping[str, str]) -> dict[str, s
     """Return the variables of ``environ`` that are secrets of backends of these names, and no others."""
     own = {variable(name, option) for name in names for options in SECRETS.values() for option in options}
     return {name: text for name, text in environ.items() if name in own}
+
+
+def variables_of(backend: str, kind: str) -> set[str]:
+    """Return the variables of the secrets that a backend of this name and kind takes."""
+    return {variable(backend, option) for option in secrets_of(kind)}
 
 
 class Secrets:
@@ -29,7 +34,7 @@ class Secrets:
     def of(self, backend: str, kind: str, given: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
         """Return the secrets of a backend that code did not give, each with its variable."""
         found: dict[str, tuple[Any, str]] = {}
-        for option in SECRETS.get(kind, ()):
+        for option in secrets_of(kind):
             name = variable(backend, option)
             if name not in self._texts:
                 continue
@@ -49,7 +54,7 @@ class Secrets:
 
     def tell_unused(self, kinds: Mapping[str, str], others: Iterable[str]) -> None:
         """Add a fault for each variable that no backend took. ``kinds``: of each backend, "" if code made it."""
-        expected = [variable(name, option) for name, kind in kinds.items() for option in SECRETS.get(kind, ())]
+        expected = [variable(name, option) for name, kind in kinds.items() for option in secrets_of(kind)]
         every = {option for options in SECRETS.values() for option in options}
         replaced = {variable(name, option) for name in others for option in every}
         for name in self._unused:

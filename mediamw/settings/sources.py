@@ -18,7 +18,9 @@ from .options import OPTIONS
 MAX_FILE_BYTES: Final = 1024 * 1024
 FILE_NAME: Final = "mediamw.toml"
 OF_BACKENDS: Final = "MEDIAMW_BACKEND_"
-_NO_OPTIONS: Final = ("MEDIAMW_CONFIG", "MEDIAMW_LOCAL_DIR")
+OF_STORAGES: Final = "MEDIAMW_STORAGE_"
+STORAGE_SETTINGS: Final = tuple(OF_STORAGES + setting for setting in ("ALIASES", "REMAP", "DEFAULT"))
+_NO_OPTIONS: Final = ("MEDIAMW_CONFIG", "MEDIAMW_LOCAL_DIR", "MEDIAMW_STORAGES", *STORAGE_SETTINGS)
 _SECRET_NAMES: Final = frozenset(option for options in SECRETS.values() for option in options)
 
 
@@ -51,12 +53,12 @@ def from_mapping(given: Mapping[str, Any], named: Any, faults: list[Fault]) -> S
 
 
 def from_environment(environ: Mapping[str, str], faults: list[Fault]) -> Source:
-    """Return the variables ``MEDIAMW_<OPTION>``; those of single backends are not among them."""
+    """Return the variables ``MEDIAMW_<OPTION>``; those of single backends and storages are not among them."""
     options = {f"MEDIAMW_{option.upper()}": option for option in ("backends", *OPTIONS)}
     known = (*options, *_NO_OPTIONS)
     found: Source = {}
     for name, text in environ.items():
-        if not name.startswith("MEDIAMW_") or name.startswith(OF_BACKENDS):
+        if not name.startswith("MEDIAMW_") or name.startswith((OF_BACKENDS, OF_STORAGES)) or name == "MEDIAMW_STORAGES":
             continue
         if name not in known and any(name.endswith(f"_{option.upper()}") for option in _SECRET_NAMES):
             reason = (

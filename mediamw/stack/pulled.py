@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from ..backends.base import HoldsCopies
+from ..backends.base import HoldsCopies, KeepsFilenames
 from ..backends.folder import Folder
 from ..core.errors import BackendUnavailable, MediaError
 from .pull_files import NEW, File, flock, open_file, read_file, remove, rename, stat_of
@@ -121,7 +121,8 @@ class Pulled:
 
         def publish() -> None:
             try:
-                self._upper.publish_copy(version.bytes, version.key, content_type=version.told_type)
+                named = {"filename": version.meta.filename} if isinstance(self._upper, KeepsFilenames) else {}
+                self._upper.publish_copy(version.bytes, version.key, content_type=version.told_type, **named)
             except BackendUnavailable as error:
                 if isinstance(error.__cause__, FileNotFoundError):
                     raise Vanished("the copy is not there any more") from error

@@ -17,7 +17,7 @@ from contextlib import closing, suppress
 from functools import partial
 from typing import BinaryIO, Final, cast
 
-from ..backends.base import Backend, Draft, Remote
+from ..backends.base import Backend, Draft, Remote, draft_of
 from ..backends.per_process import PerProcess
 from ..core.errors import BackendUnavailable, ContentChanged, MediaError, NotWritable
 from ..core.keys import Key
@@ -201,7 +201,7 @@ class Puller:
         told = Version(key, "", handle.meta).told_type
         with (
             HandleReader(key, handle) as data,  # raises if there are fewer bytes than was said
-            closing(self._upper.draft(cast("BinaryIO", data), content_type=told)) as draft,
+            closing(draft_of(self._upper, cast("BinaryIO", data), told, handle.meta.filename)) as draft,
         ):
             return self.publish(key, draft)
 

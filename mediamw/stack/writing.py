@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from ..backends.base import Content, Draft, FoldsNames, KeepsFilenames, Remote, TellsExclusion, pieces
+from ..backends.base import Content, Draft, FoldsNames, Remote, TellsExclusion, draft_of, pieces
 from ..core.errors import BackendUnavailable, NameTaken, NotServable, NotWritable, TooLarge
 from ..core.keys import Key, parse_key
 from ..core.media_types import guess, type_of_origin
@@ -65,19 +65,14 @@ class Writer:
         wanted, policy = parse_key(key), self.names if names is None else check_names(names)
         limit = None if max_bytes is None else check_max_bytes(max_bytes)
         name = self._first_name(self._another(wanted) if self._is_by_chance(policy, wanted) else wanted, policy)
-        told = type_of_origin(content_type)
+        told = type_of_origin(content_type) if content_type or filename is None else guess(filename)[0]
         if told == guess(name)[0]:
             told = None
-        draft = self._draft(_whole(data) if limit is None else _limited(data, limit), told, filename)
+        draft = draft_of(self._upper, _whole(data) if limit is None else _limited(data, limit), told, filename)
         try:
             return self._publish(draft, wanted, name, policy)
         finally:
             draft.close()
-
-    def _draft(self, data: Content, told: str | None, filename: str | None) -> Draft:
-        if filename is not None and isinstance(self._upper, KeepsFilenames):
-            return self._upper.draft_called(data, filename, content_type=told)
-        return self._upper.draft(data, content_type=told)
 
     def is_free(self, key: str, names: NamePolicy | None) -> bool:
         """See ``MediaStack.is_free``."""

@@ -1,4 +1,4 @@
-"""Floor 6: named storages, and aliases that point at them.
+"""Floor 7: named storages, and aliases that point at them.
 
 A row in a database holds the name of a storage and a key in it. New files go where an alias points; those that are
 there already stay where they are, and are served from there. The functions here are those of one registry that a
@@ -7,6 +7,8 @@ process has; ``Registry`` makes others.
 
 from __future__ import annotations
 
+from .configuration import load as load
+from .configuration import load_environment as load_environment
 from .registry import Registry as Registry
 from .registry import Stored as Stored
 
@@ -22,5 +24,5 @@ remap = registry.remap
 resolve = registry.resolve
 set_default = registry.set_default
 
-__all__ = ["Registry", "Stored", "alias", "clear", "configure", "get", "names", "registry"]
-__all__ += ["remap", "resolve", "set_default"]
+__all__ = ["Registry", "Stored", "alias", "clear", "configure", "get", "load", "load_environment"]
+__all__ += ["names", "registry", "remap", "resolve", "set_default"]

@@ -13,7 +13,8 @@ Whoever reads sees the names as they were before a change, or after it: threads 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from threading import Lock
 from typing import Final, NamedTuple, Unpack, cast
@@ -44,6 +45,13 @@ class Stored(NamedTuple):
         return cls(_checked(name, "name"), parse_key(key))
 
 
+class Named(NamedTuple):
+    """What a name stands for: ``stack``, and the name that rows have for it, which is no alias but may be remapped."""
+
+    storage: str
+    stack: MediaStack
+
+
 class _Names(NamedTuple):
     """All that is named. Never changed: another one takes its place."""
 
@@ -63,6 +71,12 @@ class _Names(NamedTuple):
             else:
                 return name if name in self.storages else None
 
+    def written(self, name: str) -> str:
+        """Return what rows have in the place of ``name``, which stands for something."""
+        while name not in self.remapped and name in self.aliases:
+            name = self.aliases[name]
+        return name
+
 
 class Registry:
     """Named storages and their aliases. Threads may share it; a process may have several, which know nothing of each
@@ -70,6 +84,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._names = _Names()
+        self._snapshot: tuple[_Names, Mapping[str, Named]] = self._names, {}
         self._lock = Lock()  # of those who change it
 
     def configure(
@@ -164,6 +179,28 @@ class Registry:
         every = (*names.storages, *names.aliases, *names.remapped)
         return {name: self._known(names, name) for name in every}
 
+    def snapshot(self) -> Mapping[str, Named]:
+        """Return every name, alias and remapped name with what it stands for: the same object until one changes."""
+        of, found = self._snapshot
+        names = self._names
+        if of is not names:
+            every = (*names.storages, *names.aliases, *names.remapped)
+            found = {name: Named(names.written(name), names.storages[self._known(names, name)]) for name in every}
+            self._snapshot = names, found
+        return found
+
+    @contextmanager
+    def changing(self) -> Iterator[Registry]:
+        """Give a registry with the same names; what it has at the end this one has then, all at once.
+
+        If the block raises nothing is changed. Nobody else changes this one meanwhile, and nobody who reads waits.
+        """
+        with self._lock:
+            draft = Registry()
+            draft._names = self._names
+            yield draft
+            self._names = draft._names
+
     def clear(self) -> None:
         """Forget all of them, and close the stacks."""
         with self._lock:
@@ -197,8 +234,10 @@ class Registry:
 def _checked(name: object, option: str) -> str:
     if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_CHARACTERS:
         raise ConfigError(f"{option}: {name!r} is no name: 1 to {MAX_NAME_CHARACTERS} characters")
-    if "/" in name or " " in name or not name.isprintable():
-        raise ConfigError(f"{option}: {name!r} is no name: '/', blanks and what cannot be printed are in none")
+    if "/" in name or " " in name or not name.isprintable() or name in (".", ".."):
+        raise ConfigError(
+            f"{option}: {name!r} is no name: '/', blanks and what cannot be printed are in none, nor is it '.' or '..'"
+        )
     return name
 
 

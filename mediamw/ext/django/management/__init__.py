@@ -1,1 +1,1 @@
-"""Floor 8 of the Django integration: what ``manage.py`` runs."""
+"""Floor 10 of the Django integration: what ``manage.py`` runs."""

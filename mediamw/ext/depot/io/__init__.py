@@ -1,0 +1,1 @@
+"""Where DEPOT keeps files, and the storages over it: directories, buckets, memory."""

@@ -1,0 +1,1 @@
+"""DEPOT's own tests, run with ``mediamw.ext.depot`` in the place of ``depot``."""

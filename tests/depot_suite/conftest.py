@@ -1,0 +1,17 @@
+"""DEPOT's tests write into ``./lfs``: each of their files is run in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_a_folder_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Be in an empty folder while the tests of one module run, what sets them up included."""
+    before = os.getcwd()
+    os.chdir(tmp_path_factory.mktemp("depot"))
+    yield
+    os.chdir(before)

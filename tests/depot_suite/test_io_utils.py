@@ -1,0 +1,5 @@
+"""DEPOT's tests of its dates."""
+
+from .loader import cases
+
+globals().update(cases("test_io_utils"))
