@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shlex
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import pytest
 
 from mediamw import ConfigError, LocalBackend, MediaStack, MemoryBackend, S3Backend, WritableS3Backend
 from mediamw.backends import s3_writer
-from mediamw.core.model import Meta
+from mediamw.ext.depot.io.boto3 import DepotBucket
+from mediamw.ext.depot.io.local import DepotDirectory
 from mediamw.storages import Registry
 from mediamw.storages.migration import migrate
 from mediamw.storages.migration.journal import Journal
@@ -164,7 +166,7 @@ def test_what_no_manifest_can_say(s3: StrictS3, registry: Registry, tmp_path: Pa
     registry.clear()
     registry.configure("old", S3Backend("old", location="up", endpoint_url=s3.endpoint, **KEYS))
     registry.configure("new", writable(s3, location="other"))
-    with pytest.raises(ConfigError, match="'up' of the source is not 'other'"):
+    with pytest.raises(ConfigError, match=r"source begin with 'up/', of the target with 'other/'"):
         manifest(opened(registry), "s3-batch")
 
 
@@ -197,11 +199,39 @@ def test_rclone_copies_by_the_list(s3: StrictS3, registry: Registry, tmp_path: P
     assert [result.key for result in report.named["conflict"]] == ["no extension"], "rclone tells types by names"
 
 
-def test_a_key_that_would_break_a_line_is_none() -> None:
+def test_a_key_that_would_break_a_line_is_none(registry: Registry) -> None:
     """Backends do not list what is no key; so no list for others can hold a line break."""
-    registry = Registry()
-    registry.configure("old", MemoryBackend({"a": b"a"}))
     with pytest.raises(ValueError, match="control character"):
-        registry.get("old").save("a\nb", b"x")
-    assert Meta(1).size == 1
-    registry.clear()
+        registry.configure("old", MemoryBackend()).save("a\nb", b"x")
+
+
+# -- what DEPOT keeps --------------------------------------------------------------------------------------------------
+
+
+def test_depot_s_directory_into_depot_s_bucket_and_back(s3: StrictS3, registry: Registry, tmp_path: Path) -> None:
+    """Names and types go along, in both forms that DEPOT has for them."""
+    old = registry.configure("old", DepotDirectory(tmp_path / "old"))
+    bucket = DepotBucket("new", prefix="avatars-", endpoint_url=s3.endpoint, name="new", **KEYS)
+    new, back = registry.configure("new", bucket), registry.configure("back", DepotDirectory(tmp_path / "back"))
+    ids = [str(uuid.UUID(int=at)) for at in range(1, 6)]
+    for at, file_id in enumerate(ids):
+        old.save(file_id, b"%d" % at * 1000, content_type="image/png", filename=f"Bild {at} ü.png")
+    assert migrate(registry, "old", "new", journal=tmp_path / "there").is_complete
+    assert sorted(s3.objects("new")) == [f"avatars-{file_id}" for file_id in ids]
+    assert migrate(registry, "new", "back", journal=tmp_path / "back-again").is_complete
+    for at, file_id in enumerate(ids):
+        for stack in (new, back):
+            meta = stack.stat(file_id)
+            assert (meta.content_type, meta.filename) == ("image/png", f"Bild {at} ü.png")
+            with stack.open(file_id) as file:
+                assert file.read() == b"%d" % at * 1000
+    for source, target, journal in (("old", "new", "there"), ("new", "back", "back-again")):
+        s3.clear_calls()
+        assert migrate(registry, source, target, journal=tmp_path / journal).earlier == len(ids)
+        assert not [call for call in s3.calls if call.key.startswith("avatars-0")], "a listing tells what is the same"
+    with pytest.raises(ConfigError, match="is a DepotDirectory"):
+        manifest(opened(registry), "rclone")
+    registry.configure("other", writable(s3, "old", location="avatars"))
+    with pytest.raises(ConfigError, match=r"begin with 'avatars-', of the target with 'avatars/'"):
+        manifest(Opened.of(registry, "new", "other", upper_only=False), "s3-batch")
+    assert "called" in migrate(registry, "new", "other", journal=None).named["refused"][0].reason

@@ -16,7 +16,8 @@ from urllib.parse import quote
 
 from ...backends.base import Backend
 from ...backends.local import LocalBackend
-from ...backends.s3 import S3Reader
+from ...backends.s3 import S3Backend, S3Reader
+from ...backends.s3_writable import WritableS3Backend
 from ...core.errors import ConfigError
 from ...stack.stack import MediaStack
 from .journal import Journal
@@ -59,8 +60,7 @@ def manifest(opened: Opened, kind: Format, *, journal: Journal | None = None, ou
         raise ConfigError(
             "emit_manifest: S3 Batch Operations copy from a bucket to a bucket: rclone knows other places"
         )
-    folder = f"{backend.location}/" if backend.location else ""
-    lines = (f"{backend.bucket},{quote(folder + key, safe='/')}\n" for key in keys)
+    lines = (f"{backend.bucket},{quote(backend.object_name(key), safe='/')}\n" for key in keys)
     return Manifest(
         lines, ("Format S3BatchOperations_CSV_20180820, Fields Bucket,Key", _target_note(backend, target), _AFTER)
     )
@@ -82,21 +82,23 @@ def _left(source: MediaStack, journal: Journal | None) -> Iterator[str]:
 
 
 def _target_note(backend: S3Reader, target: S3Reader) -> str:
-    if target.location == backend.location:
-        return f"Operation S3PutObjectCopy, TargetResource: bucket {target.bucket}"
-    if backend.location:
+    old, new = backend.object_name(""), target.object_name("")
+    note = f"Operation S3PutObjectCopy, TargetResource: bucket {target.bucket}"
+    if old == new:
+        return note
+    if old or not new.endswith("/"):  # TargetKeyPrefix is a folder, put before the whole name
         raise ConfigError(
-            f"emit_manifest: objects keep their names, and {backend.location!r} of the source is not "
-            f"{target.location!r} of the target: give the target the same location, or copy with rclone"
+            f"emit_manifest: names of the source begin with {old!r}, of the target with {new!r}, and S3 Batch "
+            "Operations keep names: give both the same, or copy without a manifest"
         )
-    return f"Operation S3PutObjectCopy, TargetResource: bucket {target.bucket}, TargetKeyPrefix: {target.location}"
+    return f"{note}, TargetKeyPrefix: {new[:-1]}"
 
 
 def _rclone_place(backend: Backend) -> str:
     """Return a place as rclone's command line has it, without any secret: those come from its environment."""
     if type(backend) is LocalBackend:
         return backend.root
-    if isinstance(backend, S3Reader):
+    if isinstance(backend, S3Reader) and type(backend) in (S3Backend, WritableS3Backend):
         server = str(backend.whereabouts[0])
         path = "/".join(filter(None, (backend.bucket, backend.location)))
         provider = "AWS" if server == "s3:" else f'Other,endpoint="{server}"'
