@@ -37,6 +37,8 @@ RUN_BY = {
     ("frameworks.md", "python"): "test_docs_frameworks.py",
     ("http_origin.md", "python"): "test_http_origin.py",
     ("overlay.md", "python"): "test_docs_overlay.py",
+    ("migrate.md", "console"): "test_docs.py",
+    ("migrate.md", "python"): "test_docs_migrate.py",
     ("pull.md", "python"): "test_docs_pull.py",
     ("s3.md", "python"): "s3/test_s3_docs.py",
     ("s3.md", "spec"): "s3/test_s3_docs.py",
