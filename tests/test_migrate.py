@@ -418,7 +418,7 @@ def test_a_dry_run_writes_nothing(moved: Callable[..., Report], registry: Regist
     moved()
     before = files_of(tmp_path)
     assert moved(dry_run=True).earlier == 4
-    assert files_of(tmp_path).keys() == before.keys()
+    assert files_of(tmp_path) == before, "the journal too is as it was"
 
 
 def test_recheck(moved: Callable[..., Report], tmp_path: Path) -> None:
@@ -470,6 +470,12 @@ def test_what_is_no_journal(moved: Callable[..., Report], tmp_path: Path) -> Non
     newer.close()
     with pytest.raises(ConfigError, match="its format is 99"):
         moved()
+
+
+def test_a_journal_among_the_files(moved: Callable[..., Report], tmp_path: Path) -> None:
+    for folder in ("old", "new"):
+        with pytest.raises(ConfigError, match="would lie among the media"):
+            moved(journal=tmp_path / folder / "journal")
 
 
 def test_two_runs_at_once(moved: Callable[..., Report], tmp_path: Path) -> None:

@@ -6,15 +6,18 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from mediamw.cli import main
+from mediamw.storages.migration.journal import Journal
 
 from .migrations import command, environment, files_of, fill, noted, ran
 
@@ -113,6 +116,20 @@ def test_the_list_for_rclone(folder: Path, capsys: pytest.CaptureFixture[str]) -
     assert "File exists" in ran(folder, *words, "--output", "list of it").stderr
 
 
+def test_another_run_is_at_work(folder: Path) -> None:
+    assert ran(folder, *WORDS).returncode == 0
+    fill(folder / "local", {"more": b"x"})
+    at_work = sqlite3.connect(folder / "migrate-local-new.sqlite3")
+    about = dict(at_work.execute("SELECT name, value FROM about WHERE name != 'run'"))
+    at_work.close()
+    with closing(Journal(folder / "migrate-local-new.sqlite3", about)):
+        ended = ran(folder, *WORDS)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert "another run is at work on it: wait for its end" in ended.stderr
+    assert "more" not in files_of(folder / "new")
+    assert ran(folder, *WORDS).returncode == 0
+
+
 # -- how it is ended ---------------------------------------------------------------------------------------------------
 
 
@@ -164,6 +181,32 @@ def test_processes(folder: Path) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     assert files_of(folder / "new") == FILES
     assert noted(folder / "log")[1] == dict.fromkeys(FILES, 1)
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children are looked up in /proc")
+def test_processes_end_with_a_command_that_is_killed(folder: Path) -> None:
+    (folder / "slow.py").write_text(LOCAL + "import time\nCounted.note = lambda *_: time.sleep(0.05)\n")
+    words = ("--app", "slow", *WORDS[2:], "--processes", "2", "--batch", "1")
+    child = subprocess.Popen(command(*words), cwd=folder, env=environment(), stderr=subprocess.DEVNULL)
+    until(lambda: (folder / "new").exists() and files_of(folder / "new"))
+    workers = children_of(child.pid)
+    assert len(workers) >= 2
+    child.kill()
+    child.wait()
+    until(lambda: not any(map(is_alive, workers)))
+    assert ran(folder, *WORDS).returncode == 0
+    assert files_of(folder / "new") == FILES
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import functools
 import importlib
+import multiprocessing
 import os
 import signal
 import sys
@@ -180,14 +181,26 @@ def _executor(args: argparse.Namespace) -> Iterator[Executor | None]:
         with client, client.get_executor(pure=False) as executor:  # not pure: the same batch may be asked for again
             yield executor
     elif "processes" in args:
-        import multiprocessing
-
         if args.processes < 1:
             raise ConfigError(f"--processes: {args.processes} is less than 1")
-        with ProcessPoolExecutor(args.processes, multiprocessing.get_context("spawn")) as executor:
+        spawn = multiprocessing.get_context("spawn")  # threads do not survive a fork
+        with ProcessPoolExecutor(args.processes, spawn, initializer=end_with_parent) as executor:
             yield executor
     else:
         yield None
+
+
+def end_with_parent() -> None:
+    """Have this process of a pool end when the command does, however that ends; a Ctrl-C is the command's to judge."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 @contextlib.contextmanager

@@ -111,10 +111,11 @@ class Journal:
         db.execute("COMMIT")
         return int(told["run"])
 
-    def begin_run(self) -> None:
-        """Give the run that begins a number of its own."""
+    def begin_run(self, *, is_dry: bool = False) -> None:
+        """Give the run that begins a number of its own; one that ``is_dry`` leaves no trace."""
         self.run += 1
-        self._db.execute("UPDATE about SET value = ? WHERE name = 'run'", (str(self.run),))
+        if not is_dry:
+            self._db.execute("UPDATE about SET value = ? WHERE name = 'run'", (str(self.run),))
 
     def known(self, keys: Sequence[str]) -> dict[str, Row]:
         """Return the rows of those of ``keys`` that have one."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from os import path, sep, walk
+from os import PathLike, path, sep, walk
+from pathlib import Path
 
 from ...backends.base import Lists
 from ...backends.local import LocalBackend
@@ -49,6 +50,14 @@ def check_storages(source: str, target: str, opened: Opened, *, is_asked: bool) 
             f"to: the server of {target!r} does not honour If-None-Match, so a file that somebody else stores there at "
             "the same moment might be lost: give alone (--alone) if nobody does"
         )
+
+
+def check_journal(journal: str | PathLike[str] | None, opened: Opened) -> None:
+    """Refuse a journal that would be one of the files."""
+    for backend in () if journal is None else (*opened.source.backends, opened.target.upper):
+        root = getattr(backend, "root", None)
+        if isinstance(root, str) and Path(path.realpath(journal or "")).is_relative_to(path.realpath(root)):
+            raise ConfigError(f"journal: {journal} would lie among the media in {root}: give another path (--journal)")
 
 
 def check_listing(source: str, stack: MediaStack) -> None:

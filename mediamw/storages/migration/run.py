@@ -24,7 +24,7 @@ from ...stack.stack import MediaStack
 from ..registry import Registry
 from .copying import CopyOptions, Item, Result, Verify
 from .journal import Journal, Row
-from .places import about_journal, check_numbers, check_storages, linked_folders
+from .places import about_journal, check_journal, check_numbers, check_storages, linked_folders
 from .report import MAX_NAMED, Progress, Report
 from .work import Loader, Opened, Place, copy_batch
 
@@ -90,6 +90,7 @@ def migrate(
             raise ConfigError("registry: other processes need a function that makes it: stacks cannot be sent there")
         place = Place(registry, source, target, upper_only)
     options = CopyOptions(replace, verify, alone, drop_filenames, dry_run, patience)
+    check_journal(journal, opened)
     about = about_journal(source, target, opened, upper_only=upper_only)
     is_kept = journal is not None and (not dry_run or path.exists(journal))
     kept = Journal(journal if is_kept else None, about)
@@ -139,7 +140,7 @@ class _Run:
 
     def report(self) -> Report:
         """Do it, and say what became of it."""
-        self._journal.begin_run()
+        self._journal.begin_run(is_dry=self._report.dry_run)
         for number in range(MAX_LISTINGS):
             self._one_listing(is_first=number == 0)
             if self._report.stopped or self._report.dry_run or not (self._new or self._report.failed):
