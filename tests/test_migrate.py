@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +270,21 @@ def test_a_file_that_changes_is_never_mixed(registry: Registry, times: int) -> N
         assert "changed it while it was copied" in reasons(report, "failed")["a"]
 
 
+def test_a_bucket_s_file_that_changes_is_never_mixed(registry: Registry) -> None:
+    """Each part is asked for by the ETag of the version that was begun."""
+
+    class Swapped(Bucket):
+        def before_piece(self, position: int) -> None:
+            if position > 100_000:
+                self.files["a.jpg"] = b"new" * 100_000
+
+    old = Swapped("prod", {"a.jpg": b"old" * 100_000})
+    registry.configure("old", old)  # type: ignore[arg-type]
+    new = registry.configure("new", MemoryBackend())
+    report = migrate(registry, "old", "new", journal=None, patience=0.0)
+    assert (report.is_complete, new.open("a.jpg").read() == b"new" * 100_000) == (True, True)
+
+
 def test_a_file_that_goes_while_it_runs(registry: Registry) -> None:
     class Going(MemoryBackend):
         def list(self, prefix: str, *, recursive: bool) -> Any:
@@ -343,6 +360,15 @@ def test_a_target_that_is_away(moved: Callable[..., Report], registry: Registry,
     assert away.asked < 30
     assert not report.is_well
     assert "run it again to go on" in list(report.lines(registry))[-1]
+
+
+def test_failures_here_and_there_do_not_stop_it(
+    moved: Callable[..., Report], registry: Registry, tmp_path: Path
+) -> None:
+    fill(tmp_path / "old", {f"{at:03}": b"%d" % at for at in range(60)})
+    registry.configure("new", Flaky({b"%d" % at: 100 for at in range(0, 60, 2)}))
+    report = moved(jobs=1, give_up_after=8)
+    assert (report.stopped, report.failed, report.there) == ("", 30, 34)
 
 
 def test_a_backend_that_raises_anything(moved: Callable[..., Report], registry: Registry) -> None:
@@ -493,6 +519,29 @@ def test_two_runs_at_once(moved: Callable[..., Report], tmp_path: Path) -> None:
 
 
 # -- arguments ---------------------------------------------------------------------------------------------------------
+
+
+def test_other_processes_are_given_no_stacks(moved: Callable[..., Report]) -> None:
+    with ProcessPoolExecutor(1) as executor, pytest.raises(ConfigError, match="a function that makes it"):
+        moved(executor=executor)
+
+
+def of_folder(folder: Path) -> Registry:
+    made = Registry()
+    made.configure("old", LocalBackend(folder / "old"))
+    made.configure("new", LocalBackend(folder / "new"))
+    return made
+
+
+def test_any_executor(tmp_path: Path) -> None:
+    fill(tmp_path / "old", FILES)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, spawn) as executor:
+        report = migrate(
+            partial(of_folder, tmp_path), "old", "new", journal=tmp_path / "journal", executor=executor, batch=1
+        )
+    assert report.is_complete
+    assert files_of(tmp_path / "new") == FILES
 
 
 def test_what_is_no_migration(registry: Registry, tmp_path: Path) -> None:

@@ -87,6 +87,23 @@ def test_an_etag_that_is_no_md5_proves_nothing(
     assert migrate(registry, "old", "new", journal=None).conflicts == 1
 
 
+def test_what_a_bucket_has_is_not_taken_for_granted(s3: StrictS3, registry: Registry, tmp_path: Path) -> None:
+    """As many bytes, and others: the ETag is that of the others."""
+
+    class Damaging(WritableS3Backend):
+        def _store(self, draft: Any, key: Any, replace: bool) -> None:
+            super()._store(draft, key, replace)
+            if key == "a.jpg":
+                s3.put("new", key, b"b" * 100)
+
+    fill(tmp_path / "old", FILES)
+    registry.configure("old", LocalBackend(tmp_path / "old"))
+    registry.configure("new", Damaging("new", endpoint_url=s3.endpoint, **KEYS))
+    report = migrate(registry, "old", "new", journal=None)
+    assert [result.key for result in report.named["conflict"]] == ["a.jpg"]
+    assert (report.copied, report.is_complete) == (len(FILES) - 1, False)
+
+
 def test_from_a_bucket_that_can_only_be_read(s3: StrictS3, registry: Registry, tmp_path: Path) -> None:
     for key, data in FILES.items():
         s3.put("old", f"up/{key}", data, content_type="image/png" if key == "#no comment" else "binary/octet-stream")

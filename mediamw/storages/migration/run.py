@@ -134,6 +134,7 @@ class _Run:
         self._jobs, self._batch, self._give_up_after = limits
         self._recheck = recheck
         self._in_a_row = 0
+        self._is_first = True
         self._settled = self._new = 0  # of the listing that is going on
         self._under_way: dict[Future[list[Result]], list[Item]] = {}
         self._started = self._told = time.monotonic()
@@ -156,14 +157,17 @@ class _Run:
             self._report, files=0, bytes=0, there=0, conflicts=0, refused=0, failed=0, late=0, named={}
         )
         self._settled = self._new = 0
+        self._is_first = is_first
         self._journal.begin_listing()
         try:
-            for items in self._batches(is_first=is_first):
+            for items in self._batches():
                 while len(self._under_way) >= 2 * self._jobs and not self._is_over():
                     self._collect()
                 if self._is_over():
                     break
                 place, options = self._work
+                if not self._is_first:  # most have waited already
+                    options = options._replace(patience=0.0)
                 self._under_way[self._executor.submit(copy_batch, place, items, options)] = items
         except BackendUnavailable as error:
             report.stopped = f"{report.source!r} cannot be listed: {error}"
@@ -179,7 +183,7 @@ class _Run:
 
     # -- what there is to do -------------------------------------------------------------------------------------------
 
-    def _batches(self, *, is_first: bool) -> Iterator[list[Item]]:
+    def _batches(self) -> Iterator[list[Item]]:
         items: list[Item] = []
         for key in linked_folders(self._source):
             self._report.files += 1
@@ -192,10 +196,10 @@ class _Run:
                 self._report.files += 1
                 self._report.bytes += (entry.meta.size or 0) if entry.meta is not None else 0
                 row = known.get(entry.key)
-                if self._is_settled(entry, row, is_first=is_first):
+                if self._is_settled(entry, row):
                     continue
                 is_retried = row is not None and row.state != "done"
-                self._report.late += not is_first and not is_retried
+                self._report.late += not self._is_first and not is_retried
                 items.append(Item(entry.key, None if row is None else row.checksum))
                 if len(items) == self._batch:
                     yield items
@@ -204,7 +208,7 @@ class _Run:
         if items:
             yield items
 
-    def _is_settled(self, entry: Entry, row: Row | None, *, is_first: bool) -> bool:
+    def _is_settled(self, entry: Entry, row: Row | None) -> bool:
         """Say whether nothing is to be done for a file, and count it."""
         if row is None or entry.meta is None:
             return False
@@ -213,7 +217,7 @@ class _Run:
             if not row.is_of(entry.meta) or (self._recheck and not is_of_this_run):
                 return False
             self._report.there += 1
-            self._report.earlier += is_first
+            self._report.earlier += self._is_first
         elif row.state != "failed" and is_of_this_run:
             self._name(Result(row.key, row.state, reason=row.reason))  # type: ignore[arg-type]  # an outcome
         else:
@@ -246,7 +250,7 @@ class _Run:
         report = self._report
         self._settled += 1
         if result.outcome == "failed":
-            self._in_a_row += 1
+            self._in_a_row += self._is_first  # later most are those that failed, one after the other
             if self._in_a_row >= self._give_up_after:
                 report.stopped = report.stopped or f"{self._in_a_row} failures in a row, the last: {result.reason}"
         else:
