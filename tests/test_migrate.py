@@ -83,6 +83,14 @@ def test_all_files(moved: Callable[..., Report], tmp_path: Path, registry: Regis
         "New files: storages.alias('avatars', 'new'), then one more run, for what came until then.",
         "Rows that name 'old': storages.remap({'old': 'new'}), or update them.",
     ]
+    registry.configure("third", MemoryBackend())
+    registry.remap({"prod_avatars": "avatars", "prod": "third"})
+    remapped = {"prod_avatars": "new", "prod": "third", "old": "new"}
+    text = list(report.lines(registry))
+    assert text[-1] == f"Rows that name 'old': storages.remap({remapped}), or update them.", (
+        "all that were, and one more"
+    )
+    assert sum("storages.alias" in line for line in text) == 1
     registry.alias("avatars", "new")
     assert "No alias points at 'old'." in "\n".join(report.lines(registry))
 

@@ -123,7 +123,11 @@ class Report:
             yield f"New files: storages.alias({alias!r}, {target!r}), then one more run, for what came until then."
         if not aliases:
             yield f"No alias points at {source!r}. If files still come there, run it once more when they do not."
-        yield f"Rows that name {source!r}: storages.remap({{{source!r}: {target!r}}}), or update them."
+        # remap() takes the place of what was remapped before, and sends nobody on twice.
+        others = {
+            name: target if names[name] == source else names[name] for name in names if registry.is_remapped(name)
+        }
+        yield f"Rows that name {source!r}: storages.remap({ {**others, source: target} }), or update them."
 
 
 def said_bytes(count: float) -> str:
