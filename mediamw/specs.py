@@ -28,7 +28,7 @@ from .spec_options import HTTP_OPTIONS as HTTP_OPTIONS
 from .spec_options import S3_OPTIONS as S3_OPTIONS
 from .spec_options import SECRETS as SECRETS
 from .spec_options import MisplacedSecret as MisplacedSecret
-from .spec_options import check_beside, read_options
+from .spec_options import Readers, check_beside, read_options
 from .spec_options import refused_in_specs as refused_in_specs
 from .spec_options import secrets_of as secrets_of
 
@@ -196,9 +196,28 @@ def _file_path(url: str, name: str) -> str:
 def _s3(where: str, name: str, beside: dict[str, Any]) -> Backend:
     from .backends.s3 import S3Backend
 
-    form = "give s3://bucket[/location][?region=...&profile=...]"
-    if not where[3:].startswith("//"):
-        raise ConfigError(f"s3: without //; {form}", backend=name)
+    bucket, path, options = split_s3(where, name, S3_OPTIONS, beside)
+    location = path.strip("/")
+    if location and "location" in options:
+        raise ConfigError("the location stands twice, in the path and as an option", backend=name)
+    options.setdefault("location", location)
+    if is_writable(options, name):
+        from .backends.s3_writable import WritableS3Backend
+
+        return WritableS3Backend(bucket, name=name, **options)
+    return S3Backend(bucket, name=name, **options)
+
+
+def split_s3(
+    where: str, name: str, known: Readers, beside: Mapping[str, Any], scheme: str = "s3"
+) -> tuple[str, str, dict[str, Any]]:
+    """Return bucket, path and options of the URL of a bucket. Raises ``ConfigError``.
+
+    The path begins with ``/`` if there is one. ``scheme`` is what the URL is to begin with.
+    """
+    form = f"give {scheme}://bucket[/location][?region=...&profile=...]"
+    if not where.partition(":")[2].startswith("//"):
+        raise ConfigError(f"{scheme}: without //; {form}", backend=name)
     from urllib.parse import urlsplit
 
     try:
@@ -209,20 +228,16 @@ def _s3(where: str, name: str, beside: dict[str, Any]) -> Backend:
         # The text is not repeated: what stands before the @ or behind the colon is probably a secret.
         raise MisplacedSecret("keys do not belong into a spec; use profile=NAME or the environment", backend=name)
     if parts.fragment:
-        raise ConfigError("'#' has no meaning in a spec of s3", backend=name)
-    options = read_options(parts.query, S3_OPTIONS, name, beside)
-    location = parts.path.strip("/")
-    if location and "location" in options:
-        raise ConfigError("the location stands twice, in the path and as an option", backend=name)
-    options.setdefault("location", location)
+        raise ConfigError(f"'#' has no meaning in a spec of {scheme}", backend=name)
+    return parts.netloc, parts.path, read_options(parts.query, known, name, beside)
+
+
+def is_writable(options: dict[str, Any], name: str) -> bool:
+    """Take ``writable`` out of the options of a bucket and return it. Raises ``ConfigError``."""
     writable = options.pop("writable", False)
     if not isinstance(writable, bool):
         raise ConfigError(f"writable: {writable!r} is neither True nor False", backend=name)
-    if writable:
-        from .backends.s3_writable import WritableS3Backend
-
-        return WritableS3Backend(parts.netloc, name=name, **options)
-    return S3Backend(parts.netloc, name=name, **options)
+    return writable
 
 
 def _http(where: str, name: str, beside: dict[str, Any]) -> Backend:

@@ -16,6 +16,9 @@ from hypothesis import strategies as st
 
 from mediamw import ConfigError, ConfigErrors, LocalBackend, MediaStack, MemoryBackend, storages
 from mediamw.cli.storages_options import add_arguments, registry_of
+from mediamw.ext.depot.io.boto3 import DepotBucket, ReadOnlyDepotBucket
+from mediamw.ext.depot.io.local import DepotDirectory
+from mediamw.ext.depot.specs import SCHEMES
 from mediamw.settings import read_settings
 from mediamw.storages import Registry, load, load_environment
 
@@ -305,6 +308,46 @@ def test_schemes_of_others_take_the_secrets_of_what_they_are_built_on(registry: 
     }
     load_environment(environ, registry, schemes={"depot+s3": scheme})
     assert seen == {"where": "//acme/avatars?region=x", "name": "depot_s3", "access_key_id": "AK"}
+
+
+def test_storages_of_depot(registry: Registry) -> None:
+    environ = {
+        "MEDIAMW_STORAGES": "depot prod",
+        "MEDIAMW_STORAGE_DEPOT_BACKENDS": "depot:./media depot+s3://acme/uploads/?region=eu-west-1",
+        "MEDIAMW_STORAGE_PROD_BACKENDS": "depot+s3://acme-prod?region=eu-west-1&writable=true&policy=private",
+        "MEDIAMW_BACKEND_DEPOT_S3_ACCESS_KEY_ID": "AK",
+        "MEDIAMW_BACKEND_DEPOT_S3_SECRET_ACCESS_KEY": "hush",
+    }
+    load_environment(environ, registry, schemes=SCHEMES)
+    (directory, lower), (upper,) = registry.get("depot").backends, registry.get("prod").backends
+    assert isinstance(directory, DepotDirectory)
+    assert (directory.root, directory.name) == (str(Path("media").resolve()), "depot")
+    assert type(lower) is ReadOnlyDepotBucket
+    assert (lower.bucket, lower.prefix, lower.can_sign(0)) == ("acme", "uploads/", True)
+    assert isinstance(upper, DepotBucket)
+    assert (upper.prefix, upper.policy, upper.can_sign(0)) == ("", "private", True)
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ("depot:", "write depot:/srv/media"),
+        ("depot://srv/media", "write depot:/srv/media"),
+        ("depot:./media?file_mode=1", "takes no options"),
+        ("depot+s3:acme", "depot+s3: without //"),
+        ("depot+s3://AK:hush@acme", "keys do not belong into a spec"),
+        ("depot+s3://acme?location=x", "unknown option 'location'"),
+        ("depot+s3://acme?policy=private", "with writable=true"),
+        ("depot+s3://acme?writable=true&policy=open", "policy"),
+        ({"spec": "depot:./media", "file_mod": 0o600}, "did you mean file_mode?"),
+        ({"spec": "depot+s3://acme", "regoin": "x"}, "did you mean region?"),
+    ],
+)
+def test_no_storages_of_depot(spec: Any, text: str, registry: Registry) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        load({"storages": {"a": [spec]}}, registry, schemes=SCHEMES)
+    assert text in str(caught.value)
+    assert "hush" not in str(caught.value)
 
 
 def test_the_settings_of_a_middleware_beside_them(registry: Registry) -> None:

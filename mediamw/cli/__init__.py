@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None, *, of_project: Callable[[], Settings
 
 def build_parser(*, is_project: bool = False) -> argparse.ArgumentParser:
     """Return the parser of all commands, or of those for a project; ``args.run(args)`` runs the one that was given."""
-    from . import config, explain, migrate, serve
+    from . import config, explain, migrate, serve, storages
     from .demo import command as demo
 
     parser = argparse.ArgumentParser(
@@ -61,6 +61,7 @@ def build_parser(*, is_project: bool = False) -> argparse.ArgumentParser:
         (serve, "serve", "serve media from backends, alone or around an app"),
         (explain, "explain", "say why a file is answered as it is"),
         (config, "config", "show every setting, and where it comes from"),
+        (storages, "storages", "show what the named storages are"),
         (migrate, "migrate", "copy the files of one storage to another, for good"),
         (demo, "demo", "a site with a production bucket of its own, to look at"),
     ):

@@ -39,7 +39,9 @@ def registry_of(args: argparse.Namespace) -> Registry:
                 "no storages are named: give --app MODULE, or set MEDIAMW_STORAGES='local' and "
                 "MEDIAMW_STORAGE_LOCAL_BACKENDS=./media"
             )
-        return load_environment()
+        from ..ext.depot.specs import SCHEMES  # of use to storages of the environment alone
+
+        return load_environment(schemes=SCHEMES)
     if not _APP.fullmatch(target):
         raise ConfigError(f"--app: {target!r}: {_FORM}")
     found = _found(target)

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from threading import Lock
-from typing import Final, NamedTuple, Unpack, cast
+from typing import Final, Literal, NamedTuple, Unpack, cast
 
 from ..backends.base import Backend
 from ..core.errors import ConfigError, unknown_option
@@ -46,10 +46,18 @@ class Stored(NamedTuple):
 
 
 class Named(NamedTuple):
-    """What a name stands for: ``stack``, and the name that rows have for it, which is no alias but may be remapped."""
+    """A stack, and the name of its storage that rows have: never an alias."""
 
     storage: str
     stack: MediaStack
+
+
+class Listed(NamedTuple):
+    """What was said of a name: whether it is a storage, an alias or remapped, at what it points, where that ends."""
+
+    kind: Literal["storage", "alias", "remapped"]
+    target: str
+    storage: str
 
 
 class _Names(NamedTuple):
@@ -168,10 +176,32 @@ class Registry:
         """Return the name of the storage that ``get`` returns: what is to be remembered of a file that is stored."""
         return self._resolved(self._names, name)
 
+    def target(self, name: str | None = None) -> Named:
+        """Return where new files of ``name`` go: what ``get`` and ``resolve`` return, at one and the same moment.
+
+        Between two calls an alias may be switched, and then the row would name the one and the file be in the other.
+        """
+        names = self._names
+        storage = self._resolved(names, name)
+        return Named(storage, names.storages[storage])
+
     def is_remapped(self, name: str) -> bool:
         """Say whether another storage answers for ``name``, so that what a row says of it beside the key is no longer
         true: a public URL, say."""
         return name in self._names.remapped
+
+    def listed(self) -> dict[str, Listed]:
+        """Return every name, alias and remapped name with what was said of it: storages first, then aliases."""
+        names = self._names
+        found = {name: Listed("storage", name, name) for name in names.storages}
+        found |= {alias: Listed("alias", name, self._known(names, alias)) for alias, name in names.aliases.items()}
+        found |= {old: Listed("remapped", new, self._known(names, old)) for old, new in names.remapped.items()}
+        return found
+
+    @property
+    def default(self) -> str | None:
+        """The storage or alias that stands for none, None if there are no storages."""
+        return self._names.default
 
     def names(self) -> dict[str, str]:
         """Return every name, alias and remapped name, with the storage that it stands for now."""
@@ -180,7 +210,10 @@ class Registry:
         return {name: self._known(names, name) for name in every}
 
     def snapshot(self) -> Mapping[str, Named]:
-        """Return every name, alias and remapped name with what it stands for: the same object until one changes."""
+        """Return every name, alias and remapped name with its stack: the same object until one of them changes.
+
+        The storage is what rows have in the place of an alias, which may be a name that is remapped.
+        """
         of, found = self._snapshot
         names = self._names
         if of is not names:
