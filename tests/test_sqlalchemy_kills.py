@@ -120,7 +120,8 @@ SCRIPT = textwrap.dedent(
             assert found in (BEFORE, AFTER), found
             stored = {entry.key for entry in storages.get("avatars").list(recursive=True)}
             listed = orphans(root)
-            assert len(stored) == len(found) + len(listed), (stored, found, listed)
+            metas = [entry.meta for entry in storages.get("avatars").list(recursive=True)]
+            assert len(stored) == len(found) + len(listed), (stored, found, listed, time.time(), metas)
             outcomes["after" if found == AFTER else "before"] += 1
             outcomes["with orphans"] += bool(listed)
             assert orphans(root, "--delete") == listed
