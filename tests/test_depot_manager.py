@@ -15,7 +15,9 @@ import pytest
 
 from mediamw import ConfigError, MediaStack, MemoryBackend, NotWritable, storages
 from mediamw.ext.depot.errors import DepotError
+from mediamw.ext.depot.fields.upload import UploadedFile
 from mediamw.ext.depot.io.interfaces import FileStorage
+from mediamw.ext.depot.io.utils import FileIntent
 from mediamw.ext.depot.manager import DepotManager, configure, get_depot, get_file, set_default
 from mediamw.storages import Registry
 
@@ -195,7 +197,8 @@ class Own:
         self.files: dict[str, Any] = {}
         self.counts = counts
 
-    def create(self, content: bytes, filename: str | None = None, content_type: str | None = None) -> str:
+    def create(self, content: Any, filename: str | None = None, content_type: str | None = None) -> str:
+        content, filename, content_type = FileStorage.fileinfo(content, filename, content_type)
         file_id = str(uuid4())
         self.files[file_id] = (content, filename, content_type)
         return file_id
@@ -254,9 +257,10 @@ def test_a_class_of_the_users_own(
     with pytest.raises(NotWritable, match="Own chooses its ids itself"):
         stack.save("a", b"x")
     assert (stack.delete(file_id), stack.delete(file_id), made.list()) == (True, False, [])
-    with pytest.raises(ConfigError, match=r"own|reset|gone") as caught:
+    row = UploadedFile(FileIntent(b"x", "b.txt", "text/plain"), "own")
+    assert (row.filename, row["_public_url"], made.list()) == ("b.txt", None, [row.file_id])
+    with pytest.raises(ConfigError, match=r"did you mean depot\.folder\?"):
         manager.configure("again", {**config, "depot.foldr": tmp_path})
-    assert "did you mean depot.folder?" in str(caught.value)
 
 
 def test_a_class_of_the_users_own_that_cannot_tell(manager: type[DepotManager], tmp_path: Path) -> None:

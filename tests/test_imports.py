@@ -128,9 +128,11 @@ def test_imports_go_down() -> None:
 def test_integrations_do_not_know_each_other() -> None:
     for name, tree in modules(ROOT):
         if name.startswith("ext."):
-            own = name.split(".")[1]
+            own = {name.split(".")[1]}
+            if name == "ext.depot.fields.sqlalchemy":  # DEPOT's column is one more type of ours
+                own.add("sqlalchemy")
             for line, target in imported(name, tree):
-                assert not (target.startswith("mediamw.ext.") and target.split(".")[2] != own), f"{name}:{line}"
+                assert not (target.startswith("mediamw.ext.") and target.split(".")[2] not in own), f"{name}:{line}"
 
 
 @pytest.mark.parametrize(

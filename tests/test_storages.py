@@ -183,6 +183,15 @@ def test_a_storage_that_is_configured_may_be_remapped(registry: Registry) -> Non
     assert registry.get("avatars") is local, "or new files would go to production"
 
 
+def test_an_alias_that_comes_back_by_a_remapped_name(registry: Registry) -> None:
+    registry.configure("local", stack())
+    registry.alias("avatars", "local")
+    registry.remap({"s3_avatars": "avatars"})
+    with pytest.raises(ConfigError, match="'avatars' at 's3_avatars' 'avatars' would have no storage"):
+        registry.alias("avatars", "s3_avatars")
+    assert registry.names() == {"local": "local", "avatars": "local", "s3_avatars": "local"}
+
+
 def test_an_alias_of_a_name_that_only_production_has(registry: Registry) -> None:
     local = registry.configure("local", stack())
     registry.remap({"s3_avatars": "local"})
@@ -329,7 +338,8 @@ class Model(RuleBasedStateMachine):
     def alias(self, name: str, to: str) -> None:
         model = {**self.points, name: to}
         is_free = self.points.get(name, "") is not None
-        is_right = is_free and not circles(model) and end(model, self.remapped, to) is not None
+        is_right = is_free and not circles(model) and end(self.points, self.remapped, to) is not None
+        is_right = is_right and all(end(model, self.remapped, other) is not None for other in (*model, *self.remapped))
         assert self.tried(lambda: self.registry.alias(name, to)) == is_right
         if is_right:
             self.points = model

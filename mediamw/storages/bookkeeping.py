@@ -19,12 +19,13 @@ import errno
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from threading import Lock
 from typing import Final, NamedTuple
 
 from cachetools import LRUCache
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, MediaError
 from .registry import Registry, Stored
 
 LOG: Final = logging.getLogger("mediamw")
@@ -58,6 +59,7 @@ class _Known:
         self.lock = Lock()
         self.owners: dict[Placed, Ledger] = {}
         self.nobodys: LRUCache[Placed, None] = LRUCache(MAX_REMEMBERED)
+        self.going: set[Placed] = set()
         self.removed: LRUCache[Placed, None] = LRUCache(MAX_REMEMBERED)
 
 
@@ -162,9 +164,13 @@ def is_nobodys(file: Placed) -> bool:
 def check_not_removed(file: Placed) -> None:
     """Raise ``FileNotFoundError`` if a file was removed here, with the transaction that stored it or let it go."""
     with _known.lock:
-        if file in _known.removed:
-            reason = "The file was removed when a transaction ended: assign its bytes again"
-            raise FileNotFoundError(errno.ENOENT, reason, str(file))
+        is_gone, is_going = file in _known.removed, file in _known.going
+    if is_gone and not is_going:
+        with suppress(MediaError):  # it may be there again: stored, or restored from below
+            is_gone = not file.registry.get(file.stored.storage).exists(file.stored.key)
+    if is_gone or is_going:
+        reason = "The file was removed when a transaction ended: assign its bytes again"
+        raise FileNotFoundError(errno.ENOENT, reason, str(file))
 
 
 def remove(files: Iterable[Placed]) -> None:
@@ -172,13 +178,15 @@ def remove(files: Iterable[Placed]) -> None:
     failed: dict[Placed, Exception] = {}
     for file in files:
         with _known.lock:  # before it goes: who names it meanwhile is told
-            _known.removed[file] = None
+            _known.going.add(file)
         try:
             file.registry.get(file.stored.storage).delete(file.stored.key)
         except Exception as error:  # noqa: BLE001 - rule 5: whatever a storage raises, the others are to go
             failed[file] = error
-            with _known.lock:
-                _known.removed.pop(file, None)
+        with _known.lock:
+            _known.going.discard(file)
+            if file not in failed:
+                _known.removed[file] = None
     if failed:
         left_behind(failed, f"{next(iter(failed.values()))}")
 

@@ -146,7 +146,13 @@ class Registry:
                     raise ConfigError(f"alias: {alias!r} would point at itself, by way of {name!r}")
                 step = names.aliases.get(step)
             self._known(names, name)
-            self._names = names._replace(aliases={**names.aliases, alias: name})
+            after = names._replace(aliases={**names.aliases, alias: name})
+            for other in (*after.aliases, *after.remapped):  # a remapped name may lead back here, and then nowhere
+                if after.resolve(other) is None:
+                    raise ConfigError(
+                        f"alias: with {alias!r} at {name!r} {other!r} would have no storage, by way of what is remapped"
+                    )
+            self._names = after
 
     def remap(self, names: Mapping[str, str]) -> None:
         """Have the names on the left be answered by the storages, or aliases, on the right; in the place of what was

@@ -16,9 +16,10 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Column, Connection, Engine, MetaData, String, select, type_coerce
 
-from ...backends.base import Lists
+from ...backends.base import Backend, Remote
 from ...core.errors import BackendUnavailable, ConfigError, MediaError
 from ...core.keys import Key
+from ...core.model import Meta
 from ...stack.whiteouts import as_upper
 from ...storages.bookkeeping import Placed
 from ...storages.registry import Registry, Stored
@@ -85,15 +86,18 @@ class Finder:
         None where the first backend takes no writes: its files are somebody else's. Raises ``BackendUnavailable``.
         """
         upper = as_upper(self._registry.get(storage).upper)
-        if upper is None or not isinstance(upper, Lists):
+        if upper is None:
             return
         for entry in upper.list("", recursive=True):
-            mtime_ns = None if entry.meta is None else entry.meta.mtime_ns
-            if mtime_ns is None or mtime_ns / 1e9 > self._started - older_than:  # of what has no date one cannot tell
+            stored, meta = Stored(storage, Key(entry.key)), entry.meta
+            if self._hash(stored) in self._named:
                 continue
-            stored = Stored(storage, Key(entry.key))
-            if self._hash(stored) not in self._named:
-                yield Orphan(stored, entry.meta.size if entry.meta else None, mtime_ns / 1e9)
+            if meta is None or meta.mtime_ns is None:  # not all listings tell dates
+                meta = _meta_of(upper, stored.key)
+            if meta is None or meta.mtime_ns is None:  # it is gone, or one cannot tell
+                continue
+            if meta.mtime_ns / 1e9 <= self._started - older_than:
+                yield Orphan(stored, meta.size, meta.mtime_ns / 1e9)
 
     def remove(self, orphans: Sequence[Orphan]) -> Iterator[tuple[Orphan, str]]:
         """Remove files, unless the database names them by now; yield each with why it is still there, "" if it is not.
@@ -145,6 +149,13 @@ class Finder:
 
     def _hash(self, stored: Stored) -> bytes:
         return blake2b(str(stored).encode(), digest_size=16).digest()
+
+
+def _meta_of(backend: Backend, key: Key) -> Meta | None:
+    found = backend.open(key)
+    if found is not None and not isinstance(found, Remote):
+        found.close()
+    return None if found is None else found.meta
 
 
 def file_columns(models: Iterable[object]) -> list[tuple[Column[Any], FileType]]:

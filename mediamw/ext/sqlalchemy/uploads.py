@@ -64,10 +64,10 @@ def warn_if_on_event_loop(what: str, instead: str) -> None:
     if asyncio is None or asyncio._get_running_loop() is None:
         return
     warnings.warn(
-        f"{what}: the file is uploaded in the event loop's thread, and all else waits for it. "
+        f"{what}: the file is uploaded in the event loop's thread, and all else waits for it: "
         f"assign the result of `{instead}`",
         RuntimeWarning,
-        stacklevel=5,
+        stacklevel=8,  # whoever assigns: between are SQLAlchemy's frames,
     )
 
 

@@ -1,0 +1,142 @@
+"""What a transaction stored and let go, without any database."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mediamw import BackendUnavailable, MediaStack, MemoryBackend
+from mediamw.core.keys import Key
+from mediamw.storages import Registry, Stored
+from mediamw.storages.bookkeeping import (
+    MAX_NAMED_IN_LOG,
+    Ledger,
+    Placed,
+    is_nobodys,
+    remove,
+    stored_for_nobody,
+)
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    made = Registry()
+    made.configure("local", MediaStack([MemoryBackend(), MemoryBackend({"theirs": b"x"}, name="lower")]))
+    made.alias("avatars", "local")
+    made.remap({"s3": "avatars"})
+    yield made
+    made.clear()
+
+
+def place(registry: Registry, key: str, storage: str = "local") -> Placed:
+    return Placed.of(registry, Stored(storage, Key(key)))
+
+
+def test_names_of_one_file(registry: Registry) -> None:
+    assert place(registry, "a") == place(registry, "a", "avatars") == place(registry, "a", "s3")
+    assert str(place(registry, "a", "nowhere")) == "nowhere/a"
+
+
+def test_a_commit(registry: Registry) -> None:
+    new, unused, old, moved = (place(registry, key) for key in ("new", "unused", "old", "moved"))
+    ledger = Ledger()
+    for file in (new, unused):
+        ledger.stored(file)
+    ledger.named(new)
+    ledger.let_go(old)
+    ledger.let_go(moved)
+    ledger.named(moved)
+    assert ledger.commit() == [unused, old]
+    assert ledger.commit() == ledger.roll_back() == []
+
+
+def test_a_rollback(registry: Registry) -> None:
+    new, deeper, old = (place(registry, key) for key in ("new", "deeper", "old"))
+    ledger = Ledger()
+    ledger.stored(new)
+    ledger.let_go(old)
+    ledger.begin()
+    ledger.stored(deeper)
+    assert ledger.roll_back() == [new, deeper]
+    assert ledger.commit() == []
+
+
+def test_savepoints(registry: Registry) -> None:
+    one, two, old, older = (place(registry, key) for key in ("one", "two", "old", "older"))
+    ledger = Ledger()
+    ledger.let_go(older)
+    ledger.begin()
+    ledger.stored(one)
+    ledger.named(one)
+    ledger.begin()
+    ledger.stored(two)
+    ledger.let_go(old)
+    ledger.let_go(one)
+    assert ledger.roll_back_savepoint() == [two]
+    ledger.release()
+    assert ledger.commit() == [older]
+
+
+def test_a_new_file_in_two_transactions_is_removed_by_neither(registry: Registry) -> None:
+    file = place(registry, "new")
+    one, two = Ledger(), Ledger()
+    one.stored(file)
+    one.named(file)
+    two.named(file)
+    assert two.roll_back() == one.roll_back() == []
+
+
+def test_a_file_of_nobody_is_the_first_ones(registry: Registry) -> None:
+    file = place(registry, "new")
+    stored_for_nobody(file)
+    assert is_nobodys(file)
+    ledger = Ledger()
+    ledger.named(file)
+    assert not is_nobodys(file)
+    assert ledger.roll_back() == [file]
+
+
+def test_what_was_removed_is_not_named(registry: Registry) -> None:
+    stack = registry.get("local")
+    file = place(registry, stack.save("a", b"x"))
+    remove([file])
+    assert not stack.exists("a")
+    with pytest.raises(FileNotFoundError, match="removed when a transaction ended"):
+        Ledger().named(file)
+    stack.save("a", b"y")
+    Ledger().named(file)  # it is there again
+
+
+def test_a_lowers_file_is_hidden(registry: Registry) -> None:
+    remove([place(registry, "theirs", "s3")])
+    stack = registry.get("local")
+    assert not stack.exists("theirs")
+    stack.restore("theirs")
+    assert stack.exists("theirs")
+
+
+class Away(MemoryBackend):
+    def delete(self, key: Any) -> bool:
+        if "kept" in key:
+            raise BackendUnavailable("it is away", backend=self.name)
+        return super().delete(key)
+
+
+def test_a_failure_is_logged_once_and_keeps_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    registry = Registry()
+    stack = registry.configure("local", MediaStack([Away()]))
+    files = [place(registry, stack.save(f"{what}{at:02}", b"x")) for at in range(25) for what in ("kept", "gone")]
+    files.append(place(registry, "a", "nowhere"))
+    with caplog.at_level(logging.WARNING, "mediamw"):
+        remove(files)
+    assert {entry.key[:4] for entry in stack.list()} == {"kept"}
+    (record,) = caplog.records
+    said = record.getMessage()
+    assert said.count("local/kept") == MAX_NAMED_IN_LOG
+    assert "and 6 more, since" in said
+    assert "it is away" in said
+    Ledger().named(files[0])  # it is still there
+    registry.clear()
