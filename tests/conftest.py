@@ -1,8 +1,8 @@
 """For all tests: no credentials of the machine, no network but loopback, and --portable.
 
-``--portable`` runs the suite with every Linux-only call disabled (openat2, O_PATH, RWF_NOWAIT), as macOS has it. With
-MEDIAMW_NOTHING_SKIPPED in the environment a skipped test is a failure: CI must not be green for lack of a package. It
-is taken out of the environment like all that mediamw itself would read there.
+``--portable`` runs the suite with every Linux-only call disabled (openat2, O_PATH, RWF_NOWAIT, renameat2), as macOS has
+it. With MEDIAMW_NOTHING_SKIPPED in the environment a skipped test is a failure: CI must not be green for lack of a
+package. It is taken out of the environment like all that mediamw itself would read there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from mediamw import MediaStack
-from mediamw.backends import beneath, local_handle
+from mediamw.backends import beneath, exchange, local_handle
 
 from .secrets_seen import watched
 
@@ -38,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
     if config.getoption("--portable"):
         beneath._openat2 = None
+        exchange._renameat2 = None
         beneath.DIRECTORY_FLAGS &= ~getattr(os, "O_PATH", 0)
         local_handle._RWF_NOWAIT = 0
 

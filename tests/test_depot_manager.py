@@ -13,9 +13,11 @@ from uuid import uuid4
 
 import pytest
 
-from mediamw import ConfigError, MediaStack, MemoryBackend, storages
+from mediamw import ConfigError, MediaStack, MemoryBackend, NotWritable, storages
 from mediamw.ext.depot.errors import DepotError
+from mediamw.ext.depot.fields.upload import UploadedFile
 from mediamw.ext.depot.io.interfaces import FileStorage
+from mediamw.ext.depot.io.utils import FileIntent
 from mediamw.ext.depot.manager import DepotManager, configure, get_depot, get_file, set_default
 from mediamw.storages import Registry
 
@@ -52,11 +54,15 @@ def test_it_is_a_face_of_the_registry(manager: type[DepotManager], tmp_path: Pat
     assert isinstance(other, FileStorage)
     assert other.stack is storages.get("other")
     with pytest.raises(DepotError, match="'other' is configured already"):
-        manager.configure("other", {"depot.storage_path": str(tmp_path / "never")})
-    assert not (tmp_path / "never").exists()
+        manager.configure("other", {"depot.backend": "no.such.Class"})  # which is not looked for
+    manager.alias("avatars", "other")
+    with pytest.raises(DepotError, match="'avatars' is configured already"):
+        manager.configure("avatars", MEMORY)
 
 
 def test_another_registry(manager: type[DepotManager]) -> None:
+    manager.set_middleware(object())
+
     class Reports(DepotManager):
         pass
 
@@ -71,9 +77,8 @@ def test_another_registry(manager: type[DepotManager]) -> None:
     assert Reports.get("files") is made is not manager.get("files")
     assert mine.names() == {"mine": "mine"}
     assert manager.get("mine") is None
-    Reports.set_middleware(object())
     with pytest.raises(RuntimeError, match="no middleware"):
-        manager.get_middleware()
+        Reports.get_middleware()
     Reports._clear()
     assert manager.get("files") is not None
 
@@ -97,6 +102,8 @@ def test_names_of_production_are_answered_here(manager: type[DepotManager]) -> N
     with manager.get_file(f"s3_avatars/{file_id}") as file:
         assert file.read() == b"x"
     assert manager.resolve_alias("s3_avatars") == "layered"
+    manager.configure("s3_avatars", MEMORY)
+    assert manager.get("s3_avatars") is here
 
 
 @pytest.mark.parametrize(
@@ -190,7 +197,8 @@ class Own:
         self.files: dict[str, Any] = {}
         self.counts = counts
 
-    def create(self, content: bytes, filename: str | None = None, content_type: str | None = None) -> str:
+    def create(self, content: Any, filename: str | None = None, content_type: str | None = None) -> str:
+        content, filename, content_type = FileStorage.fileinfo(content, filename, content_type)
         file_id = str(uuid4())
         self.files[file_id] = (content, filename, content_type)
         return file_id
@@ -246,9 +254,13 @@ def test_a_class_of_the_users_own(
         assert file.read(2) == b"12"
     assert [entry.key for entry in stack.list()] == [file_id]
     assert not stack.exists("nobody")
-    with pytest.raises(ConfigError, match=r"own|reset|gone") as caught:
+    with pytest.raises(NotWritable, match="Own chooses its ids itself"):
+        stack.save("a", b"x")
+    assert (stack.delete(file_id), stack.delete(file_id), made.list()) == (True, False, [])
+    row = UploadedFile(FileIntent(b"x", "b.txt", "text/plain"), "own")
+    assert (row.filename, row["_public_url"], made.list()) == ("b.txt", None, [row.file_id])
+    with pytest.raises(ConfigError, match=r"did you mean depot\.folder\?"):
         manager.configure("again", {**config, "depot.foldr": tmp_path})
-    assert "did you mean depot.folder?" in str(caught.value)
 
 
 def test_a_class_of_the_users_own_that_cannot_tell(manager: type[DepotManager], tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def test_a_mountpoint(storage: Any) -> None:
     for mountpoint in ("hello", "", "/"):
         with pytest.raises(ValueError, match="mountpoint"):
             Both(mountpoint=mountpoint)
-    with pytest.raises(ConfigError, match="unknown option"):
+    with pytest.raises(ConfigError, match="unknown setting"):
         Both(cache_max_agee=3)
 
 
@@ -196,6 +196,7 @@ def test_a_servers_file_wrapper(storage: Any, replaces: bool) -> None:
 
 @pytest.fixture
 def s3() -> Iterator[StrictS3]:
+    pytest.importorskip("moto")
     with StrictS3(keys={"AKID": "secret"}, read_only_keys={"AKRO": "secret"}) as server:
         server.create_bucket("prod")
         yield server
@@ -216,6 +217,8 @@ def test_a_bucket_is_a_redirect_with_a_signature_that_is_alive(s3: StrictS3) -> 
     assert "X-Amz-Signature" in location
     assert fetch(location) == (200, DATA)
     assert s3.calls[-1].auth == "query"
+    head = Both()(file.url, "HEAD")
+    assert fetch(str(head.get("location")), "HEAD") == (200, b"")
     unsigned = location.partition("?")[0]
     assert fetch(unsigned)[0] == 403, "what DEPOT redirects to"
     assert file["_public_url"] is None

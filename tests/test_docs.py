@@ -31,17 +31,22 @@ RUN_BY = {
     ("configuration.md", "python"): "test_docs_configuration.py",
     ("configuration.md", "sh"): "test_docs_configuration.py",
     ("configuration.md", "toml"): "test_docs_configuration.py",
+    ("depot.md", "python"): "test_docs_depot.py",
     ("design.md", "text"): "test_docs.py",
     ("django.md", "python"): "test_docs_django.py",
     ("fallback_storage.md", "python"): "test_docs_fallback_storage.py",
     ("frameworks.md", "python"): "test_docs_frameworks.py",
     ("http_origin.md", "python"): "test_http_origin.py",
     ("overlay.md", "python"): "test_docs_overlay.py",
+    ("migrate.md", "console"): "test_docs.py",
+    ("migrate.md", "python"): "test_docs_migrate.py",
     ("pull.md", "python"): "test_docs_pull.py",
     ("s3.md", "python"): "s3/test_s3_docs.py",
     ("s3.md", "spec"): "s3/test_s3_docs.py",
     ("semantics.md", "python"): "test_docs.py",
     ("sqlalchemy.md", "python"): "test_docs_sqlalchemy.py",
+    ("storages.md", "python"): "test_docs_storages.py",
+    ("storages.md", "sh"): "test_docs_storages.py",
     ("testing.md", "python"): "test_docs_testing.py",
 }
 """Page and language -> the test that runs the blocks, all of them."""
@@ -153,6 +158,7 @@ def test_the_bounds_in_the_design_are_the_code_s() -> None:
     assert reader.BUFFER_BYTES == 64 << 10
     assert (s3_draft.MEMORY_BYTES, s3_writer.MAX_SINGLE_BYTES, s3_writer.PART_BYTES) == (4 << 20, 64 << 20, 16 << 20)
     assert (s3_writer.ATTEMPTS, s3_writer.READ_SECONDS, s3_writer.MAX_PUT_BYTES) == (4, 60, 5 << 30)
+    assert s3_writer.CONNECTIONS == 32
     assert (pulled.PULL_BUDGET_BYTES, pulling.PULL_THREADS, PULL_TTL_SECONDS) == (2 << 30, 16, 3600)
     assert (download.PATIENCE_SECONDS, download.RETRY_SECONDS, download.POLL_SECONDS) == (30, 0.5, 0.02)
     assert (pulled.USED_SECONDS, pull_files.LOCK_SECONDS, SWEEP_SECONDS) == (60, 10, 3600)

@@ -63,6 +63,36 @@ def test_files_stay_where_an_alias_was(registry: Registry) -> None:
             assert file.read() == data
 
 
+def test_where_new_files_go(registry: Registry) -> None:
+    first, second = registry.configure("local", stack()), registry.configure("s3", stack())
+    registry.alias("avatars", "s3")
+    assert registry.target() == ("local", first)
+    assert registry.target("avatars") == ("s3", second)
+    registry.remap({"s3": "local"})
+    assert registry.target("avatars") == registry.target("s3") == ("local", first), "what is remembered is where it is"
+    with pytest.raises(ConfigError, match="did you mean avatars"):
+        registry.target("avatar")
+
+
+class Switching(Registry):
+    """Has its alias switched whenever somebody has just found out what it stands for."""
+
+    def _resolved(self, names: Any, name: str | None) -> str:
+        found = super()._resolved(names, name)
+        self.alias("avatars", "s3" if found == "local" else "local")
+        return found
+
+
+def test_where_new_files_go_is_told_at_one_moment() -> None:
+    registry = Switching()
+    stacks = {name: registry.configure(name, stack()) for name in ("local", "s3")}
+    registry.alias("avatars", "local")
+    targets = [registry.target("avatars") for _ in range(4)]
+    assert [storage for storage, _ in targets] == ["local", "s3"] * 2
+    assert all(stacks[storage] is it for storage, it in targets)
+    registry.clear()
+
+
 def test_an_alias_of_an_alias(registry: Registry) -> None:
     registry.configure("local", stack())
     registry.alias("avatars", "local")
@@ -151,6 +181,15 @@ def test_a_storage_that_is_configured_may_be_remapped(registry: Registry) -> Non
     registry.remap({"s3_avatars": "local"})
     registry.alias("avatars", "s3_avatars")
     assert registry.get("avatars") is local, "or new files would go to production"
+
+
+def test_an_alias_that_comes_back_by_a_remapped_name(registry: Registry) -> None:
+    registry.configure("local", stack())
+    registry.alias("avatars", "local")
+    registry.remap({"s3_avatars": "avatars"})
+    with pytest.raises(ConfigError, match="'avatars' at 's3_avatars' 'avatars' would have no storage"):
+        registry.alias("avatars", "s3_avatars")
+    assert registry.names() == {"local": "local", "avatars": "local", "s3_avatars": "local"}
 
 
 def test_an_alias_of_a_name_that_only_production_has(registry: Registry) -> None:
@@ -299,7 +338,8 @@ class Model(RuleBasedStateMachine):
     def alias(self, name: str, to: str) -> None:
         model = {**self.points, name: to}
         is_free = self.points.get(name, "") is not None
-        is_right = is_free and not circles(model) and end(model, self.remapped, to) is not None
+        is_right = is_free and not circles(model) and end(self.points, self.remapped, to) is not None
+        is_right = is_right and all(end(model, self.remapped, other) is not None for other in (*model, *self.remapped))
         assert self.tried(lambda: self.registry.alias(name, to)) == is_right
         if is_right:
             self.points = model

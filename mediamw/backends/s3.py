@@ -339,6 +339,10 @@ class S3Reader:
         """Return what the answer to a HEAD tells of an object, None if it is none of an S3."""
         return head_meta(headers)
 
+    def object_name(self, key: str) -> str:
+        """Return what the object is called that has the file ``key``; of "" what the names of all begin with."""
+        return self._object_key(key)
+
     def _object_key(self, key: str) -> str:
         return f"{self.location}/{key}" if self.location else key
 

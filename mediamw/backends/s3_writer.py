@@ -29,6 +29,7 @@ from .s3_write_errors import code_of, failures, has_no_answer, is_overload, stat
 from .sigv4 import Credentials
 
 ATTEMPTS: Final = 4
+CONNECTIONS: Final = 32
 PAUSE_SECONDS = 0.2
 """Before the second attempt, doubled before each further one, and up to as much again by chance."""
 CONNECT_SECONDS: Final = 2
@@ -60,6 +61,7 @@ class WritingAccount(AWSAccount):
             "connect_timeout": CONNECT_SECONDS,
             "read_timeout": READ_SECONDS,
             "retries": {"total_max_attempts": 1, "mode": "standard"},
+            "max_pool_connections": CONNECTIONS,  # beyond those each upload opens one, and the log says so
         }
         # Newer botocores send checksums that many servers do not know. What is sent is signed with its hash anyway.
         for option in ("request_checksum_calculation", "response_checksum_validation"):

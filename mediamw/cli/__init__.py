@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None, *, of_project: Callable[[], Settings
 
 def build_parser(*, is_project: bool = False) -> argparse.ArgumentParser:
     """Return the parser of all commands, or of those for a project; ``args.run(args)`` runs the one that was given."""
-    from . import config, explain, serve, storages
+    from . import config, explain, migrate, serve, storages
     from .demo import command as demo
 
     parser = argparse.ArgumentParser(
@@ -62,6 +62,7 @@ def build_parser(*, is_project: bool = False) -> argparse.ArgumentParser:
         (explain, "explain", "say why a file is answered as it is"),
         (config, "config", "show every setting, and where it comes from"),
         (storages, "storages", "show what the named storages are"),
+        (migrate, "migrate", "copy the files of one storage to another, for good"),
         (demo, "demo", "a site with a production bucket of its own, to look at"),
     ):
         if is_project and name not in _OF_PROJECT:

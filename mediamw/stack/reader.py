@@ -45,6 +45,22 @@ def opened(
     return cast("BinaryIO", io.BufferedReader(raw, BUFFER_BYTES))
 
 
+def meta_of(file: BinaryIO) -> Meta | None:
+    """Return what was known of an open file when ``MediaStack.open`` returned it: of this version, and no other.
+
+    None if its length was not known before it was read.
+    """
+    raw = getattr(file, "raw", None)
+    return raw.meta if isinstance(raw, _Reader) else None
+
+
+def is_one_version(file: BinaryIO) -> bool:
+    """Say whether a file can only give bytes of one version: those of a disk may be written over while they are read,
+    and a bucket without ETags cannot tell."""
+    raw = getattr(file, "raw", None)
+    return isinstance(raw, RemoteReader) and raw.meta.etag is not None
+
+
 class _Reader(io.RawIOBase):
     """What both readers share: a position in a file whose size does not change."""
 

@@ -23,6 +23,7 @@ names = registry.names
 remap = registry.remap
 resolve = registry.resolve
 set_default = registry.set_default
+target = registry.target
 
 __all__ = ["Registry", "Stored", "alias", "clear", "configure", "get", "load", "load_environment"]
-__all__ += ["names", "registry", "remap", "resolve", "set_default"]
+__all__ += ["names", "registry", "remap", "resolve", "set_default", "target"]

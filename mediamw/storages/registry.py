@@ -46,7 +46,7 @@ class Stored(NamedTuple):
 
 
 class Named(NamedTuple):
-    """What a name stands for: ``stack``, and the name that rows have for it, which is no alias but may be remapped."""
+    """A stack, and the name of its storage that rows have: never an alias."""
 
     storage: str
     stack: MediaStack
@@ -146,7 +146,13 @@ class Registry:
                     raise ConfigError(f"alias: {alias!r} would point at itself, by way of {name!r}")
                 step = names.aliases.get(step)
             self._known(names, name)
-            self._names = names._replace(aliases={**names.aliases, alias: name})
+            after = names._replace(aliases={**names.aliases, alias: name})
+            for other in (*after.aliases, *after.remapped):  # a remapped name may lead back here, and then nowhere
+                if after.resolve(other) is None:
+                    raise ConfigError(
+                        f"alias: with {alias!r} at {name!r} {other!r} would have no storage, by way of what is remapped"
+                    )
+            self._names = after
 
     def remap(self, names: Mapping[str, str]) -> None:
         """Have the names on the left be answered by the storages, or aliases, on the right; in the place of what was
@@ -176,6 +182,15 @@ class Registry:
         """Return the name of the storage that ``get`` returns: what is to be remembered of a file that is stored."""
         return self._resolved(self._names, name)
 
+    def target(self, name: str | None = None) -> Named:
+        """Return where new files of ``name`` go: what ``get`` and ``resolve`` return, at one and the same moment.
+
+        Between two calls an alias may be switched, and then the row would name the one and the file be in the other.
+        """
+        names = self._names
+        storage = self._resolved(names, name)
+        return Named(storage, names.storages[storage])
+
     def is_remapped(self, name: str) -> bool:
         """Say whether another storage answers for ``name``, so that what a row says of it beside the key is no longer
         true: a public URL, say."""
@@ -201,7 +216,10 @@ class Registry:
         return {name: self._known(names, name) for name in every}
 
     def snapshot(self) -> Mapping[str, Named]:
-        """Return every name, alias and remapped name with what it stands for: the same object until one changes."""
+        """Return every name, alias and remapped name with its stack: the same object until one of them changes.
+
+        The storage is what rows have in the place of an alias, which may be a name that is remapped.
+        """
         of, found = self._snapshot
         names = self._names
         if of is not names:

@@ -1,4 +1,8 @@
-"""DEPOT's tests of its WSGI middleware; those that ask Amazon itself are answered in tests/test_depot_middleware.py."""
+"""DEPOT's tests of its WSGI middleware.
+
+``TestS3TestWSGIMiddleware`` is left out: its one test asks Amazon itself, with keys, and wants a 301 without a
+signature. What it is about is in ``tests/test_depot_middleware.py``: 302, and the signature is alive.
+"""
 
 from __future__ import annotations
 

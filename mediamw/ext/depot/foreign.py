@@ -1,6 +1,7 @@
-"""A storage class of the user's own as a backend: what it has can be read, and so served, as all else is.
+"""A storage class of the user's own as a backend: what it has can be read, and so served, and deleted as all else is.
 
 It chooses its ids itself, so that nothing can be stored in it by key: ``create`` and ``replace`` of the class do that.
+So it cannot hide what a lower has either, and stands alone.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from contextlib import closing
 from datetime import UTC
 from typing import Any
 
-from ...backends.base import CHUNK_BYTES, Entry, keys_below
-from ...core.errors import BackendUnavailable, ContentChanged
-from ...core.keys import Key, refusal
+from ...backends.base import CHUNK_BYTES, Content, Draft, Entry, keys_below
+from ...core.errors import BackendUnavailable, ContentChanged, NotWritable
+from ...core.keys import Key, is_state, refusal
 from ...core.model import Meta
 
 
@@ -28,6 +29,8 @@ class ForeignStorage:
 
     def open(self, key: Key) -> ForeignHandle | None:
         """Open a file. DEPOT's ``get`` raises ``IOError`` if there is none, and ``ValueError`` for what is no id."""
+        if is_state(key):
+            return None
         try:
             file = self.storage.get(str(key))
         except (ConnectionError, TimeoutError) as error:  # these are OSErrors too, and say nothing of the file
@@ -41,6 +44,22 @@ class ForeignStorage:
         keys = sorted(str(file_id) for file_id in self.storage.list() if refusal(str(file_id)) is None)
         for key in keys_below(keys, prefix, recursive=recursive):
             yield Entry(key, None if key.endswith("/") else Meta(None), self.name)
+
+    def delete(self, key: Key) -> bool:
+        """Delete a file; False if there is none."""
+        if is_state(key) or not self.storage.exists(str(key)):
+            return False
+        self.storage.delete(str(key))
+        return True
+
+    def put(self, key: Key, data: Content, *, replace: bool = False, content_type: str | None = None) -> None:
+        """Raise ``NotWritable``."""
+        self.draft(data, content_type=content_type)
+
+    def draft(self, data: Content, *, content_type: str | None = None) -> Draft:
+        """Raise ``NotWritable``: a stack only deletes from what may store too."""
+        reason = f"{type(self.storage).__name__} chooses its ids itself: store files by its create()"
+        raise NotWritable(reason, backend=self.name, operation="save")
 
 
 class ForeignHandle:

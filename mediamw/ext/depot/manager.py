@@ -44,7 +44,8 @@ class DepotManager:
 
         Raises ``ConfigError``, which is a ``DepotError`` (so ``RuntimeError`` too) if the name is taken.
         """
-        if name in cls.registry.names():  # before anything is made
+        there = cls.registry.listed().get(name)
+        if there is not None and there.kind != "remapped":  # before anything is made
             raise DepotError(f"a storage or alias {name!r} is configured already: take another name")
         storage = cls.from_config(config, prefix)
         stack = stack_beneath(storage, name)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import closing
 from typing import Any, Self
 
 from ....backends.base import Signs
-from ....core.errors import NoURL
+from ....core.errors import BackendUnavailable, NoURL
 from ....core.keys import parse_key
 from ....stack.stack import MediaStack
 from ..errors import DepotError
@@ -31,7 +32,7 @@ class UploadedFile(DepotFileInfo):
     def process_content(self, content: Any, filename: str | None = None, content_type: str | None = None) -> None:
         """Store ``content`` and note what is known of it."""
         self["path"], self["file_id"] = self.store_content(content, filename, content_type)
-        with self.file as stored:
+        with closing(self.file) as stored:
             self["filename"] = stored.filename
             self["content_type"] = stored.content_type
             self["uploaded_at"] = (stored.last_modified or utcnow_naive()).strftime("%Y-%m-%d %H:%M:%S")
@@ -115,15 +116,18 @@ class UploadedFile(DepotFileInfo):
         storage = self.depot
         stack = getattr(storage, "stack", None)
         if not isinstance(stack, MediaStack):
-            with storage.get(file_id) as stored:
-                found: str | None = stored.public_url
+            with closing(storage.get(file_id)) as stored:
+                found: str | None = getattr(stored, "public_url", None)
             return found
         now, backend = time.time(), stack.upper
         # Below an upper another may have the file, or it may be hidden: the middleware tells.
         if len(stack.backends) > 1 or not stack.redirects or not isinstance(backend, Signs):
             return None
-        if not backend.can_sign(now):
-            backend.prepare()
+        try:
+            if not backend.can_sign(now):
+                backend.prepare()
+        except BackendUnavailable:  # no keys at this moment: the middleware will say so, or have them by then
+            return None
         signed = backend.sign(parse_key(file_id), "GET", now)
         return signed.url if signed.expires is None else None
 
