@@ -323,6 +323,54 @@ def test_files_that_come_while_it_runs(registry: Registry) -> None:
     assert "Files are being added, 1 just now" in "\n".join(report.lines(registry))
 
 
+def test_while_the_site_serves_both(registry: Registry, tmp_path: Path) -> None:
+    """Four threads upload and read all the time; the alias is switched between two runs. In the end rows that name the
+    old storage are answered by the new one, and each file is what it was."""
+    registry.configure("old", LocalBackend(tmp_path / "old"))
+    registry.configure("new", LocalBackend(tmp_path / "new"))
+    registry.alias("avatars", "old")
+    rows: list[tuple[str, str]] = []
+    ended, errors = threading.Event(), []
+    after_switch = [threading.Event() for _ in range(4)]
+
+    def work(number: int) -> None:
+        at = 0
+        try:
+            while not ended.is_set():
+                storage, stack = registry.target("avatars")
+                row = (storage, stack.save(f"{number}-{at}", b"%d of %d" % (at, number)))
+                rows.append(row)
+                with registry.get(row[0]).open(row[1]) as file:
+                    assert file.read() == b"%d of %d" % (at, number)
+                if storage == "new":
+                    after_switch[number].set()
+                at += 1
+        except Exception as error:  # noqa: BLE001 - told below
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        migrate(registry, "old", "new", journal=tmp_path / "journal", jobs=2)
+        registry.alias("avatars", "new")
+        assert all(event.wait(30) for event in after_switch), errors
+        report = migrate(registry, "old", "new", journal=tmp_path / "journal", jobs=2)
+        assert (report.is_complete, report.late) == (True, 0)
+        registry.remap({"old": "new"})
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+    assert errors == []
+    assert {storage for storage, _ in rows} == {"old", "new"}
+    for storage, key in rows:
+        number, _, at = key.partition("-")
+        with registry.get(storage).open(key) as file:
+            assert file.read() == f"{at} of {number}".encode()
+    assert set(files_of(tmp_path / "new")) == {key for _, key in rows}
+
+
 # -- failures ----------------------------------------------------------------------------------------------------------
 
 

@@ -210,7 +210,7 @@ def test_processes_end_with_a_command_that_is_killed(folder: Path) -> None:
 
 
 @pytest.fixture
-def cluster(folder: Path) -> Iterator[str]:
+def cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """A Dask scheduler and two workers, each a process, on loopback; the workers start in a folder of their own."""
     pytest.importorskip("distributed")
     (folder / "elsewhere").mkdir()
@@ -237,7 +237,12 @@ def cluster(folder: Path) -> Iterator[str]:
             )
             for number in range(2)
         ]  # fmt: skip
-        yield json.loads(told.read_text())["address"]
+        address = json.loads(told.read_text())["address"]
+        from distributed import Client
+
+        with Client(address, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
+        yield address, children[1:]
     finally:
         for child in children:
             child.kill()
@@ -251,35 +256,50 @@ def until(condition: object, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.slow
-def test_a_dask_cluster_of_two_workers(folder: Path, cluster: str) -> None:
-    (folder / "far.py").write_text(f"""
-import os
+FAR = """
+import os, time
 from mediamw import storages
 from tests.migrations import Counted
 class Signed(Counted):
     def note(self, what, key):
         super().note(what, key)
-        with open({str(folder / "who")!r}, "a") as file:
+        with open("{folder}/who", "a") as file:
             file.write(f"{{os.getpid()}}\\n")
-        import time
         time.sleep(0.01)
-storages.configure("local", {str(folder / "local")!r})
-storages.configure("new", Signed({str(folder / "new")!r}, {str(folder / "log")!r}))
-""")
-    from distributed import Client
+storages.configure("local", "{folder}/local")
+storages.configure("new", Signed("{folder}/new", "{folder}/log"))
+"""
+FAR_WORDS = ("--app", "far", "--from", "local", "--to", "new", "--batch", "4")
 
-    with Client(cluster, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=60)
-    ended = ran(folder, "--app", "far", "--from", "local", "--to", "new", "--dask", cluster, "--batch", "4")
+
+@pytest.mark.slow
+def test_a_dask_cluster_of_two_workers(folder: Path, cluster: tuple[str, list[subprocess.Popen[bytes]]]) -> None:
+    (folder / "far.py").write_text(FAR.format(folder=folder))
+    address, workers = cluster
+    ended = ran(folder, *FAR_WORDS, "--dask", address)
     assert ended.returncode == 0, ended.stderr
     assert "all 120 files of 'local'" in ended.stdout
     assert files_of(folder / "new") == FILES
     assert noted(folder / "log")[1] == dict.fromkeys(FILES, 1)
-    who = set((folder / "who").read_text().split())
-    assert len(who) == 2, "both workers, and not the command"
-    again = ran(folder, "--app", "far", "--from", "local", "--to", "new", "--dask", cluster)
+    assert set((folder / "who").read_text().split()) == {str(worker.pid) for worker in workers}, "both, and nobody else"
+    again = ran(folder, *FAR_WORDS, "--dask", address)
     assert "0 files copied" in again.stdout
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed(folder: Path, cluster: tuple[str, list[subprocess.Popen[bytes]]]) -> None:
+    """What it was at is given to the other one, which stores nothing twice."""
+    (folder / "far.py").write_text(FAR.format(folder=folder))
+    address, workers = cluster
+    child = subprocess.Popen(
+        command(*FAR_WORDS, "--dask", address), cwd=folder, env=environment(PYTHONWARNINGS=""), stdout=subprocess.PIPE
+    )
+    until(lambda: len(noted(folder / "log")[1]) > 10)
+    workers[0].kill()
+    out, _ = child.communicate(timeout=120)
+    assert (child.returncode, b"all 120 files of 'local'" in out) == (0, True), out
+    assert files_of(folder / "new") == FILES
+    assert max(noted(folder / "log")[1].values()) == 1
 
 
 @pytest.mark.slow
