@@ -113,9 +113,12 @@ def test_no_such_storage() -> None:
 
 def test_a_file_is_found_again_whatever_is_remapped(storage: Any) -> None:
     DepotManager.configure("here", MEMORY)
-    DepotManager.remap({"avatars": "here", "here": "avatars"})
-    with pytest.raises(ValueError, match="which is remapped itself"):
-        UploadedFile(b"x", "avatars")
+    with pytest.raises(ValueError, match="their rows be answered by 'avatars', where they are not"):
+        DepotManager.remap({"avatars": "here", "here": "avatars"})
+    DepotManager.remap({"avatars": "here"})
+    uploaded = UploadedFile(b"x", "avatars")
+    assert uploaded.depot_name == "here"
+    assert uploaded.file.read() == b"x"
     assert storage.list() == []
 
 

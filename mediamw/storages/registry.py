@@ -6,7 +6,9 @@
 3. A name of ``remap`` is answered by another storage, whatever else it is here: so rows of a production dump, which
    name production's, are read from, written to and deleted in what a developer has. That holds for aliases that point
    at the name too, and once: who is answered so is not sent on by another entry.
-4. A name is 1 to 128 printable characters without ``/`` and blanks, since ``name/key`` is how rows and URLs have it.
+4. Where new files go their rows are answered: who stands for a storage is never that of a name which is remapped, as
+   ``a`` would be with ``{"a": "b", "b": "c"}``, whose new rows say ``b``, and are looked for in ``c``.
+5. A name is 1 to 128 printable characters without ``/`` and blanks, since ``name/key`` is how rows and URLs have it.
 
 Whoever reads sees the names as they were before a change, or after it: threads may switch an alias while others serve.
 """
@@ -130,7 +132,8 @@ class Registry:
     def alias(self, alias: str, name: str) -> None:
         """Have ``alias`` stand for the storage or alias ``name`` from now on; it may be one already.
 
-        Raises ``ConfigError`` if it is a storage's name, nothing has the name, or they would point at each other.
+        Raises ``ConfigError`` if it is a storage's name, nothing has the name, they would point at each other, or new
+        files would not be found again (rule 4).
         """
         _checked(alias, "alias")
         with self._lock:
@@ -146,20 +149,14 @@ class Registry:
                     raise ConfigError(f"alias: {alias!r} would point at itself, by way of {name!r}")
                 step = names.aliases.get(step)
             self._known(names, name)
-            after = names._replace(aliases={**names.aliases, alias: name})
-            for other in (*after.aliases, *after.remapped):  # a remapped name may lead back here, and then nowhere
-                if after.resolve(other) is None:
-                    raise ConfigError(
-                        f"alias: with {alias!r} at {name!r} {other!r} would have no storage, by way of what is remapped"
-                    )
-            self._names = after
+            self._names = _sound(names._replace(aliases={**names.aliases, alias: name}), "alias")
 
     def remap(self, names: Mapping[str, str]) -> None:
         """Have the names on the left be answered by the storages, or aliases, on the right; in the place of what was
         remapped before.
 
-        Raises ``ConfigError`` if something on the right has no storage, or an alias would have none any more; then
-        nothing is changed.
+        Raises ``ConfigError`` if something on the right has no storage, an alias would have none any more, or new files
+        would not be found again (rule 4); then nothing is changed.
         """
         given = dict(names)
         with self._lock:
@@ -167,11 +164,7 @@ class Registry:
             for old, new in given.items():
                 _checked(old, "remap")
                 self._known(plain, new)
-            after = plain._replace(remapped=given)
-            for alias, name in after.aliases.items():
-                if after.resolve(alias) is None:
-                    raise ConfigError(f"remap: the alias {alias!r} points at {name!r}, which would have no storage")
-            self._names = after
+            self._names = _sound(plain._replace(remapped=given), "remap")
 
     def get(self, name: str | None = None) -> MediaStack:
         """Return the storage of this name, alias or remapped name; without one the default. Raises ``ConfigError``."""
@@ -268,6 +261,21 @@ class Registry:
             raise ConfigError(f"a storage {name!r} is configured already: take another name, or clear() first")
         if name in names.aliases:
             raise ConfigError(f"{name!r} is an alias of {names.aliases[name]!r}: a storage takes another name")
+
+
+def _sound(names: _Names, change: str) -> _Names:
+    """Return the names if every one of them has a storage, and that answers for its own name (rule 4)."""
+    for name in (*names.aliases, *names.remapped):
+        storage = names.resolve(name)
+        if storage is None:  # an alias that leads to a remapped name, and from there nowhere
+            raise ConfigError(f"{change}: {name!r} would have no storage, by way of what is remapped")
+        if storage in names.remapped and names.resolve(storage) != storage:
+            other = names.remapped[storage]
+            raise ConfigError(
+                f"{change}: new files of {name!r} would go to {storage!r}, and their rows be answered by {other!r}, where "
+                f"they are not: have {name!r} lead to {other!r} itself"
+            )
+    return names
 
 
 def _checked(name: object, option: str) -> str:

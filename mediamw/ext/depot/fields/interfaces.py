@@ -48,11 +48,6 @@ class DepotFileInfo(dict[str, Any]):
             found = self.depot_manager.resolve_alias(wanted)
             if found is None:
                 raise DepotError(f"there is no storage {wanted!r}: configure it, or alias it to another")
-            if self.depot_manager.resolve_alias(found) != found:
-                raise DepotError(
-                    f"{wanted!r} is answered by {found!r}, which is remapped itself: what is stored there would be "
-                    "looked for elsewhere; remap each name to a storage that keeps its own"
-                )
             self["depot_name"] = found
             self["files"] = []
             try:
