@@ -272,8 +272,8 @@ def _sound(names: _Names, change: str) -> _Names:
         if storage in names.remapped and names.resolve(storage) != storage:
             other = names.remapped[storage]
             raise ConfigError(
-                f"{change}: new files of {name!r} would go to {storage!r}, and their rows be answered by {other!r}, where "
-                f"they are not: have {name!r} lead to {other!r} itself"
+                f"{change}: new files of {name!r} would go to {storage!r}, and their rows be answered by {other!r}, "
+                f"where they are not: have {name!r} lead to {other!r} itself"
             )
     return names
 
