@@ -493,11 +493,14 @@ def test_single_table_inheritance(session: Session) -> None:
     check(session, 2)
     admin.badge = b"3"  # type: ignore[assignment]
     admin.photo = b"4"  # type: ignore[assignment]
+    session.add(User(name="eve", photo=b"5"))
     session.commit()
-    check(session, 2)
+    check(session, 3)
     session.execute(delete(Admin))
+    session.flush()
+    assert len(there()) == 3
     session.commit()
-    check(session, 0)
+    check(session, 1)
 
 
 def test_deleted_before_the_new_value_was_flushed(session: Session) -> None:
@@ -734,5 +737,4 @@ def test_a_value_that_names_nothing(session: Session) -> None:
         session.scalars(select(User.photo).where(User.name == "ann")).one()
     ann = session.scalars(select(User).options(defer(User.photo)).where(User.name == "ann")).one()
     session.delete(ann)
-    with pytest.raises(Exception, match="not a usable name"):
-        session.flush()
+    session.flush()

@@ -9,13 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Delete, Insert, Result, Table, Update, and_, event, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Insert,
+    Result,
+    String,
+    Table,
+    Update,
+    and_,
+    event,
+    or_,
+    select,
+    type_coerce,
+)
 from sqlalchemy.orm import Mapper, ORMExecuteState, Session
 from sqlalchemy.sql.elements import BindParameter
 
 from ...storages.bookkeeping import Placed
 from .columns import Tracked, tracked
-from .tracking import files_named_by
+from .tracking import files_named_by, values_of
 from .transactions import books_of
 
 
@@ -56,7 +69,8 @@ def _matched(state: ORMExecuteState, mapper: Mapper[Any], attributes: Sequence[T
     """Return the files of the rows that the statement will meet, as often as rows name them."""
     statement: Any = state.statement
     entity = mapper.class_
-    query = select(*(getattr(entity, found.key) for found in attributes)).with_for_update()
+    texts = (type_coerce(getattr(entity, found.key), String) for found in attributes)
+    query = select(*texts).select_from(entity).with_for_update()
     parameters: Any = state.parameters
     if statement.whereclause is not None:
         query = query.where(statement.whereclause)
@@ -65,11 +79,12 @@ def _matched(state: ORMExecuteState, mapper: Mapper[Any], attributes: Sequence[T
         parameters = None
     options = {name: value for name, value in state.execution_options.items() if name == "schema_translate_map"}
     rows = state.session.execute(query, parameters, execution_options=options, bind_arguments=state.bind_arguments)
+    dialect = state.session.get_bind(mapper).dialect
     return [
         file
         for row in rows
-        for found, value in zip(attributes, row, strict=True)
-        for file in files_named_by(found.type, [value])
+        for found, text in zip(attributes, row, strict=True)
+        for file in files_named_by(found.type, values_of(found.type, [text], dialect))
     ]
 
 

@@ -7,9 +7,10 @@ brought it there (cascades, orphans), and in the transaction, so that a value th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Connection, event, inspect, select
+from sqlalchemy import Connection, Dialect, String, event, inspect, select, type_coerce
 from sqlalchemy.orm import InstanceState, Mapper, Session, object_session
 from sqlalchemy.sql import ClauseElement
 
@@ -82,13 +83,20 @@ def _books(mapper: Mapper[Any], target: object) -> Books:
     return books
 
 
+def values_of(type_: FileType, texts: Iterable[str | None], dialect: Dialect) -> Iterator[Any]:
+    """Yield what rows hold, by the texts of their column, less what cannot be read: such rows can be deleted too."""
+    for text in texts:
+        with suppress(MediaError, ValueError, TypeError):
+            yield type_.process_result_value(text, dialect)
+
+
 def _unloaded(connection: Connection, state: InstanceState[Any], attribute: Tracked) -> tuple[Any, ...]:
     """Read what the row has, where the object has not loaded it."""
     mapper = state.mapper
-    query = select(attribute.column).select_from(mapper.persist_selectable)
+    query = select(type_coerce(attribute.column, String)).select_from(mapper.persist_selectable)
     for column, value in zip(mapper.primary_key, state.identity or (), strict=True):
         query = query.where(column == value)
-    return tuple(connection.execute(query).scalars())
+    return tuple(values_of(attribute.type, connection.execute(query).scalars(), connection.dialect))
 
 
 def _inserted(mapper: Mapper[Any], connection: Connection, target: object) -> None:
