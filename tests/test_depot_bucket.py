@@ -289,7 +289,7 @@ def test_metadata_is_hostile(s3: StrictS3, made: Any, metadata: dict[str, str], 
     assert found.meta.mtime_ns == int(modified) * 10**9, "the bucket's own date"
 
 
-@pytest.mark.parametrize("option", [{"policy": "public"}, {"prefix": "a\nb"}, {"prefix": None}])
+@pytest.mark.parametrize("option", [{"policy": "public"}, {"prefix": "a\nb"}, {"prefix": None}, {"location": "a"}])
 def test_what_is_refused(option: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(option))):
         DepotBucket("bucket", access_key_id="AK", secret_access_key="secret", **option)

@@ -92,6 +92,7 @@ def test_aliases(manager: type[DepotManager]) -> None:
     manager.alias("avatars", "second")
     assert manager.get("old_avatars") is second
     assert manager.resolve_alias("nobody") is manager.resolve_alias(None) is manager.get("nobody") is None
+    assert manager.get(3) is manager.resolve_alias(3) is None
 
 
 def test_names_of_production_are_answered_here(manager: type[DepotManager]) -> None:

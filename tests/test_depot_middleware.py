@@ -131,6 +131,9 @@ def test_a_mountpoint(storage: Any) -> None:
     for mountpoint in ("hello", "", "/"):
         with pytest.raises(ValueError, match="mountpoint"):
             Both(mountpoint=mountpoint)
+    for age in ("60", -1, True):
+        with pytest.raises(ValueError, match=r"^cache_max_age: .* is not a whole number of seconds"):
+            Both(cache_max_age=age)
     with pytest.raises(ConfigError, match="unknown setting"):
         Both(cache_max_agee=3)
 

@@ -63,8 +63,10 @@ class DepotManager:
         return storage_of(config, prefix)
 
     @classmethod
-    def get(cls, name: str | None = None) -> Any:
+    def get(cls, name: object = None) -> Any:
         """Return the storage of this name, alias or remapped name, without one the default; None if there is none."""
+        if name is not None and not isinstance(name, str):
+            return None  # whatever a broken row holds
         try:
             stack = cls.registry.get(name)
         except ConfigError:
@@ -112,10 +114,10 @@ class DepotManager:
         cls._asking(cls.registry.alias, alias, name)
 
     @classmethod
-    def resolve_alias(cls, name: str | None) -> str | None:
+    def resolve_alias(cls, name: object) -> str | None:
         """Return the storage that ``name`` stands for now, None if it stands for none."""
         try:
-            return None if name is None else cls.registry.resolve(name)
+            return cls.registry.resolve(name) if isinstance(name, str) else None
         except ConfigError:
             return None
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from ...asgi import path_below
+from ...config import build_policy
+from ...core.errors import ConfigError
 from ...storages import Registry
 from ...storages.asgi import StoragesMiddleware as ASGIStorages
 from ...storages.wsgi import StoragesMiddleware as WSGIStorages
@@ -30,9 +32,14 @@ MAX_AGE_SECONDS: Final = 7 * 24 * 3600
 class _Mounted:
     """What both have: where files are, and the storages."""
 
-    def __init__(self, mountpoint: str) -> None:
+    def __init__(self, mountpoint: str, cache_max_age: int | None) -> None:
         if not isinstance(mountpoint, str) or not mountpoint.startswith("/"):
             raise DepotError(f"mountpoint must be an absolute path, such as /depot, not {mountpoint!r}")
+        try:
+            build_policy(max_age=cache_max_age)
+        except ConfigError as error:
+            raise DepotError(f"cache_{error.reason}") from error
+        self.cache_max_age = cache_max_age
         self.mountpoint = mountpoint.rstrip("/")
         if not self.mountpoint:
             raise DepotError("mountpoint: '/' leaves nothing to the app: give another, such as /depot")
@@ -64,9 +71,8 @@ class DepotMiddleware(_Mounted):
         registry: Registry | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(mountpoint)
+        super().__init__(mountpoint, cache_max_age)
         self.app = app
-        self.cache_max_age = cache_max_age
         self.replace_wsgi_filewrapper = replace_wsgi_filewrapper
         # Alone: as in DEPOT, what is not there is a 404, and never asked of the app.
         self._storages = WSGIStorages(
@@ -94,9 +100,8 @@ class DepotASGIMiddleware(_Mounted):
         registry: Registry | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(mountpoint)
+        super().__init__(mountpoint, cache_max_age)
         self.app = app
-        self.cache_max_age = cache_max_age
         self._storages = ASGIStorages(
             None, registry, **{"prefix": f"{self.mountpoint}/", "max_age": cache_max_age, **options}
         )

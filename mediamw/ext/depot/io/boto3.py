@@ -48,6 +48,11 @@ class _DepotObjects(S3Reader):
     def __init__(self, bucket: str, *, prefix: str = "", **options: Any) -> None:
         if not isinstance(prefix, str) or not prefix.isprintable():
             raise ConfigError("prefix is no text, or holds what cannot be printed", backend=options.get("name", ""))
+        if options.get("location"):
+            raise ConfigError(
+                f"location: a bucket of DEPOT's has a prefix: give prefix={options['location'].strip('/') + '/'!r}",
+                backend=options.get("name", ""),
+            )
         self.prefix = prefix
         super().__init__(bucket, **options)
         # A prefix need not end in "/". The stack compares places by their parts, and ids never make one of another.
