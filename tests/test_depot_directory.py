@@ -6,6 +6,7 @@ import collections
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -402,6 +403,25 @@ def test_of_two_new_files_of_one_id_one_is_stored(tmp_path: Path) -> None:
         assert read(first) == (b"2", "2")
         one.publish(OTHER)
     assert read(first, OTHER) == (b"1", "1")
+
+
+def test_deleted_while_its_parts_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchanges, "_renameat2", None)
+    backend, rename = DepotDirectory(tmp_path), staging._rename
+    put(backend, b"old", "old")
+
+    def renaming(folder: Any, name: str, other: Any, other_name: str) -> None:
+        rename(folder, name, other, other_name)
+        if name == staging.FILE:
+            shutil.rmtree(tmp_path / ID)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(staging, "_rename", renaming)
+        put(backend, b"new", "new", replace=True)
+    assert read(backend) is None
+    assert names(tmp_path) == []
+    put(backend, b"again", "again")
+    assert read(backend) == (b"again", "again")
 
 
 KILLED = """

@@ -89,6 +89,7 @@ INPUTS: dict[str, tuple[Callable[[Path], Any], str, str]] = {
     "an upload without a type": (lambda _: field(type=None), "photo.png", PNG),
     "an upload without a name": (lambda _: field(filename=None, type=None), "unnamed", OCTETS),
     "Werkzeug": (lambda _: WerkzeugFile(io.BytesIO(DATA), "photo.png", content_type=PNG), "photo.png", PNG),
+    "Werkzeug, of a large upload": (lambda _: rolled(), "photo.png", PNG),
     "Starlette": (
         lambda _: UploadFile(io.BytesIO(DATA), filename="photo.png", headers=Headers({"content-type": PNG})),
         "photo.png",
@@ -96,6 +97,13 @@ INPUTS: dict[str, tuple[Callable[[Path], Any], str, str]] = {
     ),
     "a stored file": (lambda _: other_file(), "photo.png", PNG),
 }  # fmt: skip
+
+
+def rolled() -> WerkzeugFile:
+    file = tempfile.SpooledTemporaryFile(5)  # noqa: SIM115 - gone with the test
+    file.write(DATA)
+    file.seek(0)
+    return WerkzeugFile(file, "photo.png", content_type=PNG)  # type: ignore[arg-type]
 
 
 def other_file() -> StoredFile:

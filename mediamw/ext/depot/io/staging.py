@@ -140,9 +140,10 @@ def _publish(local: LocalBackend, staged: Folder, name: str, root: Folder, key: 
 def _rename_parts(local: LocalBackend, staged: Folder, name: str, key: Key) -> None:
     place = local.place
     with place.root.open_folder(key) as folder, place.folder(f"{STAGED}/{name}") as parts:
-        for part in (FILE, METADATA):
-            _rename(parts, part, folder, part)
-        folder.sync()
+        _rename(parts, FILE, folder, FILE)
+        with suppress(FileNotFoundError):  # deleted between the two, and with it what has just come there
+            _rename(parts, METADATA, folder, METADATA)
+            folder.sync()
     _discard(staged, name)
 
 
