@@ -503,10 +503,14 @@ def test_single_table_inheritance(session: Session) -> None:
     check(session, 1)
 
 
-def test_deleted_before_the_new_value_was_flushed(session: Session) -> None:
+@pytest.mark.parametrize("is_loaded", [True, False])
+def test_deleted_before_the_new_value_was_flushed(session: Session, is_loaded: bool) -> None:
     ann = user(session)
-    ann.photo = b"second"  # type: ignore[assignment]
-    session.delete(ann)
+    if is_loaded:
+        session.refresh(ann)
+    with session.no_autoflush:
+        ann.photo = b"second"  # type: ignore[assignment]
+        session.delete(ann)
     session.commit()
     check(session, 0)
 
