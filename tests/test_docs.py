@@ -35,6 +35,8 @@ RUN_BY = {
     ("design.md", "text"): "test_docs.py",
     ("django.md", "python"): "test_docs_django.py",
     ("fallback_storage.md", "python"): "test_docs_fallback_storage.py",
+    ("from_depot.md", "console"): "test_docs.py",
+    ("from_depot.md", "python"): "test_docs_from_depot.py",
     ("frameworks.md", "python"): "test_docs_frameworks.py",
     ("http_origin.md", "python"): "test_http_origin.py",
     ("overlay.md", "python"): "test_docs_overlay.py",

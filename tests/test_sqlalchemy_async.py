@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, event
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.orm import defer
+from sqlalchemy.orm import Session, defer
 
 from mediamw import MediaStack, MemoryBackend
 from mediamw.ext.sqlalchemy import store_async
 
-from .sqla_models import REGISTRY, Base, User, there
+from .sqla_models import REGISTRY, Base, User, database, fresh_storages, there
 
 
 class Watching(MemoryBackend):
@@ -99,3 +99,20 @@ def test_an_upload_in_the_event_loop_is_not_unnoticed(tmp_path: Path) -> None:
         assert there() == set()
 
     run(tmp_path, act)
+
+
+def test_a_plain_session_in_the_thread_of_a_loop(tmp_path: Path) -> None:
+    """What it removes cannot be awaited there: it is removed all the same."""
+    fresh_storages()
+    engine = database(tmp_path / "db.sqlite")
+
+    async def act() -> None:
+        with Session(engine) as session:
+            session.add(User(name="ann", photo=await store_async(User.photo, b"x")))
+            session.flush()
+            assert len(there()) == 1
+            session.rollback()
+            assert there() == set()
+
+    asyncio.run(act())
+    engine.dispose()

@@ -62,7 +62,7 @@ def _assigned(target: Any, value: Any, oldvalue: Any, initiator: Any) -> Any:
             if session is None:
                 state.info.setdefault(_WAITING, _Waiting()).append(file)
             else:
-                books_of(session).ledger.stored(file)
+                _noted(session, state).ledger.stored(file)
     return value
 
 
@@ -71,16 +71,21 @@ def _attached(session: Session, instance: object) -> None:
     waiting = state.info.pop(_WAITING, None) if "info" in state.__dict__ else None
     for file in waiting or ():
         if is_nobodys(file):
-            books_of(session).ledger.stored(file)
+            _noted(session, state).ledger.stored(file)
 
 
-def _books(mapper: Mapper[Any], target: object) -> Books:
+def _noted(session: Session, state: InstanceState[Any]) -> Books:
+    """Return the books of the session, for which rows of that class may name a file."""
+    books = books_of(session)
+    books.mappers.add(state.mapper)
+    return books
+
+
+def _books(target: object) -> Books:
     session = object_session(target)
     if session is None:  # not in a flush
         raise RuntimeError(f"{target!r} is written and in no session")
-    books = books_of(session)
-    books.mappers.add(mapper)
-    return books
+    return _noted(session, inspect(target))
 
 
 def values_of(type_: FileType, texts: Iterable[str | None], dialect: Dialect) -> Iterator[Any]:
@@ -104,7 +109,7 @@ def _inserted(mapper: Mapper[Any], connection: Connection, target: object) -> No
     for attribute in tracked(mapper):
         value = state.dict.get(attribute.key)
         if value is not None and not isinstance(value, ClauseElement):
-            _name(_books(mapper, target), attribute.type, (value,))
+            _name(_books(target), attribute.type, (value,))
 
 
 def _before_update(mapper: Mapper[Any], connection: Connection, target: object) -> None:
@@ -121,7 +126,7 @@ def _updated(mapper: Mapper[Any], connection: Connection, target: object) -> Non
         history = state.attrs[attribute.key].history
         old = state.info.pop((_OLD, attribute.key), None)
         if history.added:
-            books = _books(mapper, target)
+            books = _books(target)
             for file in files_named_by(attribute.type, history.deleted or old or ()):
                 books.ledger.let_go(file)
             _name(books, attribute.type, [value for value in history.added if not isinstance(value, ClauseElement)])
@@ -130,7 +135,7 @@ def _updated(mapper: Mapper[Any], connection: Connection, target: object) -> Non
 def _before_delete(mapper: Mapper[Any], connection: Connection, target: object) -> None:
     state: InstanceState[Any] = inspect(target)
     for attribute in tracked(mapper):
-        books = _books(mapper, target)
+        books = _books(target)
         history = state.attrs[attribute.key].history
         # What the row has, which an assignment that was never flushed is not.
         values = history.deleted or history.unchanged or _unloaded(connection, state, attribute)

@@ -148,11 +148,14 @@ def _remove(files: Collection[Placed]) -> None:
         return
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None and asyncio._get_running_loop() is not None:
+        from sqlalchemy.exc import MissingGreenlet
         from sqlalchemy.util import await_only
-        from sqlalchemy.util.concurrency import in_greenlet
 
-        if in_greenlet():
+        try:
             await_only(asyncio.to_thread(remove, files))
+        except MissingGreenlet:  # a plain session in the thread of a loop; nothing has been started
+            pass
+        else:
             return
     remove(files)
 
