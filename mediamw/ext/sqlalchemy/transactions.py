@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Generator
 from typing import Any, Final
 
 from sqlalchemy import Connection, event
@@ -142,6 +142,18 @@ def _wait_for(connection: Connection, ledger: Ledger) -> None:
     event.listen(connection, "commit", about_to_commit)
 
 
+class _Removal:
+    """``await`` it to remove files in a thread. No coroutine, of which older SQLAlchemys leave one that never began."""
+
+    def __init__(self, files: Collection[Placed]) -> None:
+        self._files = files
+
+    def __await__(self) -> Generator[Any, None, None]:
+        import asyncio  # by now it is there
+
+        return asyncio.to_thread(remove, self._files).__await__()
+
+
 def _remove(files: Collection[Placed]) -> None:
     """Remove files; in a thread, if SQLAlchemy's greenlet can let an event loop go on meanwhile."""
     if not files:
@@ -152,7 +164,7 @@ def _remove(files: Collection[Placed]) -> None:
         from sqlalchemy.util import await_only
 
         try:
-            await_only(asyncio.to_thread(remove, files))
+            await_only(_Removal(files))
         except MissingGreenlet:  # a plain session in the thread of a loop; nothing has been started
             pass
         else:
