@@ -97,6 +97,16 @@ def test_passes_the_suite(mode: str, swap: str, tmp_path: Path) -> None:
     assert list((tmp_path / ".mediamw" / "tmp").iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["no-id", f"sub/{ID}", f"{{{ID}}}", f"{ID}x"])
+def test_a_folder_that_is_no_id_is_none_whatever_lies_in_it(tmp_path: Path, name: str) -> None:
+    write(tmp_path, name)
+    backend = DepotDirectory(tmp_path)
+    assert backend.open(Key(name)) is None
+    assert list(backend.list("", recursive=True)) == []
+    assert not backend.delete(Key(name))
+    assert (tmp_path / name / "file").exists()
+
+
 def test_passes_the_suite_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_links(*_: Any, **__: Any) -> None:
         raise PermissionError(1, "Operation not permitted")

@@ -181,3 +181,14 @@ def test_rows_that_are_broken(engine: Engine) -> None:
         session.execute(delete(Document))
         session.commit()
     check(engine, 0)
+
+
+@pytest.mark.parametrize("files", ['"abc"', "[{}]", "[1]", '{"local/x": 1}', "5", '["local/../x"]', '["/x"]'])
+def test_a_row_whose_files_are_none_can_be_deleted(engine: Engine, files: str) -> None:
+    row = f'{{"depot_name": "local", "file_id": "x", "files": {files}}}'
+    with engine.begin() as connection:
+        connection.execute(text("insert into document (id, name, paper) values (1, 'a', :row)"), {"row": row})
+    with Session(engine) as session:
+        session.delete(session.get_one(Document, 1))
+        session.commit()
+    check(engine, 0)
