@@ -12,9 +12,10 @@ import sys
 import threading
 import time
 import uuid
-from contextlib import closing
+from contextlib import closing, nullcontext
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -432,6 +433,34 @@ def test_deleted_while_its_parts_are_replaced(tmp_path: Path, monkeypatch: pytes
     assert names(tmp_path) == []
     put(backend, b"again", "again")
     assert read(backend) == (b"again", "again")
+
+
+@pytest.mark.parametrize("among", ["threads", "processes"])
+def test_two_that_replace_part_by_part_come_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, among: str
+) -> None:
+    """Else the bytes of one would have the name and the type of the other for good."""
+    monkeypatch.setattr(exchanges, "_renameat2", None)
+    if among == "processes":  # as they are told apart: by the lock of the disk alone
+        monkeypatch.setattr(staging, "_replacing", SimpleNamespace(get=nullcontext))
+    else:
+        monkeypatch.setattr(staging, "fcntl", None)
+    backend, rename = DepotDirectory(tmp_path), staging._rename
+    put(backend, b"old", "old")
+    second = threading.Thread(target=put, args=(backend, b"second", "second"), kwargs={"replace": True})
+    started: list[int] = []
+
+    def renaming(folder: Any, name: str, other: Any, other_name: str) -> None:
+        rename(folder, name, other, other_name)
+        if name == staging.FILE and not started:
+            started.append(1)
+            second.start()
+            second.join(0.5)  # whoever does not wait has come to an end by then
+
+    monkeypatch.setattr(staging, "_rename", renaming)
+    put(backend, b"first", "first", replace=True)
+    second.join()
+    assert read(backend) == (b"second", "second")
 
 
 KILLED = """
