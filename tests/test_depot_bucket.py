@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ pytest.importorskip("moto")
 from mediamw import BackendUnavailable, ConfigError, MediaStack, MemoryBackend, NotWritable
 from mediamw.backends import s3_writer
 from mediamw.backends.base import Puts, Signs
+from mediamw.backends.s3_hosts import Domain
 from mediamw.core.errors import NotServable
 from mediamw.core.keys import Key
 from mediamw.core.model import Missing
@@ -335,6 +337,19 @@ def test_a_cdn_has_plain_urls(s3: StrictS3, made: Any) -> None:
     s3.put("prod", f"files/{ID}", b"x")
     stack = made(MediaStack([read_only(s3, prefix="files/", custom_domain="cdn.example.com")]))
     assert FileStorage(stack).get(ID).public_url == f"https://cdn.example.com/files/{ID}"
+
+
+def test_a_cdn_that_signs_signs_for_public_files_too(made: Any) -> None:
+    """What is not public at the bucket is not what ``policy`` speaks of."""
+    backend = made(DepotBucket("photos", policy="public-read", custom_domain="cdn.example.com"))
+    backend._domain = Domain("https://cdn.example.com", "/", SimpleNamespace(sign=lambda url, _: f"{url}?Signature=1"))
+    assert backend.sign(ID, "GET", 0).url == f"https://cdn.example.com/{ID}?Signature=1"
+
+
+def test_a_listing_tells_no_date_that_is_another(s3: StrictS3, made: Any) -> None:
+    FileStorage(made(MediaStack([writable(s3)]))).create(b"x", "a.txt")
+    (entry,) = made(writable(s3)).list("", recursive=True)
+    assert (entry.meta.size, entry.meta.mtime_ns) == (1, None)
 
 
 def test_urls_are_the_regions(made: Any) -> None:

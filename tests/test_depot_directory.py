@@ -108,6 +108,16 @@ def test_a_folder_that_is_no_id_is_none_whatever_lies_in_it(tmp_path: Path, name
     assert (tmp_path / name / "file").exists()
 
 
+def test_a_file_that_is_broken_is_there_and_can_be_replaced(tmp_path: Path) -> None:
+    write(tmp_path, metadata=b"{")
+    storage = LocalFileStorage(tmp_path)
+    assert storage.exists(ID)
+    with pytest.raises(ValueError, match="no metadata"):
+        storage.get(ID)
+    assert storage.replace(ID, b"new", "b.txt") == ID
+    assert read(DepotDirectory(tmp_path)) == (b"new", "b.txt")
+
+
 def test_passes_the_suite_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_links(*_: Any, **__: Any) -> None:
         raise PermissionError(1, "Operation not permitted")

@@ -271,6 +271,13 @@ def test_a_url_that_stays_is_stored(s3: StrictS3) -> None:
     assert older.url == file.url, "what it is now"
 
 
+def test_a_url_that_only_the_server_may_use_is_not_given_away(s3: StrictS3) -> None:
+    backend = WritableS3Backend("public", custom_domain="cdn.example.com", delivery="proxy", **given(s3))
+    DepotManager.registry.configure("proxied", MediaStack([backend]))
+    file = UploadedFile(b"x", "proxied")
+    assert (file["_public_url"], file.url) == (None, f"/depot/proxied/{file.file_id}")
+
+
 def test_a_bucket_whose_keys_cannot_be_had_now(s3: StrictS3, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise BackendUnavailable("no credentials now")
