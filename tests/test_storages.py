@@ -392,3 +392,19 @@ class Model(RuleBasedStateMachine):
 
 Model.TestCase.settings = settings(max_examples=100, deadline=None)
 TestModel = Model.TestCase
+
+
+def test_a_name_that_is_an_alias_and_remapped_is_what_rows_have() -> None:
+    """``authorize`` is told so: with the alias' target it would judge a file of another storage."""
+    registry = Registry()
+    for name in ("other", "layered"):
+        registry.configure(name, MediaStack([MemoryBackend()]))
+    registry.alias("s3", "other")
+    registry.alias("avatars", "s3")
+    registry.remap({"s3": "layered"})
+    assert {name: (named.storage, named.stack) for name, named in registry.snapshot().items()} == {
+        "other": ("other", registry.get("other")),
+        "layered": ("layered", registry.get("layered")),
+        "s3": ("s3", registry.get("layered")),
+        "avatars": ("s3", registry.get("layered")),
+    }
