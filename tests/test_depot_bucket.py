@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,8 +20,10 @@ pytest.importorskip("moto")
 from mediamw import BackendUnavailable, ConfigError, MediaStack, MemoryBackend, NotWritable
 from mediamw.backends import s3_writer
 from mediamw.backends.base import Puts, Signs
+from mediamw.backends.s3_hosts import Domain
 from mediamw.core.errors import NotServable
 from mediamw.core.keys import Key
+from mediamw.core.model import Missing
 from mediamw.ext.depot.io import awss3
 from mediamw.ext.depot.io.boto3 import DepotBucket, ReadOnlyDepotBucket, S3Storage, fitting
 from mediamw.ext.depot.io.interfaces import FileStorage
@@ -336,6 +339,19 @@ def test_a_cdn_has_plain_urls(s3: StrictS3, made: Any) -> None:
     assert FileStorage(stack).get(ID).public_url == f"https://cdn.example.com/files/{ID}"
 
 
+def test_a_cdn_that_signs_signs_for_public_files_too(made: Any) -> None:
+    """What is not public at the bucket is not what ``policy`` speaks of."""
+    backend = made(DepotBucket("photos", policy="public-read", custom_domain="cdn.example.com"))
+    backend._domain = Domain("https://cdn.example.com", "/", SimpleNamespace(sign=lambda url, _: f"{url}?Signature=1"))
+    assert backend.sign(ID, "GET", 0).url == f"https://cdn.example.com/{ID}?Signature=1"
+
+
+def test_a_listing_tells_no_date_that_is_another(s3: StrictS3, made: Any) -> None:
+    FileStorage(made(MediaStack([writable(s3)]))).create(b"x", "a.txt")
+    (entry,) = made(writable(s3)).list("", recursive=True)
+    assert (entry.meta.size, entry.meta.mtime_ns) == (1, None)
+
+
 def test_urls_are_the_regions(made: Any) -> None:
     storage = S3Storage(*ALL, "photos", "eu-west-1", policy="private", prefix="a/")
     signed = made(storage.stack.upper).sign(ID, "GET", 0).url
@@ -349,6 +365,9 @@ def test_urls_are_the_regions(made: Any) -> None:
     [
         (None, "https://photos.s3.us-east-1.amazonaws.com/"),
         ("s3.amazonaws.com", "https://photos.s3.us-east-1.amazonaws.com/"),
+        ("s3.eu-central-1.amazonaws.com", "https://photos.s3.eu-central-1.amazonaws.com/"),
+        ("s3-eu-west-1.amazonaws.com", "https://photos.s3.eu-west-1.amazonaws.com/"),
+        ("https://s3.us-east-2.amazonaws.com/", "https://photos.s3.us-east-2.amazonaws.com/"),
         ("s3.example.com", "https://s3.example.com/photos/"),
         ("http://127.0.0.1:9000", "http://127.0.0.1:9000/photos/"),
     ],
@@ -356,6 +375,12 @@ def test_urls_are_the_regions(made: Any) -> None:
 def test_the_host_of_the_older_storage(made: Any, host: str | None, url: str) -> None:
     storage = awss3.S3Storage(*ALL, "photos", host, encrypt_key=True)
     assert made(storage.stack.upper).sign(ID, "GET", 0).url == f"{url}{ID}"
+
+
+@pytest.mark.parametrize("host", ["s3.eu-central-1.amazonaws.com", "s3-eu-central-1.amazonaws.com"])
+def test_the_older_storage_signs_for_the_region_of_its_host(made: Any, host: str) -> None:
+    storage = awss3.S3Storage(*ALL, "photos", host, policy="private")
+    assert "%2Feu-central-1%2Fs3%2F" in made(storage.stack.upper).sign(ID, "GET", 0).url
 
 
 def test_a_file_of_a_bucket_seeks(s3: StrictS3, made: Any) -> None:
@@ -419,6 +444,17 @@ def test_a_pulled_copy_has_its_name(s3: StrictS3, made: Any, tmp_path: Path) -> 
     assert found is not None
     with closing(found):
         assert (found.meta.filename, found.meta.content_type) == ("Küche.txt", "text/plain")
+
+
+def test_what_is_no_id_is_never_sent_to_unchecked(s3: StrictS3, made: Any, tmp_path: Path) -> None:
+    """With ``check=False`` clients are sent to a bucket that is not asked: not to what else lies in it."""
+    s3.put("prod", "invoices/1.pdf", b"private")
+    s3.put("prod", str(ID), b"theirs")
+    stack = made(MediaStack([DepotDirectory(tmp_path), read_only(s3, check=False)], base_url="/media/"))
+    for key in ("invoices/1.pdf", "1.pdf", f"{ID}/x"):
+        assert isinstance(stack.find(key), Missing)
+        assert stack.url(key) == f"/media/{key}"
+    assert fetch("GET", stack.url(ID))[2] == b"theirs"
 
 
 def test_uploads_work_while_production_is_away(s3: StrictS3, made: Any) -> None:

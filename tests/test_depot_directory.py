@@ -12,9 +12,10 @@ import sys
 import threading
 import time
 import uuid
-from contextlib import closing
+from contextlib import closing, nullcontext
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -95,6 +96,26 @@ def test_passes_the_suite(mode: str, swap: str, tmp_path: Path) -> None:
     check_backend(DepotDirectory(tmp_path), SAMPLES, writable=True, make_key=id_of)
     assert list((tmp_path / ".mediamw" / "staged").iterdir()) == []
     assert list((tmp_path / ".mediamw" / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["no-id", f"sub/{ID}", f"{{{ID}}}", f"{ID}x"])
+def test_a_folder_that_is_no_id_is_none_whatever_lies_in_it(tmp_path: Path, name: str) -> None:
+    write(tmp_path, name)
+    backend = DepotDirectory(tmp_path)
+    assert backend.open(Key(name)) is None
+    assert list(backend.list("", recursive=True)) == []
+    assert not backend.delete(Key(name))
+    assert (tmp_path / name / "file").exists()
+
+
+def test_a_file_that_is_broken_is_there_and_can_be_replaced(tmp_path: Path) -> None:
+    write(tmp_path, metadata=b"{")
+    storage = LocalFileStorage(tmp_path)
+    assert storage.exists(ID)
+    with pytest.raises(ValueError, match="no metadata"):
+        storage.get(ID)
+    assert storage.replace(ID, b"new", "b.txt") == ID
+    assert read(DepotDirectory(tmp_path)) == (b"new", "b.txt")
 
 
 def test_passes_the_suite_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -422,6 +443,34 @@ def test_deleted_while_its_parts_are_replaced(tmp_path: Path, monkeypatch: pytes
     assert names(tmp_path) == []
     put(backend, b"again", "again")
     assert read(backend) == (b"again", "again")
+
+
+@pytest.mark.parametrize("among", ["threads", "processes"])
+def test_two_that_replace_part_by_part_come_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, among: str
+) -> None:
+    """Else the bytes of one would have the name and the type of the other for good."""
+    monkeypatch.setattr(exchanges, "_renameat2", None)
+    if among == "processes":  # as they are told apart: by the lock of the disk alone
+        monkeypatch.setattr(staging, "_replacing", SimpleNamespace(get=nullcontext))
+    else:
+        monkeypatch.setattr(staging, "fcntl", None)
+    backend, rename = DepotDirectory(tmp_path), staging._rename
+    put(backend, b"old", "old")
+    second = threading.Thread(target=put, args=(backend, b"second", "second"), kwargs={"replace": True})
+    started: list[int] = []
+
+    def renaming(folder: Any, name: str, other: Any, other_name: str) -> None:
+        rename(folder, name, other, other_name)
+        if name == staging.FILE and not started:
+            started.append(1)
+            second.start()
+            second.join(0.5)  # whoever does not wait has come to an end by then
+
+    monkeypatch.setattr(staging, "_rename", renaming)
+    put(backend, b"first", "first", replace=True)
+    second.join()
+    assert read(backend) == (b"second", "second")
 
 
 KILLED = """

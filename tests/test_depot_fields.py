@@ -28,6 +28,7 @@ from mediamw.ext.depot.errors import DepotError
 from mediamw.ext.depot.fields.filters.thumbnails import WithThumbnailFilter
 from mediamw.ext.depot.fields.interfaces import DepotFileInfo, FileFilter
 from mediamw.ext.depot.fields.specialized.image import UploadedImageWithThumb
+from mediamw.ext.depot.fields.sqlalchemy import UploadedFileField
 from mediamw.ext.depot.fields.upload import UploadedFile
 from mediamw.ext.depot.io.utils import FileIntent
 from mediamw.ext.depot.manager import DepotManager
@@ -186,6 +187,32 @@ def test_a_public_url_of_production() -> None:
     assert row.url == f"/depot/s3_avatars/{ID}"
 
 
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", 5, "x.jpg"])
+def test_a_public_url_that_is_none(url: Any) -> None:
+    """Pages write it into links."""
+    assert dumped(_public_url=url).url == f"/depot/s3_avatars/{ID}"
+    for kept in ("HTTPS://prod.example/x", "/files/x"):
+        assert dumped(_public_url=kept).url == kept
+
+
+@pytest.mark.parametrize("files", ["abc", [{}], [1], {"avatars/x": 1}, 5])
+def test_files_that_are_no_list_of_paths(files: Any) -> None:
+    """What deletes the row is told by the one error that it knows."""
+    with pytest.raises(DepotError, match=r"files are no list of 'storage/id'"):
+        UploadedFileField().files_of(dumped(files=files))
+
+
+def test_what_a_class_of_the_users_notes_as_depots_does(storage: Any) -> None:
+    class Own(UploadedFile):
+        def store_content(self, content: Any, filename: Any = None, content_type: Any = None) -> tuple[str, str]:
+            file_id = self.depot.create(content, filename, content_type)
+            self.files.append(f"{self.depot_name}/{file_id}")
+            return f"{self.depot_name}/{file_id}", file_id
+
+    made = Own(b"x")
+    assert made["files"] == [made.path]
+
+
 def test_rows_of_depot_are_ours_and_ours_are_depots(tmp_path: Path) -> None:
     theirs = pytest.importorskip("depot.manager").DepotManager
     their_file = pytest.importorskip("depot.fields.upload").UploadedFile
@@ -242,6 +269,13 @@ def test_a_url_that_stays_is_stored(s3: StrictS3) -> None:
     assert file["_public_url"] == file.url == f"https://cdn.example.com/{file.file_id}"
     older = UploadedFile({**file, "_public_url": "https://old-cdn.example.com/x"})
     assert older.url == file.url, "what it is now"
+
+
+def test_a_url_that_only_the_server_may_use_is_not_given_away(s3: StrictS3) -> None:
+    backend = WritableS3Backend("public", custom_domain="cdn.example.com", delivery="proxy", **given(s3))
+    DepotManager.registry.configure("proxied", MediaStack([backend]))
+    file = UploadedFile(b"x", "proxied")
+    assert (file["_public_url"], file.url) == (None, f"/depot/proxied/{file.file_id}")
 
 
 def test_a_bucket_whose_keys_cannot_be_had_now(s3: StrictS3, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -13,9 +14,12 @@ from uuid import uuid4
 
 import pytest
 
-from mediamw import ConfigError, MediaStack, MemoryBackend, NotWritable, storages
+from mediamw import BackendUnavailable, ConfigError, MediaStack, MemoryBackend, NotWritable, storages
+from mediamw.core.errors import ContentChanged
+from mediamw.core.keys import Key
 from mediamw.ext.depot.errors import DepotError
 from mediamw.ext.depot.fields.upload import UploadedFile
+from mediamw.ext.depot.foreign import ForeignStorage
 from mediamw.ext.depot.io.interfaces import FileStorage
 from mediamw.ext.depot.io.utils import FileIntent
 from mediamw.ext.depot.manager import DepotManager, configure, get_depot, get_file, set_default
@@ -264,9 +268,31 @@ def test_a_class_of_the_users_own(
         manager.configure("again", {**config, "depot.foldr": tmp_path})
 
 
-def test_a_class_of_the_users_own_that_cannot_tell(manager: type[DepotManager], tmp_path: Path) -> None:
-    from mediamw import BackendUnavailable
-    from mediamw.ext.depot.foreign import ForeignStorage
+def test_an_id_of_a_class_of_the_users_own_is_no_path(tmp_path: Path) -> None:
+    own = Own(tmp_path)
+    own.files |= {"a/b": (b"x", None, None), "..": (b"x", None, None), "ab": (b"x", None, None)}
+    stack = MediaStack([ForeignStorage(own, name="own")])
+    assert [entry.key for entry in stack.list(recursive=True)] == ["ab"]
+    assert (stack.exists("a/b"), stack.delete("a/b")) == (False, False)
+    assert "a/b" in own.files
 
+
+def test_a_class_of_the_users_own_that_is_replaced_while_it_is_read(tmp_path: Path) -> None:
+    own = Own(tmp_path)
+    file_id = own.create(b"0123456789", "a.txt", "text/plain")
+    handle = ForeignStorage(own, name="own").open(Key(file_id))
+    assert handle is not None
+    with closing(handle):
+        assert b"".join(handle.chunks(5, 8)) == b"567"
+        own.replace(file_id, b"another one")
+        with pytest.raises(ContentChanged):
+            list(handle.chunks(0, 3))
+
+
+def test_options_that_depot_ignores_too(manager: type[DepotManager]) -> None:
+    assert manager.from_config({**MEMORY, "depot.storage_path": "x"}).list() == []
+
+
+def test_a_class_of_the_users_own_that_cannot_tell(manager: type[DepotManager], tmp_path: Path) -> None:
     with pytest.raises(BackendUnavailable, match="gone"):
         MediaStack([ForeignStorage(Own(tmp_path), name="own")]).exists("away")

@@ -138,6 +138,39 @@ def test_a_mountpoint(storage: Any) -> None:
         Both(cache_max_agee=3)
 
 
+@pytest.mark.parametrize("by", ["option", "environment"])
+def test_switched_off_it_is_the_apps(storage: Any, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if by == "environment":
+        monkeypatch.setenv("MEDIAMW_ENABLED", "0")
+    path = f"/depot/files/{storage.create(DATA)}"
+    ask = Both(**({"enabled": False} if by == "option" else {}))
+    assert ask(path).body == APP.body
+    assert ask("/depot").body == APP.body
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"prefix": "/x/"}, r"^prefix: .*mountpoint"),
+        ({"max_age": 60}, r"^max_age: .*cache_max_age"),
+        ({"mountpoint": "/a b"}, "^mountpoint: '/a b/' holds characters that a URL path has to quote"),
+        ({"mountpoint": "/a/../b"}, r"^mountpoint: .* a dot segment"),
+        ({"mountpoint": "/médias"}, "^mountpoint: "),
+    ],
+)
+def test_options_that_would_be_two_answers_or_none(options: dict[str, Any], says: str) -> None:
+    for made, app in ((DepotMiddleware, wrapped_wsgi), (DepotASGIMiddleware, wrapped_asgi)):
+        with pytest.raises(DepotError, match=says):
+            made(app, **options)  # type: ignore[arg-type]
+
+
+def test_an_app_that_is_none_or_speaks_the_other_way() -> None:
+    for made, other in ((DepotMiddleware, wrapped_asgi), (DepotASGIMiddleware, wrapped_wsgi)):
+        for app in ("app", other):
+            with pytest.raises(ConfigError, match=r"^app: "):
+                made(app)  # type: ignore[arg-type]
+
+
 def test_aliases_and_names_of_production(storage: Any) -> None:
     ask, file_id = Both(), storage.create(DATA)
     for name in ("avatars", "s3_avatars"):

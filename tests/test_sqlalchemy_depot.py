@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,28 @@ def test_rows_that_are_broken(engine: Engine) -> None:
         session.execute(delete(Document))
         session.commit()
     check(engine, 0)
+
+
+@pytest.mark.parametrize("files", ['"abc"', "[{}]", "[1]", '{"local/x": 1}', "5", '["local/../x"]', '["/x"]'])
+def test_a_row_whose_files_are_none_can_be_deleted(engine: Engine, files: str) -> None:
+    row = f'{{"depot_name": "local", "file_id": "x", "files": {files}}}'
+    with engine.begin() as connection:
+        connection.execute(text("insert into document (id, name, paper) values (1, 'a', :row)"), {"row": row})
+    with Session(engine) as session:
+        session.delete(session.get_one(Document, 1))
+        session.commit()
+    check(engine, 0)
+
+
+def test_a_file_of_a_committed_row_is_no_new_one_of_a_second(engine: Engine) -> None:
+    with Session(engine) as session:
+        first = Document(name="a", paper=b"x")
+        session.add(first)
+        session.commit()
+        file = first.paper
+        for name in ("b", "a"):  # the second time a name that is taken
+            session.add(Document(name=name, paper=file))
+            with suppress(IntegrityError):
+                session.flush()
+            session.rollback()
+    check(engine, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -392,3 +393,39 @@ class Model(RuleBasedStateMachine):
 
 Model.TestCase.settings = settings(max_examples=100, deadline=None)
 TestModel = Model.TestCase
+
+
+def test_a_name_that_is_an_alias_and_remapped_is_what_rows_have() -> None:
+    """``authorize`` is told so: with the alias' target it would judge a file of another storage."""
+    registry = Registry()
+    for name in ("other", "layered"):
+        registry.configure(name, MediaStack([MemoryBackend()]))
+    registry.alias("s3", "other")
+    registry.alias("avatars", "s3")
+    registry.remap({"s3": "layered"})
+    assert {name: (named.storage, named.stack) for name, named in registry.snapshot().items()} == {
+        "other": ("other", registry.get("other")),
+        "layered": ("layered", registry.get("layered")),
+        "s3": ("s3", registry.get("layered")),
+        "avatars": ("s3", registry.get("layered")),
+    }
+
+
+def test_a_name_that_is_taken_while_its_stack_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The quicker one keeps it, and the other's stack is closed."""
+    registry, quicker, closed = Registry(), MediaStack([MemoryBackend()]), list[MediaStack]()
+    registries = sys.modules[Registry.__module__]  # the package has a registry of that name
+    make = registries._stack_of
+
+    def slow(storage: Any, options: Any, name: str) -> MediaStack:
+        if storage is not quicker:
+            registry.configure(name, quicker)
+        return make(storage, options, name)
+
+    monkeypatch.setattr(registries, "_stack_of", slow)
+    monkeypatch.setattr(MediaStack, "close", lambda stack: closed.append(stack))
+    with pytest.raises(ConfigError, match="configured already"):
+        registry.configure("files", MemoryBackend())
+    assert registry.get("files") is quicker
+    assert len(closed) == 1
+    assert closed[0] is not quicker

@@ -152,6 +152,17 @@ def test_storages_that_come_and_go(registry: Registry) -> None:
     assert both("/media/late/a.txt").body == b"another"
 
 
+def test_a_placeholder_is_read_when_the_middleware_is_made(registry: Registry, tmp_path: Path) -> None:
+    """Services are made by the requests that need them first: no file may be read there, and be missing."""
+    image = tmp_path / "none.png"
+    image.write_bytes(b"an image")
+    ask = Both(registry, on_miss="placeholder", placeholder=image)
+    image.unlink()
+    registry.configure("local", with_files(a_txt=b"a"))
+    assert ask("/media/local/a.txt").body == b"a"
+    assert ask("/media/local/nobody.png").body == b"an image"
+
+
 @pytest.mark.parametrize(
     "path",
     ["nobody/a.txt", "Local/a.txt", "local", "nobody", "", "local/", "loc%61l%2500/a", "%2e%2e/local/a.txt",

@@ -63,6 +63,7 @@ class S3Reader:
     """
 
     _account_type: type[AWSAccount] = AWSAccount
+    _rules_type: type[Rules] = Rules
     _is_upper: bool = False
 
     def __init__(
@@ -94,7 +95,7 @@ class S3Reader:
         self.location = location.strip("/")
         # The stack does not ask for what no bucket can have, and so takes it neither for a miss nor for a sign of life.
         longest = MAX_KEY_BYTES - len(self._object_key("").encode(errors="replace"))  # what is no text is refused below
-        self.rules: Final = Rules(name, owner=type(self), longest_key_bytes=longest, **rules)
+        self.rules: Final = self._rules_type(name, owner=type(self), longest_key_bytes=longest, **rules)
         given = Options(
             name=name,
             bucket=bucket,

@@ -129,11 +129,17 @@ def storages_service(
     nobody = make_service(app, nothing, given, can_await=can_await)
     if nobody is None:
         return None
+    given = {**given}
     if authorize is not None:
-        given = {**given, "authorize": _told_the_storage(authorize)}
+        given["authorize"] = _told_the_storage(authorize)
+
+    given.pop("placeholder", None)
 
     def make(stack: MediaStack) -> MediaService:
-        return cast("MediaService", make_service(app, stack, given, can_await=can_await))
+        service = cast("MediaService", make_service(app, stack, given, can_await=can_await))
+        # Requests make services, and must read no file of the configuration.
+        service.policy = service.policy._replace(placeholder=nobody.policy.placeholder)
+        return service
 
     return StoragesService(registry, nobody, make)
 

@@ -29,7 +29,7 @@ class ForeignStorage:
 
     def open(self, key: Key) -> ForeignHandle | None:
         """Open a file. DEPOT's ``get`` raises ``IOError`` if there is none, and ``ValueError`` for what is no id."""
-        if is_state(key):
+        if not _may_be_id(key):
             return None
         try:
             file = self.storage.get(str(key))
@@ -41,13 +41,13 @@ class ForeignStorage:
 
     def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
         """Yield what it lists, sorted; ids that are no keys are left out."""
-        keys = sorted(str(file_id) for file_id in self.storage.list() if refusal(str(file_id)) is None)
+        keys = sorted(file_id for file_id in map(str, self.storage.list()) if _may_be_id(file_id))
         for key in keys_below(keys, prefix, recursive=recursive):
             yield Entry(key, None if key.endswith("/") else Meta(None), self.name)
 
     def delete(self, key: Key) -> bool:
         """Delete a file; False if there is none."""
-        if is_state(key) or not self.storage.exists(str(key)):
+        if not _may_be_id(key) or not self.storage.exists(str(key)):
             return False
         self.storage.delete(str(key))
         return True
@@ -60,6 +60,11 @@ class ForeignStorage:
         """Raise ``NotWritable``: a stack only deletes from what may store too."""
         reason = f"{type(self.storage).__name__} chooses its ids itself: store files by its create()"
         raise NotWritable(reason, backend=self.name, operation="save")
+
+
+def _may_be_id(text: str) -> bool:
+    """Say whether the storage is asked for it: DEPOT gives none an id with ``/``, so that one may make a path of it."""
+    return "/" not in text and refusal(text) is None and not is_state(text)
 
 
 class ForeignHandle:

@@ -8,12 +8,12 @@ where DEPOT takes its last two parts. Names that ``remap`` has are answered.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from ...asgi import path_below
-from ...config import build_policy
+from ...config import build_policy, check_app, check_prefix
 from ...core.errors import ConfigError
 from ...storages import Registry
 from ...storages.asgi import StoragesMiddleware as ASGIStorages
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from ...asgi import ASGIApp, Receive, Scope, Send
 
+_OURS: Final = {"prefix": "mountpoint", "max_age": "cache_max_age"}
+"""What the middlewares' options are called here."""
+
 MAX_AGE_SECONDS: Final = 7 * 24 * 3600
 """As long as DEPOT has browsers keep a file: ids are never used again, but ``replace`` is seen that much later."""
 
@@ -32,9 +35,14 @@ MAX_AGE_SECONDS: Final = 7 * 24 * 3600
 class _Mounted:
     """What both have: where files are, and the storages."""
 
-    def __init__(self, mountpoint: str, cache_max_age: int | None) -> None:
+    _is_on = True
+
+    def __init__(self, mountpoint: str, cache_max_age: int | None, options: Mapping[str, Any]) -> None:
         if not isinstance(mountpoint, str) or not mountpoint.startswith("/"):
             raise DepotError(f"mountpoint must be an absolute path, such as /depot, not {mountpoint!r}")
+        for option, ours in _OURS.items():
+            if option in options:
+                raise DepotError(f"{option}: it is called {ours} here: give {ours}=...")
         try:
             build_policy(max_age=cache_max_age)
         except ConfigError as error:
@@ -43,13 +51,17 @@ class _Mounted:
         self.mountpoint = mountpoint.rstrip("/")
         if not self.mountpoint:
             raise DepotError("mountpoint: '/' leaves nothing to the app: give another, such as /depot")
+        try:
+            check_prefix(f"{self.mountpoint}/")
+        except ConfigError as error:
+            raise DepotError(error.reason.replace("prefix", "mountpoint", 1)) from error
 
     def url_for(self, path: str) -> str:
         """Return the URL of ``storage/id``."""
         return f"{self.mountpoint}/{quote(path, safe='/~')}"
 
     def _takes(self, method: str, path: str) -> bool:
-        is_ours = path == self.mountpoint or path.startswith(f"{self.mountpoint}/")
+        is_ours = self._is_on and (path == self.mountpoint or path.startswith(f"{self.mountpoint}/"))
         return is_ours and method in ("GET", "HEAD")
 
 
@@ -71,13 +83,15 @@ class DepotMiddleware(_Mounted):
         registry: Registry | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(mountpoint, cache_max_age)
+        super().__init__(mountpoint, cache_max_age, options)
+        check_app(app, asgi=False)
         self.app = app
         self.replace_wsgi_filewrapper = replace_wsgi_filewrapper
         # Alone: as in DEPOT, what is not there is a 404, and never asked of the app.
         self._storages = WSGIStorages(
             None, registry, **{"prefix": f"{self.mountpoint}/", "max_age": cache_max_age, **options}
         )
+        self._is_on = self._storages.service is not None  # else all is the app\'s
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -100,11 +114,13 @@ class DepotASGIMiddleware(_Mounted):
         registry: Registry | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(mountpoint, cache_max_age)
+        super().__init__(mountpoint, cache_max_age, options)
+        check_app(app, asgi=True)
         self.app = app
         self._storages = ASGIStorages(
             None, registry, **{"prefix": f"{self.mountpoint}/", "max_age": cache_max_age, **options}
         )
+        self._is_on = self._storages.service is not None  # else all is the app\'s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass on whatever else the server has: lifespan, websockets."""

@@ -17,6 +17,7 @@ from ....storages.bookkeeping import Placed, stored_for_nobody
 from ....storages.registry import Registry, Stored
 from ...sqlalchemy import FileType
 from ...sqlalchemy.uploads import warn_if_on_event_loop
+from ..errors import DepotError
 from .interfaces import DepotFileInfo, FileFilter
 from .upload import UploadedFile
 
@@ -71,7 +72,10 @@ class UploadedFileField(FileType):
             return []
         if not isinstance(value, DepotFileInfo):
             raise TypeError(f"a column of files has {self.upload_type.__name__}, got {type(value).__name__}")
-        return [Placed.of(self.names, Stored.of(path)) for path in dict.fromkeys(value.files)]
+        paths: Any = value.files
+        if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+            raise DepotError("the row's files are no list of 'storage/id': a column of files did not write it")
+        return [Placed.of(self.names, Stored.of(path)) for path in dict.fromkeys(paths)]
 
     def naming(self, column: ColumnElement[Any], files: Collection[Placed]) -> ColumnElement[bool]:
         """Return the condition for rows whose JSON has the path of one of ``files``, by whatever name."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import closing
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 from ....backends.base import Signs
 from ....core.errors import BackendUnavailable, NoURL
@@ -67,7 +67,10 @@ class UploadedFile(DepotFileInfo):
     def files(self) -> list[str]:
         """All that was stored for it, as ``storage/id``; of a row that does not say the file itself."""
         listed = self.get("files")
-        return [self._path()] if listed is None and "file_id" in self else listed or []
+        if listed is None:
+            return [self._path()] if "file_id" in self else []
+        found: list[str] = listed  # itself: classes of the user's append to it, as DEPOT's do
+        return found
 
     @property
     def depot(self) -> Any:
@@ -94,7 +97,7 @@ class UploadedFile(DepotFileInfo):
         storage = manager.get(name)
         stack = getattr(storage, "stack", None)
         if not isinstance(stack, MediaStack):  # none, or a class of the user's: what the row says is all there is
-            if public_url and not manager.registry.is_remapped(name):
+            if _is_url(public_url) and not manager.registry.is_remapped(name):
                 return public_url
         elif lasting := self.lasting_url(file_id):
             return lasting
@@ -140,3 +143,8 @@ class UploadedFile(DepotFileInfo):
         if not isinstance(value, str) or not value:
             raise DepotError(f"the row holds no {name}: it was not written by a column of files, or cut off")
         return value
+
+
+def _is_url(text: object) -> TypeGuard[str]:
+    """Say whether pages can link to it: a row may come from anywhere, and ``javascript:`` is a URL too."""
+    return isinstance(text, str) and text.lower().startswith(("https://", "http://", "/"))

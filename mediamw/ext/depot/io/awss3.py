@@ -5,11 +5,16 @@ boto, which DEPOT needs for it, is not.
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from ....stack.stack import MediaStack
 from .boto3 import CANNED_ACL_PRIVATE as CANNED_ACL_PRIVATE
 from .boto3 import CANNED_ACL_PUBLIC_READ as CANNED_ACL_PUBLIC_READ
 from .boto3 import DepotBucket
 from .interfaces import FileStorage
+
+_OF_AWS: Final = re.compile(r"https?://s3[.-]([a-z]{2}(?:-[a-z]+)+-[0-9])\.amazonaws\.com(?:\.cn)?/?")
 
 
 class S3Storage(FileStorage):
@@ -30,18 +35,25 @@ class S3Storage(FileStorage):
         prefix: str = "",
     ) -> None:
         self.bucket_name = bucket or f"filedepot-{access_key_id.lower()}"
+        endpoint_url, region = _endpoint(host)
         made = DepotBucket(
             self.bucket_name,
             prefix=prefix,
             access_key_id=access_key_id,
             secret_access_key=secret_access_key,
             policy=policy or CANNED_ACL_PUBLIC_READ,
-            endpoint_url=_endpoint(host),
+            endpoint_url=endpoint_url,
+            region=region,
         )
         super().__init__(MediaStack([made]))
 
 
-def _endpoint(host: str | None) -> str | None:
+def _endpoint(host: str | None) -> tuple[str | None, str | None]:
+    """Return ``endpoint_url`` and the region: boto signs for the one that stands in the name of a host of AWS's."""
     if host in (None, "", "s3.amazonaws.com"):
-        return None
-    return host if host is not None and "://" in host else f"https://{host}"
+        return None, None
+    url = host if host is not None and "://" in host else f"https://{host}"
+    of_aws = _OF_AWS.fullmatch(url)
+    if of_aws is None:
+        return url, None
+    return None, of_aws[1]

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 from ....backends.base import Content, Entry, Remote, SignedURL
 from ....backends.pages import Page
+from ....backends.rules import Rules
 from ....backends.s3 import S3Backend, S3Reader
 from ....backends.s3_draft import S3Draft
 from ....backends.s3_writable import WritableS3Backend
@@ -42,8 +43,18 @@ _FILENAME: Final = "x-depot-filename"
 _MODIFIED: Final = "x-depot-modified"
 
 
+class _IdRules(Rules):
+    """The rules of a bucket of which the stack speaks of ids alone: with ``check=False`` it is not even asked, and
+    clients would be sent to whatever else lies there."""
+
+    def lets(self, key: Key) -> bool:
+        return (is_file_id(key) or is_state(key)) and super().lets(key)
+
+
 class _DepotObjects(S3Reader):
     """What both buckets are: keys are ids, and of what is no UUID there is nothing."""
+
+    _rules_type = _IdRules
 
     def __init__(self, bucket: str, *, prefix: str = "", **options: Any) -> None:
         if not isinstance(prefix, str) or not prefix.isprintable():

@@ -4,7 +4,7 @@
    rename does not replace a folder that has files.
 2. To replace one the two trade places (``backends/exchange.py``): whoever looks finds one of them. Where the disk has
    no such call the parts are renamed into the old folder, the bytes first: each is whole at any time, and for a moment
-   there are new bytes under the old name.
+   there are new bytes under the old name. Who does so locks that folder: the parts of two would mix for good.
 3. A file is deleted by renaming its folder into ``.mediamw/staged``, where it is emptied.
 4. What a killed process left there is swept when it is an hour old. It is never all that there is of a file.
 """
@@ -16,7 +16,9 @@ import os
 import shutil
 import stat
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Lock
 from typing import Any, Final
 
 from ....backends.base import Draft
@@ -24,17 +26,24 @@ from ....backends.exchange import exchange
 from ....backends.folder import Folder
 from ....backends.local import LocalBackend
 from ....backends.local_put import SWEEP_SECONDS
+from ....backends.per_process import PerProcess
 from ....backends.spelling import SpeltOtherwise
 from ....core.errors import MediaError, NotServable
 from ....core.keys import STATE_FOLDER, Key
 from .ids import is_file_id
 from .metadata import Metadata
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 FILE: Final = "file"
 METADATA: Final = "metadata.json"
 STAGED: Final = f"{STATE_FOLDER}/staged"
 _TRIES: Final = 100
 """How often a folder is tried to be replaced that others replace and delete at the same time."""
+_replacing = PerProcess(Lock)
 _IN_PLACE: Final = frozenset((errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR))
 _NO_FILE: Final = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG))
 
@@ -139,12 +148,32 @@ def _publish(local: LocalBackend, staged: Folder, name: str, root: Folder, key: 
 
 def _rename_parts(local: LocalBackend, staged: Folder, name: str, key: Key) -> None:
     place = local.place
-    with place.root.open_folder(key) as folder, place.folder(f"{STAGED}/{name}") as parts:
+    with (
+        place.root.open_folder(key) as folder,
+        place.folder(f"{STAGED}/{name}") as parts,
+        _replacing.get(),
+        _locked(folder),
+    ):
         _rename(parts, FILE, folder, FILE)
         with suppress(FileNotFoundError):  # deleted between the two, and with it what has just come there
             _rename(parts, METADATA, folder, METADATA)
             folder.sync()
     _discard(staged, name)
+
+
+@contextmanager
+def _locked(folder: Folder) -> Iterator[None]:
+    """Wait for other processes that rename parts into a folder, where the disk has such locks."""
+    if fcntl is None or folder.fd is None:
+        yield
+        return
+    fd = os.open(folder.at("."), os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder.fd)  # that of a folder may be a bare path
+    try:
+        with suppress(OSError):  # some network disks have none: there two must not come within a millisecond
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def _status(folder: Folder, name: str) -> os.stat_result:
