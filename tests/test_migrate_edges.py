@@ -205,6 +205,49 @@ def test_deleted_at_the_target_while_it_is_compared(registry: Registry) -> None:
     assert (report.copied, report.is_complete, new.open("a").read()) == (1, True, b"a"), "it is begun again"
 
 
+def test_a_target_that_cuts_what_it_gets(registry: Registry) -> None:
+    """Its length is asked for however little is to be proved."""
+
+    class Cutting(MemoryBackend):
+        def keep(self, key: Key, body: bytes, meta: Any, replace: bool) -> None:
+            super().keep(key, body[:-1], meta._replace(size=len(body) - 1), replace)
+
+    registry.configure("old", MemoryBackend({"a": b"aa"}))
+    registry.configure("new", Cutting())
+    report = migrate(registry, "old", "new", journal=None, verify="size")
+    assert (report.copied, report.conflicts, report.is_complete) == (0, 1, False)
+
+
+@pytest.mark.parametrize(("theirs", "outcome"), [(b"a", "equal"), (b"b", "conflict")])
+def test_somebody_takes_the_name_meanwhile(registry: Registry, theirs: bytes, outcome: str) -> None:
+    """When all has been read, and just before it is stored: what they stored stays, and is compared at once."""
+
+    class Racing(MemoryBackend):
+        drafts = 0
+
+        def draft(self, data: Content, *, content_type: str | None = None) -> Any:
+            made = super().draft(data, content_type=content_type)
+            self.drafts += 1
+            if self.drafts == 1:
+                self.put(Key("a"), theirs)
+            return made
+
+    class Old(MemoryBackend):
+        opened = 0
+
+        def open(self, key: Key) -> Any:
+            self.opened += 1
+            return super().open(key)
+
+    old = Old({"a": b"a"})
+    registry.configure("old", old)
+    new = registry.configure("new", Racing())
+    report = migrate(registry, "old", "new", journal=None)
+    assert [result.key for result in report.named[outcome]] == (["a"] if outcome == "conflict" else [])
+    assert (report.equal, report.conflicts, new.open("a").read()) == (outcome == "equal", outcome != "equal", theirs)
+    assert old.opened <= 3, "it is not begun again"
+
+
 # -- the journal -------------------------------------------------------------------------------------------------------
 
 
