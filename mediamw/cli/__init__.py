@@ -7,6 +7,7 @@ way out); ``explain`` has more.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -31,6 +32,10 @@ def main(argv: Sequence[str] | None = None, *, of_project: Callable[[], Settings
     """
     args = build_parser(is_project=of_project is not None).parse_args(argv)
     args.of_project = of_project
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(
+            errors="backslashreplace"
+        )  # as stderr has it: a name may be of other letters than a locale
     try:
         status: int = args.run(args)
         sys.stdout.flush()

@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import functools
 import importlib
+import io
 import multiprocessing
 import os
 import signal
@@ -129,6 +130,8 @@ def _emit(args: argparse.Namespace, registry: Registry, source: str, target: str
     opened = Opened.of(registry, source, target, upper_only=upper_only)
     about = about_journal(source, target, opened, upper_only=upper_only)
     output = args.output if "output" in args else None
+    if output is None and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # of names, whatever the terminal can show
     with contextlib.ExitStack() as stack:
         journal = Journal(path, about) if os.path.exists(path) else None
         if journal is not None:

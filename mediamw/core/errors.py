@@ -7,9 +7,10 @@ found" is not among them: inside it is a value (``Missing``), and for callers of
 
 from __future__ import annotations
 
+import copyreg
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class MediaError(Exception):
@@ -36,6 +37,10 @@ class MediaError(Exception):
             if part
         )
         return f"{where}: {self.reason}" if where else self.reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Have it go from process to process: pickle would call ``__init__`` without the names of what it takes."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]  # pickle's own
 
 
 class ConfigError(MediaError):

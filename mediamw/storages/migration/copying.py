@@ -71,6 +71,10 @@ class _Digest(NamedTuple):
     md5: str
 
 
+class _Gone(Exception):
+    """The source has the file no more. What the target misses is another matter."""
+
+
 def copy_file(source: MediaStack, target: MediaStack, item: Item, options: CopyOptions) -> Result:
     """Copy one file and say what became of it. Raises nothing that mediamw's backends raise."""
     changed = waited = 0
@@ -79,9 +83,9 @@ def copy_file(source: MediaStack, target: MediaStack, item: Item, options: CopyO
         target.forget(item.key)
         try:
             return _Copy(source, target, item, options).result()
-        except FileNotFoundError:
+        except _Gone:
             return Result(item.key, "gone", reason="the source has it no more")
-        except ContentChanged as error:
+        except (ContentChanged, FileNotFoundError) as error:  # the latter: deleted at the target while it was compared
             changed += 1
             if changed == ATTEMPTS:
                 return Result(item.key, "failed", reason=str(error))
@@ -105,8 +109,8 @@ class _Copy:
         self._read: _Digest | None = None
 
     def result(self) -> Result:
-        with self._source.open(self._key) as file:
-            self._meta = meta_of(file) or self._source.stat(self._key)
+        with self._opened() as file:
+            self._meta = meta_of(file) or self._stat()
             reason = self._unkept()
             if reason:
                 return self._made("refused", reason=reason)
@@ -124,6 +128,18 @@ class _Copy:
                         raise
                     file.seek(0)
             return self._compared(file, there)
+
+    def _opened(self) -> BinaryIO:
+        try:
+            return self._source.open(self._key)
+        except FileNotFoundError as error:
+            raise _Gone from error
+
+    def _stat(self) -> Meta:
+        try:
+            return self._source.stat(self._key)
+        except FileNotFoundError as error:
+            raise _Gone from error
 
     def _unkept(self) -> str:
         """Say what of the file the target would lose."""
@@ -174,7 +190,7 @@ class _Copy:
             raise ContentChanged(f"{size} bytes came, not {self._meta.size}", key=self._key, operation="read")
         if not is_one_version(file):
             self._source.forget(self._key)
-            now = self._source.stat(self._key)
+            now = self._stat()
             if (now.etag, now.size, now.mtime_ns) != (self._meta.etag, self._meta.size, self._meta.mtime_ns):
                 raise ContentChanged("the source changed it while it was copied", key=self._key, operation="read")
         self._read = _Digest(size, sha256.hexdigest(), md5.hexdigest())

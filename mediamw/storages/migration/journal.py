@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from os import PathLike, fspath
 from typing import Final, NamedTuple
 
@@ -57,11 +57,15 @@ class Row(NamedTuple):
         return self.mtime_ns is not None and (self.size, self.mtime_ns) == (meta.size, meta.mtime_ns)
 
 
+class JournalLost(ConfigError):
+    """A journal that was open cannot be read or written any more: its disk is full, or it is damaged."""
+
+
 class Journal:
     """An open journal, of one thread. ``about``: what it is a journal of, as words; another one's is refused.
 
     ``path`` None: in memory, gone with the process. Raises ``ConfigError`` if the file is no journal, another's, or in
-    use.
+    use. Its methods raise ``JournalLost``.
     """
 
     def __init__(self, path: str | PathLike[str] | None, about: Mapping[str, str]) -> None:
@@ -77,7 +81,11 @@ class Journal:
             self._db.close()
             if "locked" in str(error):
                 raise ConfigError(f"{where}: another run is at work on it: wait for its end") from error
-            raise ConfigError(f"{where}: {error}: it is no journal of a migration, give another path") from error
+            if isinstance(error, sqlite3.OperationalError):
+                raise ConfigError(f"{where}: {error}: give a path that can be written, on a disk with room") from error
+            raise ConfigError(
+                f"{where}: {error}: it is no journal of a migration, or damaged: give another path"
+            ) from error
         except BaseException:
             self._db.close()
             raise
@@ -85,18 +93,16 @@ class Journal:
     def _opened(self, where: str, about: Mapping[str, str]) -> int:
         db = self._db
         db.execute("PRAGMA locking_mode = EXCLUSIVE")  # first: then the log needs no shared memory
+        self._is_new(where)  # before anything is changed in what may be another program's
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("BEGIN EXCLUSIVE")  # the lock stays
-        (application,) = db.execute("PRAGMA application_id").fetchone()
-        if not application and not db.execute("SELECT 1 FROM sqlite_master").fetchone():
+        if self._is_new(where):
             for statement in filter(str.strip, _SCHEMA.split(";")):
                 db.execute(statement)
             db.execute(f"PRAGMA application_id = {_APPLICATION}")
             db.execute(f"PRAGMA user_version = {FORMAT}")
             db.executemany("INSERT INTO about VALUES (?, ?)", [*about.items(), ("run", "0")])
-        elif application != _APPLICATION:
-            raise ConfigError(f"{where}: it is another program's file, give another path")
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version != FORMAT:
             raise ConfigError(f"{where}: its format is {version}, and this mediamw knows {FORMAT}: give another path")
@@ -111,11 +117,28 @@ class Journal:
         db.execute("COMMIT")
         return int(told["run"])
 
+    def _is_new(self, where: str) -> bool:
+        """Say whether nothing is in the file. Raises ``ConfigError`` if it is not ours."""
+        (application,) = self._db.execute("PRAGMA application_id").fetchone()
+        if not application and not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
+            return True
+        if application != _APPLICATION:
+            raise ConfigError(f"{where}: it is another program's file, give another path")
+        return False
+
+    @contextmanager
+    def _used(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise JournalLost(f"journal {self.path}: {error}") from error
+
     def begin_run(self, *, is_dry: bool = False) -> None:
         """Give the run that begins a number of its own; one that ``is_dry`` leaves no trace."""
         self.run += 1
         if not is_dry:
-            self._db.execute("UPDATE about SET value = ? WHERE name = 'run'", (str(self.run),))
+            with self._used():
+                self._db.execute("UPDATE about SET value = ? WHERE name = 'run'", (str(self.run),))
 
     def known(self, keys: Sequence[str]) -> dict[str, Row]:
         """Return the rows of those of ``keys`` that have one."""
@@ -125,7 +148,8 @@ class Journal:
             marks = ",".join("?" * len(some))
             columns = "key, state, run, size, etag, mtime_ns, checksum, reason"
             query = f"SELECT {columns} FROM files WHERE key IN ({marks})"  # noqa: S608 - question marks
-            found.update({row[0]: Row(*row) for row in self._db.execute(query, some)})
+            with self._used():
+                found.update({row[0]: Row(*row) for row in self._db.execute(query, some)})
         return found
 
     def record(self, results: Iterable[Result]) -> None:
@@ -140,31 +164,38 @@ class Journal:
             state = "done" if result.outcome in ("copied", "equal") else result.outcome
             version = (result.size, result.etag, result.mtime_ns)
             rows.append((result.key, state, self.run, now, *version, result.checksum, result.reason))
-        self._db.execute("BEGIN")
-        try:
+        with self._used(), self._all_or_nothing():
             self._db.executemany(_UPSERT, rows)
             self._db.executemany("DELETE FROM files WHERE key = ? AND state != 'done'", gone)
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        self._db.execute("BEGIN")
+        try:
+            yield
             self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # of some errors SQLite has rolled back itself
+                self._db.execute("ROLLBACK")
             raise
 
     def begin_listing(self) -> None:
         """Forget which keys have been seen."""
-        self._db.execute("DELETE FROM temp.seen")
+        with self._used():
+            self._db.execute("DELETE FROM temp.seen")
 
     def see(self, keys: Iterable[str]) -> None:
         """Note that the source has these. On disk: they may be more than memory holds."""
-        self._db.execute("BEGIN")
-        self._db.executemany("INSERT OR IGNORE INTO temp.seen VALUES (?)", [(key,) for key in keys])
-        self._db.execute("COMMIT")
+        with self._used(), self._all_or_nothing():
+            self._db.executemany("INSERT OR IGNORE INTO temp.seen VALUES (?)", [(key,) for key in keys])
 
     def unseen(self, limit: int) -> tuple[int, list[str]]:
         """Return how many copied files the source did not list, and the first ``limit`` of them."""
         rest = "FROM files WHERE state = 'done' AND key NOT IN (SELECT key FROM temp.seen)"
-        (count,) = self._db.execute(f"SELECT count(*) {rest}").fetchone()
-        keys = self._db.execute(f"SELECT key {rest} ORDER BY key LIMIT ?", (limit,))
-        return count, [key for (key,) in keys]
+        with self._used():
+            (count,) = self._db.execute(f"SELECT count(*) {rest}").fetchone()
+            keys = self._db.execute(f"SELECT key {rest} ORDER BY key LIMIT ?", (limit,))
+            return count, [key for (key,) in keys]
 
     def close(self) -> None:
         """Let go of the file, and of the lock."""

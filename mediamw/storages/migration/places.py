@@ -6,12 +6,17 @@ import json
 from collections.abc import Iterator, Sequence
 from os import PathLike, path, sep, walk
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from ...backends.base import Lists
 from ...backends.local import LocalBackend
+from ...backends.memory import MemoryBackend
 from ...core.errors import ConfigError, NotWritable
+from ...core.keys import refusal
 from ...stack.stack import MediaStack
-from .work import Opened
+
+if TYPE_CHECKING:
+    from .work import Opened
 
 
 def about_journal(source: str, target: str, opened: Opened, *, upper_only: bool) -> dict[str, str]:
@@ -36,15 +41,23 @@ def check_storages(source: str, target: str, opened: Opened, *, is_asked: bool) 
         raise ConfigError(f"to: {target!r} takes no files: {error}") from error
     to = getattr(opened.target.upper, "whereabouts", None)
     if source == target or opened.source.upper is opened.target.upper:
-        raise ConfigError(f"from and to are the same storage, {target!r}")
+        raise ConfigError(
+            f"from and to are the same storage, {target!r}: if remap() has one answered by the other, take that out"
+        )
     for number, backend in enumerate(opened.source.backends):
         where = getattr(backend, "whereabouts", None)
-        if to is None or where is None:
+        if not to or not where:  # it is not known
             continue
         if to == where and number == 0:
             raise ConfigError(f"from and to: {source!r} and {target!r} are the same place")
         if to != where and (to[: len(where)] == where or where[: len(to)] == to):
             raise ConfigError(f"from and to: one of {source!r} and {target!r} lies inside the other")
+    for lower in opened.target.backends[1:]:
+        if lower is opened.source.upper or _is_within(lower, opened.source.upper):
+            raise ConfigError(
+                f"from and to: the lower {lower.name!r} of {target!r} has the files of {source!r}, so that all would "
+                f"seem to be there, and none be copied: move to a storage that has only the first backend of {target!r}"
+            )
     if is_asked and opened.target.names_by_chance():
         raise ConfigError(
             f"to: the server of {target!r} does not honour If-None-Match, so a file that somebody else stores there at "
@@ -70,17 +83,37 @@ def check_listing(source: str, stack: MediaStack) -> None:
             )
 
 
-def linked_folders(stack: MediaStack) -> Iterator[str]:
-    """Yield the folders that a listing shows and does not descend into: links may lead in circles."""
+def unlisted_folders(stack: MediaStack) -> Iterator[tuple[str, str]]:
+    """Yield the folders whose files no listing tells, each with the reason: links, which may lead in circles, and those
+    that may not be read."""
     for backend in stack.backends:
         if isinstance(backend, LocalBackend):
-            for folder, names, _ in walk(backend.root):
+            unread: list[OSError] = []
+            for folder, names, _ in walk(backend.root, onerror=unread.append):
                 for name in names:
-                    key = path.relpath(path.join(folder, name), backend.root).replace(sep, "/")
+                    key = _key_of(path.join(folder, name), backend)
                     if path.islink(path.join(folder, name)) and any(
                         entry.key == f"{key}/" for entry in backend.list(key, recursive=False)
                     ):
-                        yield f"{key}/"
+                        yield f"{key}/", "a link to a folder, whose files are served and not listed"
+            for error in unread:
+                key = _key_of(str(error.filename), backend)
+                if isinstance(error, PermissionError) and key not in (".", _OF_THE_DISK) and refusal(key) is None:
+                    yield f"{key}/", "a folder that may not be read here, whatever is in it"
+
+
+_OF_THE_DISK: Final = "lost+found"  # is at the root of a volume, and no folder of the site's
+
+
+def _key_of(name: str, backend: LocalBackend) -> str:
+    return path.relpath(name, backend.root).replace(sep, "/")
+
+
+def check_shared(opened: Opened) -> None:
+    """Refuse places that other processes do not have."""
+    for backend in (*opened.source.backends, opened.target.upper):
+        if isinstance(backend, MemoryBackend):
+            raise ConfigError(f"executor: {backend.name!r} is in the memory of this process: have threads copy")
 
 
 def check_numbers(**numbers: object) -> None:
@@ -88,6 +121,13 @@ def check_numbers(**numbers: object) -> None:
     for option, number in numbers.items():
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
             raise ConfigError(f"{option}: {number!r} is not a whole number, 1 or more")
+
+
+def _is_within(one: object, other: object) -> bool:
+    """Say whether two backends have files in common, as far as it is known where those are."""
+    here, there = (getattr(backend, "whereabouts", ()) for backend in (one, other))
+    is_known = bool(here and there)
+    return is_known and here[: len(there)] == there[: len(here)]
 
 
 def _described(whereabouts: object, name: str) -> str:

@@ -113,6 +113,8 @@ class Report:
         if not self.is_complete:
             yield f"{self.there:,} of {self.files:,} files of {source!r} are in {target!r}: do not switch yet"
             return
+        if not self.files:
+            yield f"{source!r} shows no files at all: if it should, look whether it is the right place."
         yield f"all {self.files:,} files of {source!r} ({said_bytes(self.bytes)}) are in {target!r}."
         if self.late:
             yield f"Files are being added, {self.late:,} just now: have new ones go to {target!r}, then run this again."

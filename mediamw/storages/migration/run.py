@@ -16,15 +16,22 @@ from dataclasses import replace as with_values
 from itertools import islice
 from os import PathLike, path
 from threading import Event
-from typing import Final
+from typing import Final, TypeVar
 
 from ...backends.base import Entry
-from ...core.errors import BackendUnavailable, ConfigError
+from ...core.errors import ConfigError, MediaError
 from ...stack.stack import MediaStack
 from ..registry import Registry
 from .copying import CopyOptions, Item, Result, Verify
-from .journal import Journal, Row
-from .places import about_journal, check_journal, check_numbers, check_storages, linked_folders
+from .journal import Journal, JournalLost, Row
+from .places import (
+    about_journal,
+    check_journal,
+    check_numbers,
+    check_shared,
+    check_storages,
+    unlisted_folders,
+)
 from .report import MAX_NAMED, Progress, Report
 from .work import Loader, Opened, Place, copy_batch
 
@@ -35,6 +42,8 @@ MAX_LISTINGS: Final = 3
 FAILURES_IN_A_ROW: Final = 20
 _LOOKED_UP: Final = 500
 _TICK_SECONDS: Final = 0.5
+
+_T = TypeVar("_T")
 
 Work = tuple[Place | Opened, CopyOptions]
 
@@ -84,14 +93,15 @@ def migrate(
     in_threads = executor is None or isinstance(executor, ThreadPoolExecutor)
     opened = Opened.of(names, source, target, upper_only=upper_only)
     check_storages(source, target, opened, is_asked=not (alone or replace or dry_run))
+    about = about_journal(source, target, opened, upper_only=upper_only)
     place: Place | Opened = opened
     if not in_threads:
         if isinstance(registry, Registry):
             raise ConfigError("registry: other processes need a function that makes it: stacks cannot be sent there")
-        place = Place(registry, source, target, upper_only)
+        check_shared(opened)
+        place = Place(registry, source, target, upper_only, tuple(about.items()))
     options = CopyOptions(replace, verify, alone, drop_filenames, dry_run, patience)
     check_journal(journal, opened)
-    about = about_journal(source, target, opened, upper_only=upper_only)
     is_kept = journal is not None and (not dry_run or path.exists(journal))
     kept = Journal(journal if is_kept else None, about)
     own = ThreadPoolExecutor(jobs, "mediamw-migrate") if executor is None else None
@@ -111,6 +121,18 @@ def migrate(
         if own is not None:
             own.shutdown(cancel_futures=True)
         kept.close()
+
+
+class _NotListed(Exception):
+    """The source cannot be listed to its end, whatever its backend raised."""
+
+
+def _listed(found: Iterator[_T]) -> Iterator[_T]:
+    try:
+        yield from found
+    except Exception as error:
+        kind = "" if isinstance(error, MediaError) else f"{type(error).__name__}: "
+        raise _NotListed(f"{kind}{error}") from error
 
 
 class _Run:
@@ -141,6 +163,16 @@ class _Run:
 
     def report(self) -> Report:
         """Do it, and say what became of it."""
+        try:
+            self._listings()
+        except JournalLost as error:  # what is copied from here on would not be on record
+            self._report.stopped = str(error)
+            wait([future for future in self._under_way if not future.cancel()])
+        if self._tell is not None:
+            self._tell(self._progress())
+        return self._report
+
+    def _listings(self) -> None:
         self._journal.begin_run(is_dry=self._report.dry_run)
         for number in range(MAX_LISTINGS):
             self._one_listing(is_first=number == 0)
@@ -148,9 +180,6 @@ class _Run:
                 break
         if not self._report.stopped:
             self._report.gone, self._report.named_gone = self._journal.unseen(MAX_NAMED)
-        if self._tell is not None:
-            self._tell(self._progress())
-        return self._report
 
     def _one_listing(self, *, is_first: bool) -> None:
         self._report = report = with_values(
@@ -168,11 +197,13 @@ class _Run:
                 place, options = self._work
                 if not self._is_first:  # most have waited already
                     options = options._replace(patience=0.0)
-                self._under_way[self._executor.submit(copy_batch, place, items, options)] = items
-        except BackendUnavailable as error:
+                try:
+                    self._under_way[self._executor.submit(copy_batch, place, items, options)] = items
+                except RuntimeError as error:  # the executor has been shut down, or its processes are gone
+                    report.stopped = f"the executor takes no more work: {error}"
+                    break
+        except _NotListed as error:
             report.stopped = f"{report.source!r} cannot be listed: {error}"
-        except RuntimeError as error:  # the executor has been shut down, or its processes are gone
-            report.stopped = f"the executor takes no more work: {error}"
         while self._under_way:
             self._collect()
         if self._stop.is_set() and not report.stopped:
@@ -185,10 +216,10 @@ class _Run:
 
     def _batches(self) -> Iterator[list[Item]]:
         items: list[Item] = []
-        for key in linked_folders(self._source):
+        for key, reason in _listed(unlisted_folders(self._source)):
             self._report.files += 1
-            self._count(Result(key, "refused", reason="a link to a folder, whose files are served and not listed"))
-        entries = self._source.list("", recursive=True)
+            self._count(Result(key, "refused", reason=reason))
+        entries = _listed(self._source.list("", recursive=True))
         while some := list(islice(entries, _LOOKED_UP)):
             known = self._journal.known([entry.key for entry in some])
             self._journal.see(entry.key for entry in some)

@@ -11,9 +11,11 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import NamedTuple
 
+from ...core.errors import ConfigError
 from ...stack.stack import MediaStack
 from ..registry import Registry
 from .copying import CopyOptions, Item, Result, copy_file
+from .places import about_journal
 
 Loader = Callable[[], Registry]
 """Makes the registry, or finds the process's own: a function at the top of a module, or a ``partial`` of one."""
@@ -26,6 +28,8 @@ class Place(NamedTuple):
     source: str
     target: str
     upper_only: bool
+    about: tuple[tuple[str, str], ...]
+    """Where these are for who gave out the work, as the journal has it: elsewhere a name may be another place."""
 
 
 class Opened(NamedTuple):
@@ -65,5 +69,13 @@ def _opened_here(place: Place) -> Opened:
     text = pickle.dumps(place)
     with _opening:
         if text not in _opened:
-            _opened[text] = Opened.of(place.loader(), place.source, place.target, upper_only=place.upper_only)
+            opened = Opened.of(place.loader(), place.source, place.target, upper_only=place.upper_only)
+            about = about_journal(place.source, place.target, opened, upper_only=place.upper_only)
+            for name, where in place.about:
+                if about[name] != where:
+                    raise ConfigError(
+                        f"executor: to a worker the {name} is {about[name]}, and not {where}: name the same place for "
+                        "both, a directory by its whole path"
+                    )
+            _opened[text] = opened
         return _opened[text]
