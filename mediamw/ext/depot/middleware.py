@@ -8,13 +8,13 @@ where DEPOT takes its last two parts. Names that ``remap`` has are answered.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from ...asgi import path_below
-from ...config import build_policy
-from ...core.errors import ConfigError
+from ...config import Options, build_policy
+from ...core.errors import ConfigError, unknown_option
 from ...storages import Registry
 from ...storages.asgi import StoragesMiddleware as ASGIStorages
 from ...storages.wsgi import StoragesMiddleware as WSGIStorages
@@ -29,10 +29,17 @@ MAX_AGE_SECONDS: Final = 7 * 24 * 3600
 """As long as DEPOT has browsers keep a file: ids are never used again, but ``replace`` is seen that much later."""
 
 
+_OWN: Final = ("mountpoint", "cache_max_age", "replace_wsgi_filewrapper")
+
+
 class _Mounted:
     """What both have: where files are, and the storages."""
 
-    def __init__(self, mountpoint: str, cache_max_age: int | None) -> None:
+    def __init__(self, mountpoint: str, cache_max_age: int | None, options: Collection[str]) -> None:
+        known = [*_OWN, *Options.__annotations__]
+        wrong = [unknown_option(option, known) for option in options if option not in known]
+        if wrong:
+            raise DepotError("; ".join(wrong))
         if not isinstance(mountpoint, str) or not mountpoint.startswith("/"):
             raise DepotError(f"mountpoint must be an absolute path, such as /depot, not {mountpoint!r}")
         try:
@@ -71,7 +78,7 @@ class DepotMiddleware(_Mounted):
         registry: Registry | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(mountpoint, cache_max_age)
+        super().__init__(mountpoint, cache_max_age, options)
         self.app = app
         self.replace_wsgi_filewrapper = replace_wsgi_filewrapper
         # Alone: as in DEPOT, what is not there is a 404, and never asked of the app.
@@ -100,7 +107,7 @@ class DepotASGIMiddleware(_Mounted):
         registry: Registry | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(mountpoint, cache_max_age)
+        super().__init__(mountpoint, cache_max_age, options)
         self.app = app
         self._storages = ASGIStorages(
             None, registry, **{"prefix": f"{self.mountpoint}/", "max_age": cache_max_age, **options}
