@@ -113,9 +113,10 @@ def build_backend(
     if kind not in GIVEN:
         if schemes is not None and kind in schemes:
             return schemes[kind](where.partition(":")[2], name, **beside)
+        others = "".join(f"{other}:, " for other in schemes or ())
         raise ConfigError(
-            f"{kind}: is no kind of backend known here; there are s3://bucket, https://host/path/, memory:, file:///path"
-            " and paths (a path that looks like this is written with ./ before it)",
+            f"{kind}: is no kind of backend known here; there are {others}s3://bucket, https://host/path/, memory:, "
+            "file:///path and paths (a path that looks like this is written with ./ before it)",
             backend=name,
         )
     check_beside(kind, beside, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -296,3 +297,17 @@ def test_options_that_depot_ignores_too(manager: type[DepotManager]) -> None:
 def test_a_class_of_the_users_own_that_cannot_tell(manager: type[DepotManager], tmp_path: Path) -> None:
     with pytest.raises(BackendUnavailable, match="gone"):
         MediaStack([ForeignStorage(Own(tmp_path), name="own")]).exists("away")
+
+
+def test_a_kind_of_spec_that_is_none_is_told_with_depots_own() -> None:
+    with pytest.raises(
+        DepotError, match=r"depo: is no kind of backend known here; there are depot:, depot\+s3:, s3://"
+    ):
+        DepotManager.configure("layered", {"depot.backends": "depo:./dev"})
+
+
+def test_the_column_without_sqlalchemy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "mediamw.ext.depot.fields.sqlalchemy", raising=False)
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    with pytest.raises(ConfigError, match=r"needs SQLAlchemy: pip install 'mediamw\[depot\]'"):
+        importlib.import_module("mediamw.ext.depot.fields.sqlalchemy")

@@ -134,8 +134,10 @@ def test_a_mountpoint(storage: Any) -> None:
     for age in ("60", -1, True):
         with pytest.raises(ValueError, match=r"^cache_max_age: .* is not a whole number of seconds"):
             Both(cache_max_age=age)
-    with pytest.raises(ConfigError, match="unknown setting"):
+    with pytest.raises(ConfigError, match="unknown option 'cache_max_agee'; did you mean cache_max_age"):
         Both(cache_max_agee=3)
+    with pytest.raises(ConfigError, match="unknown option 'mountpont'; did you mean mountpoint"):
+        Both(mountpont="/hello")
 
 
 @pytest.mark.parametrize("by", ["option", "environment"])

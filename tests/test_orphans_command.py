@@ -264,3 +264,44 @@ def test_many_rows(shop: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert len(before) - len(files(tmp_path)) == 400
     assert command() == 0
     assert capsys.readouterr().out == ""
+
+
+def test_models_whose_module_loads_the_environment_need_no_app(
+    shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save("lost.jpg")
+    age(tmp_path)
+    shop.storages.clear()
+    monkeypatch.setenv("MEDIAMW_STORAGES", "layered")
+    monkeypatch.setenv("MEDIAMW_STORAGE_LAYERED_BACKENDS", "./media")
+    monkeypatch.setenv("MEDIAMW_STORAGE_ALIASES", "avatars=layered s3_avatars=layered")
+    (tmp_path / "orphan_models.py").write_text(
+        "from mediamw import storages\nstorages.load_environment()\nfrom orphan_shop import Base\n"
+    )
+    arguments = ["--database", "sqlite:///db.sqlite"]
+    try:
+        for models in ("orphan_models:Base", "orphan_shop:Base"):  # by that module, and by the command
+            assert main(["storages", "orphans", "--models", models, *arguments]) == 0
+            assert capsys.readouterr().out == "layered/lost.jpg\n"
+    finally:
+        del sys.modules["orphan_models"]
+
+
+def test_a_database_that_cannot_be_read(shop: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save("lost.jpg")
+    age(tmp_path)
+    before = files(tmp_path)
+    assert command("--delete", database="sqlite:///empty.sqlite") == 2
+    said = "mediamw: --database: no such table: user; nothing is removed\n"
+    assert capsys.readouterr() == ("", said)
+    assert files(tmp_path) == before
+
+
+def test_a_driver_that_is_missing_is_named(
+    shop: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    assert command(database="postgresql+psycopg2://ann:secret@localhost/shop") == 2
+    err = capsys.readouterr().err
+    assert "--database: psycopg2 is not installed" in err
+    assert "secret" not in err

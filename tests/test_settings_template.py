@@ -211,7 +211,7 @@ def test_the_local_directory(text: str, root: str, monkeypatch: pytest.MonkeyPat
                     "E007",
                     "backends.do",
                     "environment variable STORAGE_BUCKET_NAME, environment variable MEDIAMW_BACKEND_DO_ACCESS_KEY_ID",
-                    "belong together: one is missing",
+                    "belong together: one is missing, secret_access_key",
                 )
             ],
         ),

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, bindparam, delete, event, insert, select, text, update
+from sqlalchemy import Engine, bindparam, create_engine, delete, event, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, defer, mapped_column
 
-from mediamw import BackendUnavailable, ConfigError, MediaStack, MemoryBackend
+from mediamw import BackendUnavailable, ConfigError, InvalidKey, MediaStack, MemoryBackend
 from mediamw.ext.sqlalchemy import MediaField, MediaFile, store
 from mediamw.storages import Stored
 
@@ -738,8 +738,61 @@ def test_a_value_that_names_nothing(session: Session) -> None:
     session.execute(text("insert into user (name, photo, kind) values ('ann', 'old.jpg', 'user'), ('eve', '', 'user')"))
     session.commit()
     assert session.scalars(select(User.photo).where(User.name == "eve")).one() is None
-    with pytest.raises(Exception, match="not a usable name"):
+    with pytest.raises(InvalidKey, match=r"'old\.jpg' names no file"):
         session.scalars(select(User.photo).where(User.name == "ann")).one()
     ann = session.scalars(select(User).options(defer(User.photo)).where(User.name == "ann")).one()
     session.delete(ann)
     session.flush()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"key": 3}, "key: 3 is no folder and no function"),
+        ({"key": "a/../b"}, "key: 'a/../b' is no folder"),
+        ({"max_bytes": "1MB"}, "max_bytes: '1MB' is not a whole number"),
+        ({"length": "x"}, "length: 'x' is not a whole number"),
+        ({"length": 0}, "length: 0 is not a whole number"),
+        ({"registry": "local"}, "registry: str is no Registry"),
+    ],
+)
+def test_a_wrong_option_is_told_where_it_stands(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        MediaField("avatars", **options)
+
+
+def test_a_column_for_short_texts_keeps_no_file_of_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whether one of its rows names a file is asked before that is removed, and no long text fits there."""
+
+    class Own(DeclarativeBase):
+        pass
+
+    class Short(Own):
+        __tablename__ = "short"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        photo: Mapped[MediaFile | None] = mapped_column(MediaField("avatars", length=10, registry=REGISTRY))
+
+    class Long(Own):
+        __tablename__ = "long"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        photo: Mapped[MediaFile | None] = mapped_column(MediaField("avatars", registry=REGISTRY))
+
+    fresh_storages()
+    made = create_engine(f"sqlite:///{tmp_path}/own.sqlite")
+    Own.metadata.create_all(made)
+    try:
+        with Session(made) as session:
+            session.add(row := Long(photo=b"photo"))
+            session.commit()
+            session.delete(row)
+            session.commit()
+            assert there() == set()
+            session.add(Short(photo=b"photo"))
+            with pytest.raises(StatementError, match="see length="):
+                session.commit()
+            session.rollback()
+        assert there() == set()
+        assert "left behind" not in caplog.text
+    finally:
+        made.dispose()
+        REGISTRY.clear()

@@ -129,6 +129,8 @@ def test_an_alias_of_an_alias(registry: Registry) -> None:
         (lambda it: it.alias("a b", "local"), "alias: 'a b' is no name"),
         (lambda it: it.configure("new", "s3://"), "bucket"),
         (lambda it: it.configure("new", 5), "give a list"),
+        (lambda it: it.configure("new", "memory:", fond_ttl=1), "unknown option 'fond_ttl'; did you mean found_ttl?"),
+        (lambda it: it.remap("prod"), "remap: 'prod' is no mapping: give {'s3': 'layered'}"),
         (lambda it: it.configure("new", stack(), names="error"), "names: storage 'new' is a stack already"),
     ],
 )
@@ -266,6 +268,11 @@ def test_the_text_of_what_is_stored(text: str) -> None:
     else:
         with pytest.raises((ConfigError, InvalidKey)):
             Stored.of(text)
+
+
+def test_a_text_that_names_no_file_is_told() -> None:
+    with pytest.raises(InvalidKey, match="'rubbish' names no file: give storage/key"):
+        Stored.of("rubbish")
 
 
 def test_an_alias_that_is_switched_while_others_read(registry: Registry) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,3 +72,17 @@ def test_faults(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
     monkeypatch.delenv("MEDIAMW_STORAGES")
     assert main(["storages", "list"]) == 2
     assert "give --app MODULE, or set MEDIAMW_STORAGES" in capsys.readouterr().err
+
+
+def test_a_module_that_finds_no_storages_is_told_so_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "shop_without.py").write_text("from mediamw import storages\nstorages.load_environment()\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delenv("MEDIAMW_STORAGES", raising=False)
+    assert main(["storages", "list", "--app", "shop_without"]) == 2
+    said = "mediamw: mediamw.E017 storages (not set): no storages are named: set MEDIAMW_STORAGES='local'"
+    err = capsys.readouterr().err
+    assert err.startswith(said)
+    assert len(err.splitlines()) == 1  # nothing of `stack.explain`, which is of other commands

@@ -364,3 +364,8 @@ def test_while_names_change(registry: Registry) -> None:
         thread.join()
     assert wrong == []
     assert len(made) == len(set(map(id, made))) == 3
+
+
+def test_a_registry_that_is_none_is_told() -> None:
+    with pytest.raises(ConfigError, match="registry: list is no Registry"):
+        Both(["./media"])  # type: ignore[arg-type]  # that is the test

@@ -113,7 +113,8 @@ class Options(SimpleNamespace):
                 raise self._wrong("session_token without access_key_id and secret_access_key")
             return None
         if not self.access_key_id or not self.secret_access_key:
-            raise self._wrong("access_key_id and secret_access_key belong together: one is missing")
+            missing = "secret_access_key" if self.access_key_id else "access_key_id"
+            raise self._wrong(f"access_key_id and secret_access_key belong together: one is missing, {missing}")
         for option, value in given.items():
             if value is not None and not re.fullmatch("[!-~]+", value):
                 raise self._wrong(f"{option} is empty, or holds white space or what else no key holds")

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from .. import __version__
 from ..core.errors import ConfigError, ConfigErrors
 from ..settings import Settings
+from ..settings.faults import NO_STORAGES
 from ..settings.template import NOT_SET
 
 _OF_PROJECT = ("explain", "config")
@@ -42,7 +43,9 @@ def main(argv: Sequence[str] | None = None, *, of_project: Callable[[], Settings
     except ConfigError as error:
         for line in str(error).splitlines():  # one for each fault
             print(f"mediamw: {line}", file=sys.stderr)
-        if isinstance(error, ConfigErrors) and any(fault.source == NOT_SET for fault in error.faults):
+        if isinstance(error, ConfigErrors) and any(
+            fault.source == NOT_SET and fault.id != NO_STORAGES for fault in error.faults
+        ):
             print(f"mediamw: {_IN_CODE}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # `mediamw config | head`: what is left in the buffer is nobody's either

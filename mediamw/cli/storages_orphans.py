@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..core.errors import ConfigError
 from ..storages import Registry
+from ..storages import registry as own
 from .options import find_modules_here
 from .storages_options import add_arguments as add_registry
 from .storages_options import registry_of
@@ -73,11 +74,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List or remove the orphans, and return the exit status."""
-    registry = registry_of(args)
+    registry = _registry(args)
     try:
         finder = _finder(args, registry)
         storages = sorted({registry.resolve(name) for name in args.storage or registry.names()})
-        finder.read()
+        _read(finder)
         for row in finder.bad_rows:
             print(f"mediamw: {row}", file=sys.stderr)
         if finder.bad_rows and args.delete:
@@ -87,6 +88,27 @@ def run(args: argparse.Namespace) -> int:
         return _told(finder, found, args) or int(bool(finder.bad_rows))
     finally:
         registry.clear()
+
+
+def _registry(args: argparse.Namespace) -> Registry:
+    """Return the registry; without ``--app`` what the models' modules configured goes before the environment, which
+    they may have loaded."""
+    if args.app is None:
+        for target in args.models:
+            _loaded(target, "--models")
+        if own.names():
+            return own
+    return registry_of(args)
+
+
+def _read(finder: Finder) -> None:
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        finder.read()
+    except DBAPIError as error:  # its own text has the statement too
+        said = f"{error.orig}".strip().partition("\n")[0]
+        raise ConfigError(f"--database: {said}; nothing is removed") from error
 
 
 def _told(finder: Finder, found: Iterator[Orphan], args: argparse.Namespace) -> int:
@@ -153,16 +175,27 @@ def _engine(target: str) -> Engine:
     if "://" in target:
         try:
             made = create_engine(target)
-        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"--database: {error.name} is not installed: a URL that begins {target.partition('://')[0]}:// needs it"
+            ) from error
+        except (ArgumentError, NoSuchModuleError) as error:
             raise ConfigError(
                 f"--database: {type(error).__name__} for a URL that begins {target.partition('://')[0]}://"
             ) from error
         if made.dialect.is_async:
-            raise ConfigError(f"--database: {made.dialect.driver} is asynchronous: give the URL of a driver that waits")
+            raise ConfigError(
+                f"--database: {made.dialect.driver} is asynchronous: give the URL of a driver that waits, "
+                f"{made.dialect.name}:// for its usual one"
+            )
         return made
     found = _loaded(target, "--database")
     if not isinstance(found, Engine):
-        raise ConfigError(f"--database: {target!r} is a {type(found).__name__}: give an Engine, or a URL")
+        kind = type(found).__name__
+        raise ConfigError(
+            f"--database: {target!r} has the type {kind}: give an Engine, or a URL; of an AsyncEngine the URL with a "
+            "driver that waits"
+        )
     return found
 
 

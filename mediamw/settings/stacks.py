@@ -8,7 +8,7 @@ from os import PathLike
 from typing import Any, Unpack
 
 from ..backends.base import Backend
-from ..core.errors import ConfigError, ConfigErrors, Fault
+from ..core.errors import ConfigError, ConfigErrors, Fault, unknown_option
 from ..specs import Scheme, Spec, build_backends, kind_of, named
 from ..stack.stack import MediaStack, StackOptions
 from .backends import close_all, names_of
@@ -27,6 +27,9 @@ def build_stack(specs: Sequence[Spec], **options: Unpack[StackOptions]) -> Media
 
 def stack_of(specs: Sequence[Spec], options: StackOptions, schemes: Mapping[str, Scheme] | None = None) -> MediaStack:
     """Do what ``build_stack`` does; ``schemes`` are the kinds of specs that an integration has beside ours."""
+    for option in options:
+        if option not in StackOptions.__annotations__:
+            raise ConfigError(unknown_option(option, list(StackOptions.__annotations__)))
     listed = list(specs) if isinstance(specs, (list, tuple)) else specs
     names, faults = names_of(listed), list[Fault]()
     secrets = Secrets(secrets_for(names, os.environ), names, faults)

@@ -22,7 +22,7 @@ from threading import Lock
 from typing import Final, Literal, NamedTuple, Unpack, cast
 
 from ..backends.base import Backend
-from ..core.errors import ConfigError, unknown_option
+from ..core.errors import ConfigError, InvalidKey, unknown_option
 from ..core.keys import Key, parse_key
 from ..settings.stacks import build_stack
 from ..specs import Spec
@@ -43,7 +43,9 @@ class Stored(NamedTuple):
     @classmethod
     def of(cls, text: str) -> Stored:
         """Read ``name/key``. Raises ``ConfigError`` for the name, ``InvalidKey`` for the key."""
-        name, _, key = text.partition("/")
+        name, slash, key = text.partition("/")
+        if not slash:
+            raise InvalidKey(f"{text!r} names no file: give storage/key, such as local/a.jpg")
         return cls(_checked(name, "name"), parse_key(key))
 
 
@@ -158,6 +160,8 @@ class Registry:
         Raises ``ConfigError`` if something on the right has no storage, an alias would have none any more, or new files
         would not be found again (rule 4); then nothing is changed.
         """
+        if not hasattr(names, "items"):
+            raise ConfigError(f"remap: {names!r} is no mapping: give {{'s3': 'layered'}}")
         given = dict(names)
         with self._lock:
             plain = self._names._replace(remapped={})

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, cast
 
 from ..backends.memory import MemoryBackend
 from ..config import Authorize, Options, is_async
+from ..core.errors import ConfigError
 from ..core.head import Head
 from ..core.model import Pass
 from ..reply import Reply
@@ -124,6 +125,11 @@ def storages_service(
         from . import registry as own
 
         registry = own
+    if not isinstance(registry, Registry):
+        raise ConfigError(
+            f"registry: {type(registry).__name__} is no Registry: configure(name, backends) a storage, or wrap "
+            "the app in MediaMiddleware, which takes backends"
+        )
     nothing, given = settled(MediaStack([MemoryBackend()]), options)
     authorize = given.get("authorize")
     nobody = make_service(app, nothing, given, can_await=can_await)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from ...asgi import path_below
-from ...config import build_policy, check_app, check_prefix
-from ...core.errors import ConfigError
+from ...config import Options, build_policy, check_app, check_prefix
+from ...core.errors import ConfigError, unknown_option
 from ...storages import Registry
 from ...storages.asgi import StoragesMiddleware as ASGIStorages
 from ...storages.wsgi import StoragesMiddleware as WSGIStorages
@@ -32,12 +32,19 @@ MAX_AGE_SECONDS: Final = 7 * 24 * 3600
 """As long as DEPOT has browsers keep a file: ids are never used again, but ``replace`` is seen that much later."""
 
 
+_OWN: Final = ("mountpoint", "cache_max_age", "replace_wsgi_filewrapper")
+
+
 class _Mounted:
     """What both have: where files are, and the storages."""
 
     _is_on = True
 
     def __init__(self, mountpoint: str, cache_max_age: int | None, options: Mapping[str, Any]) -> None:
+        known = [*_OWN, *Options.__annotations__]
+        wrong = [unknown_option(option, known) for option in options if option not in known]
+        if wrong:
+            raise DepotError("; ".join(wrong))
         if not isinstance(mountpoint, str) or not mountpoint.startswith("/"):
             raise DepotError(f"mountpoint must be an absolute path, such as /depot, not {mountpoint!r}")
         for option, ours in _OURS.items():

@@ -19,7 +19,7 @@ from ...storages.bookkeeping import Placed, stored_for_nobody
 from ...storages.registry import MAX_NAME_CHARACTERS, Registry, Stored
 from .file_type import FileType
 from .media_file import MediaFile
-from .uploads import Upload, key_of, upload_of, warn_if_on_event_loop
+from .uploads import Upload, check_key, key_of, upload_of, warn_if_on_event_loop
 
 MAX_TEXT_CHARACTERS: Final = MAX_NAME_CHARACTERS + 1 + MAX_KEY_BYTES
 
@@ -48,9 +48,15 @@ class MediaField(FileType):
         shared: bool = True,
         registry: Registry | None = None,
     ) -> None:
-        super().__init__(length=length)
         if storage is not None and not isinstance(storage, str):
             raise ConfigError(f"storage: {storage!r} is no name of a storage")
+        check_key(key)
+        for option, number in (("max_bytes", 0 if max_bytes is None else max_bytes), ("length", length)):
+            if not isinstance(number, int) or isinstance(number, bool) or number < (option == "length"):
+                raise ConfigError(f"{option}: {number!r} is not a whole number, 1 or more")
+        if registry is not None and not isinstance(registry, Registry):
+            raise ConfigError(f"registry: {type(registry).__name__} is no Registry")
+        super().__init__(length=length)
         self.storage, self.key, self.max_bytes, self.length = storage, key, max_bytes, length
         self.shared, self.registry = shared, registry
 
@@ -104,7 +110,8 @@ class MediaField(FileType):
         for file in files:
             storage, key = file.stored
             for name in {storage, *(name for name, real in every.items() if real == storage)}:
-                texts[MediaFile(name, key, self.names)] = None
+                if len(name) + 1 + len(key) <= self.length:  # else no row can have it
+                    texts[MediaFile(name, key, self.names)] = None
         return column.in_(list(texts))
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from ...backends.base import Content
+from ...core.errors import ConfigError, InvalidKey
+from ...core.keys import parse_key
 
 KeyOf = str | Callable[[str], str]
 _EXTENSION: Final = re.compile(r"\.[A-Za-z0-9]{1,16}")
@@ -46,6 +48,18 @@ def upload_of(value: Any) -> Upload:
     raise TypeError(
         f"expected bytes, an open binary file, an upload, or a MediaFile that is stored, got {type(value).__name__}"
     )
+
+
+def check_key(pattern: object) -> None:
+    """Raise ``ConfigError`` for what is no folder and no function."""
+    if callable(pattern):
+        return
+    if not isinstance(pattern, str):
+        raise ConfigError(f"key: {pattern!r} is no folder and no function: give such as 'faces/%Y'")
+    try:
+        parse_key(key_of(pattern, ""))
+    except InvalidKey as error:
+        raise ConfigError(f"key: {pattern!r} is no folder: {error.reason}") from error
 
 
 def key_of(pattern: KeyOf, filename: str) -> str:

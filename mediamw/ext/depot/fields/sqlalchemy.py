@@ -10,6 +10,13 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from ....core.errors import ConfigError
+
+try:
+    import sqlalchemy as _sqlalchemy  # noqa: F401 - only whether it is there
+except ModuleNotFoundError as error:
+    raise ConfigError("mediamw.ext.depot.fields.sqlalchemy needs SQLAlchemy: pip install 'mediamw[depot]'") from error
+
 from sqlalchemy import VARCHAR, ColumnElement, Dialect, String, Unicode, or_, type_coerce
 from sqlalchemy.types import TypeEngine
 
