@@ -49,14 +49,27 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FileStor
     made.stack.close()
 
 
+_open: list[Any] = []
+"""The files that a test made."""
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    while _open:
+        _open.pop().close()
+
+
 def named_file(folder: Path) -> Any:
     path = folder / "photo.png"
     path.write_bytes(DATA)
-    return path.open("rb")
+    _open.append(path.open("rb"))
+    return _open[-1]
 
 
 def numbered_file() -> Any:
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - gone with the test
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed above
+    _open.append(file)
     file.write(DATA)
     file.seek(0)
     return file
@@ -100,7 +113,8 @@ INPUTS: dict[str, tuple[Callable[[Path], Any], str, str]] = {
 
 
 def rolled() -> WerkzeugFile:
-    file = tempfile.SpooledTemporaryFile(5)  # noqa: SIM115 - gone with the test
+    file = tempfile.SpooledTemporaryFile(5)  # noqa: SIM115 - closed above
+    _open.append(file)
     file.write(DATA)
     file.seek(0)
     return WerkzeugFile(file, "photo.png", content_type=PNG)  # type: ignore[arg-type]

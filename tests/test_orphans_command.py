@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.orm import Session
 
 from mediamw.cli import main
@@ -253,7 +253,7 @@ def test_many_rows(shop: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     """More than are read, and removed, at once."""
     for number in range(450):
         save(f"{number:03}.jpg")
-    with create_engine("sqlite:///db.sqlite").begin() as connection:
+    with create_engine("sqlite:///db.sqlite", poolclass=NullPool).begin() as connection:
         rows = [{"photo": f"avatars/{number:03}.jpg"} for number in range(0, 450, 9)]
         connection.execute(text("insert into user (photo) values (:photo)"), rows)
         connection.execute(text("insert into user (photo) values (:photo)"), [{"photo": "layered/dump.jpg"}] * 1500)

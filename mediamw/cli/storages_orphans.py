@@ -169,12 +169,12 @@ def _finder(args: argparse.Namespace, registry: Registry) -> Finder:
 
 
 def _engine(target: str) -> Engine:
-    from sqlalchemy import Engine, create_engine
+    from sqlalchemy import Engine, NullPool, create_engine
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
     if "://" in target:
         try:
-            made = create_engine(target)
+            made = create_engine(target, poolclass=NullPool)  # nobody would close what a pool keeps
         except ModuleNotFoundError as error:
             raise ConfigError(
                 f"--database: {error.name} is not installed: a URL that begins {target.partition('://')[0]}:// needs it"

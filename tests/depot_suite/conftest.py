@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
+
+
+@pytest.fixture(scope="module", autouse=True)
+def temporary_files_closed() -> Iterator[None]:
+    """Close the temporary files that DEPOT's tests leave open, of which newer Pythons warn."""
+    with ExitStack() as files, pytest.MonkeyPatch.context() as patch:
+        made = tempfile.NamedTemporaryFile
+        patch.setattr(tempfile, "NamedTemporaryFile", lambda *given, **more: files.enter_context(made(*given, **more)))
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)
