@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import errno
 import itertools
 import json
 import os
@@ -21,6 +22,7 @@ from typing import Any
 import pytest
 
 from mediamw import ConfigError, LocalBackend, MediaStack, MemoryBackend
+from mediamw.backends import beneath
 from mediamw.backends import exchange as exchanges
 from mediamw.core.errors import BackendUnavailable, NameTaken, NotServable
 from mediamw.core.keys import Key
@@ -624,3 +626,22 @@ def test_dates_are_those_of_the_metadata(tmp_path: Path, monkeypatch: pytest.Mon
         "content_length": 1,
         "last_modified": "2001-01-01 00:00:01",
     }
+
+
+def test_a_folder_that_cannot_be_read_is_no_shorter_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever copies all that is listed would take it for all there is."""
+    backend = DepotDirectory(tmp_path)
+    keys = [Key(str(uuid.uuid4())) for _ in range(2)]
+    for key in keys:
+        backend.put(key, b"data")
+    assert [entry.key for entry in backend.list("", recursive=True)] == sorted(keys)
+    opened = beneath.Root.open_folder
+
+    def open_folder(self: beneath.Root, folder: str, **options: Any) -> Any:
+        if folder == keys[0]:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(self, folder, **options)
+
+    monkeypatch.setattr(beneath.Root, "open_folder", open_folder)
+    with pytest.raises(BackendUnavailable, match=f"Permission denied .*{keys[0]}"):
+        list(backend.list("", recursive=True))

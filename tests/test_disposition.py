@@ -40,7 +40,7 @@ def test_it_is_always_a_header_and_tells_the_name(filename: str) -> None:
     header = content_disposition(filename)
     assert header.isascii()
     assert header.isprintable()
-    printable = "".join(char for char in filename if char.isprintable())[:MAX_FILENAME_CHARACTERS]
+    printable = "".join(char for char in filename if char.isprintable())
     assert unquote(header.rpartition("''")[2]) == printable
     if printable:
         disposition, options = parse_options_header(header)
@@ -53,6 +53,20 @@ def by_wsgi(stack: MediaStack, target: str, headers: Pairs = ()) -> Response:
 
 def by_asgi(stack: MediaStack, target: str, headers: Pairs = ()) -> Response:
     return asyncio.run(acall_asgi(asgi.MediaMiddleware(None, stack), "GET", target, headers))
+
+
+@pytest.mark.parametrize(
+    ("filename", "told"),
+    [
+        ("a" * 300 + ".jpg", "a" * 251 + ".jpg"),
+        ("a" * 300, "a" * 255),
+        ("." + "a" * 300, "." + "a" * 254),
+        ("a." + "b" * 300, "a." + "b" * 253),
+    ],
+)
+def test_a_long_name_keeps_its_extension(filename: str, told: str) -> None:
+    assert len(told) == MAX_FILENAME_CHARACTERS
+    assert content_disposition(filename).endswith(f"''{told}")
 
 
 @pytest.mark.parametrize("ask", [by_wsgi, by_asgi])

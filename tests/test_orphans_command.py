@@ -297,6 +297,28 @@ def test_a_database_that_cannot_be_read(shop: Any, tmp_path: Path, capsys: pytes
     assert files(tmp_path) == before
 
 
+def test_a_database_that_goes_away_amid_the_run(
+    shop: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save("lost.jpg")
+    age(tmp_path)
+    before = files(tmp_path)
+    read = orphans.Finder.read
+
+    def read_and_drop(self: orphans.Finder) -> None:
+        read(self)
+        shop.Base.metadata.drop_all(shop.engine)
+
+    monkeypatch.setattr(orphans.Finder, "read", read_and_drop)
+    assert command("--delete") == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == (
+        "",
+        "mediamw: --database: no such table: user; what was told until now is done, and no more\n",
+    )
+    assert files(tmp_path) == before
+
+
 def test_a_driver_that_is_missing_is_named(
     shop: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, defer, mapped_column
 
 from mediamw import BackendUnavailable, ConfigError, InvalidKey, MediaStack, MemoryBackend
+from mediamw.core.keys import Key
 from mediamw.ext.sqlalchemy import MediaField, MediaFile, store
 from mediamw.storages import Stored
 
@@ -385,6 +386,11 @@ def test_another_row_names_it_by_an_alias(session: Session) -> None:
     session.execute(delete(User))
     session.commit()
     assert there() == set()
+
+
+def test_a_storage_that_is_misspelt_is_told_at_once(session: Session) -> None:
+    with pytest.raises(ConfigError, match="did you mean avatars"):
+        User(name="eve", photo=Stored("avatar", Key("a.jpg")))
 
 
 def test_a_raw_statement_names_a_new_file(session: Session) -> None:

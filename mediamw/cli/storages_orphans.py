@@ -19,6 +19,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -78,14 +79,16 @@ def run(args: argparse.Namespace) -> int:
     try:
         finder = _finder(args, registry)
         storages = sorted({registry.resolve(name) for name in args.storage or registry.names()})
-        _read(finder)
+        with _database_errors("nothing is removed"):
+            finder.read()
         for row in finder.bad_rows:
             print(f"mediamw: {row}", file=sys.stderr)
         if finder.bad_rows and args.delete:
             print("mediamw: nothing is removed: those rows may name any of the files", file=sys.stderr)
             return 1
         found = (orphan for storage in storages for orphan in finder.orphans(storage, args.older_than))
-        return _told(finder, found, args) or int(bool(finder.bad_rows))
+        with _database_errors("what was told until now is done, and no more"):
+            return _told(finder, found, args) or int(bool(finder.bad_rows))
     finally:
         registry.clear()
 
@@ -101,14 +104,16 @@ def _registry(args: argparse.Namespace) -> Registry:
     return registry_of(args)
 
 
-def _read(finder: Finder) -> None:
+@contextmanager
+def _database_errors(what_then: str) -> Iterator[None]:
+    """Say what a database says, less the statement."""
     from sqlalchemy.exc import DBAPIError
 
     try:
-        finder.read()
-    except DBAPIError as error:  # its own text has the statement too
+        yield
+    except DBAPIError as error:
         said = f"{error.orig}".strip().partition("\n")[0]
-        raise ConfigError(f"--database: {said}; nothing is removed") from error
+        raise ConfigError(f"--database: {said}; {what_then}") from error
 
 
 def _told(finder: Finder, found: Iterator[Orphan], args: argparse.Namespace) -> int:

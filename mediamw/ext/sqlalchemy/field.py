@@ -72,8 +72,7 @@ class MediaField(FileType):
         """
         upload = upload_of(data)
         name = upload.filename if filename is None else filename
-        storage = self.names.resolve(self.storage)
-        stack = self.names.get(storage)
+        storage, stack = self.names.target(self.storage)
         key = stack.save(
             key_of(self.key, name),
             upload.data,
@@ -94,6 +93,7 @@ class MediaField(FileType):
         if isinstance(value, MediaFile):
             return value if value.registry is self.names else MediaFile(value.storage, value.key, self.names)
         if isinstance(value, Stored):
+            self.names.resolve(value.storage)  # raises: written by hand, it may be misspelt
             return MediaFile(value.storage, value.key, self.names)
         upload = upload_of(value)  # before the warning: what cannot be stored is no upload
         warn_if_on_event_loop(what, f"await store_async({what}, data)")

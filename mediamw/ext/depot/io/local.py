@@ -17,11 +17,12 @@ from contextlib import closing
 from typing import Final
 
 from ....backends.base import Content, Entry
+from ....backends.beneath import LinkRefused
 from ....backends.folder import Folder
 from ....backends.local import LocalBackend, LocalHandle, meta_of
 from ....backends.local_put import LocalDraft
 from ....backends.openat2 import FILE_FLAGS
-from ....core.errors import NotServable
+from ....core.errors import BackendUnavailable, NotServable
 from ....core.keys import Key, is_state
 from ....core.model import Meta
 from ....stack.stack import MediaStack
@@ -183,7 +184,10 @@ class DepotDirectory:
         raise NotServable(f"{self._path(key, part)} is no regular file", backend=self.name, key=key, operation="open")
 
     def _listed(self, key: Key) -> Meta | None:
-        """Return what a listing tells of a file, None if it has not both of its parts."""
+        """Return what a listing tells of a file, None if it has not both of its parts.
+
+        Raises ``BackendUnavailable`` for a folder that cannot be read: a listing without its file would be no listing.
+        """
         try:
             with self._local.beneath.open_folder(key) as folder:
                 found, beside = (
@@ -192,8 +196,12 @@ class DepotDirectory:
             if stat.S_ISREG(found.st_mode) and stat.S_ISREG(beside.st_mode):
                 return meta_of(found)._replace(mtime_ns=None)
             handle = self.open(key)  # links
-        except (OSError, NotServable):  # deleted meanwhile, or what is not served
+        except (FileNotFoundError, NotADirectoryError, LinkRefused, NotServable):  # deleted meanwhile, or never served
             return None
+        except OSError as error:
+            raise BackendUnavailable(
+                f"{error.strerror} ({os.path.join(self.root, key)})", backend=self.name, key=key, operation="list"
+            ) from error
         if handle is None:
             return None
         handle.close()
