@@ -9,14 +9,17 @@ from contextlib import ExitStack
 
 import pytest
 
+from .helpers import close_database
+
 
 @pytest.fixture(scope="module", autouse=True)
-def temporary_files_closed() -> Iterator[None]:
-    """Close the temporary files that DEPOT's tests leave open, of which newer Pythons warn."""
+def files_and_databases_closed() -> Iterator[None]:
+    """Close what DEPOT's tests leave open, of which newer Pythons warn."""
     with ExitStack() as files, pytest.MonkeyPatch.context() as patch:
         made = tempfile.NamedTemporaryFile
         patch.setattr(tempfile, "NamedTemporaryFile", lambda *given, **more: files.enter_context(made(*given, **more)))
         yield
+    close_database()
 
 
 @pytest.fixture(scope="module", autouse=True)

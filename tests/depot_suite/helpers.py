@@ -112,8 +112,16 @@ class ThingWithDate(DeclarativeBase):
 
 def setup_database() -> None:
     """Have the session work on an empty database in memory."""
-    DBSession.remove()
+    close_database()
     DBSession.configure(bind=create_engine("sqlite://"))
+
+
+def close_database() -> None:
+    """Close the database, if there is one: newer Pythons warn if nobody does."""
+    DBSession.remove()
+    engine = DBSession.session_factory.kw["bind"]
+    if engine is not None:
+        engine.dispose()
 
 
 def clear_database() -> None:
