@@ -190,7 +190,7 @@ def test_a_row_whose_files_are_none_can_be_deleted(engine: Engine, files: str) -
     with engine.begin() as connection:
         connection.execute(text("insert into document (id, name, paper) values (1, 'a', :row)"), {"row": row})
     with Session(engine) as session:
-        session.delete(session.get_one(Document, 1))
+        session.delete(session.get(Document, 1))
         session.commit()
     check(engine, 0)
 
