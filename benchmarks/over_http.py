@@ -12,14 +12,13 @@ from typing import NamedTuple
 from benchmarks.contenders import FILES, Contender, installed
 from benchmarks.in_process import validators_of
 from benchmarks.report import Column, Table
-from benchmarks.serving import Server, all_up, load, need_wrk, url_of
+from benchmarks.serving import SERVERS, Server, all_up, load, need_wrk, url_of
 from benchmarks.setting import SIZES, Media, Options
 
 NAMES = ("10 KB", "1 MB", "range", "304", "miss", "not media")
 CPU = Column("10 KB, CPU of the server", "µs")
 COLUMNS = (*(Column(name, "requests/s", more_is_better=True) for name in NAMES), CPU)
 OF_OTHERS = {"Caddy": "caddy", "nginx": "nginx"}  # servers that are no Python, and their programs
-SERVERS = {"uvicorn": "asgi", "gunicorn": "wsgi", "granian": "wsgi", "granian, ASGI": "asgi"}
 
 
 class Running(NamedTuple):

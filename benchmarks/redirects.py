@@ -8,11 +8,10 @@ from __future__ import annotations
 from benchmarks.contenders import REDIRECTS, installed
 from benchmarks.origin import Origin
 from benchmarks.report import Column, Table
-from benchmarks.serving import Server, all_up, load, need_wrk
+from benchmarks.serving import SERVERS, Server, all_up, load, need_wrk
 from benchmarks.setting import Media, Options
 
 COLUMN = Column("redirect of a known key", "requests/s", more_is_better=True)
-SERVERS = {"uvicorn": "asgi", "gunicorn": "wsgi", "granian": "wsgi", "granian, ASGI": "asgi"}
 
 
 def run(media: Media, options: Options) -> list[Table]:

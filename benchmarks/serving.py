@@ -28,6 +28,8 @@ from benchmarks.setting import Media, Options, move_to_servers_core, without_set
 
 START_SECONDS, STOP_SECONDS = 30, 2
 TICKS = os.sysconf("SC_CLK_TCK")
+SERVERS = {"uvicorn": "asgi", "gunicorn": "wsgi", "granian": "wsgi", "granian, ASGI": "asgi"}
+"""Those of Python, and what an app is to them."""
 _GRANIAN = "{python} -m granian {app} --port {port} --no-access-log --interface"
 COMMANDS = {
     "uvicorn": "{python} -m uvicorn {app} --port {port} --no-access-log --log-level critical",

@@ -19,6 +19,7 @@ import pytest
 from mediamw import MediaStack
 from mediamw.backends import beneath, exchange, local_handle
 
+from .postgresql import programs, running_postgresql
 from .secrets_seen import watched
 
 NOTHING_SKIPPED = bool(os.environ.get("MEDIAMW_NOTHING_SKIPPED"))
@@ -155,3 +156,14 @@ def stacks_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for stack in stacks:
         stack.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a real PostgreSQL, one for the session; whoever uses it empties it."""
+    pytest.importorskip("psycopg", reason="pip install 'psycopg[binary]'")
+    bin_ = programs()
+    if bin_ is None:
+        pytest.skip("no PostgreSQL: apt-get install postgresql")
+    with running_postgresql(bin_) as url:
+        yield url

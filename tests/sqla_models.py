@@ -24,7 +24,7 @@ class HasPhoto:
 
 
 class User(HasPhoto, Base):
-    __tablename__ = "user"
+    __tablename__ = "users"
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str | None] = mapped_column(String(20), unique=True)
     kind: Mapped[str] = mapped_column(String(10), default="user")
@@ -40,27 +40,28 @@ class Admin(User):
 class Album(Base):
     __tablename__ = "album"
     id: Mapped[int] = mapped_column(primary_key=True)
-    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     cover: Mapped[MediaFile | None] = mapped_column(
         "cover_file", MediaField("avatars", key="covers/%Y", shared=False, registry=REGISTRY), deferred=True
     )
 
 
-def database(path: Path | str, **options: Any) -> Engine:
-    """A file with SQLite, with savepoints as SQLAlchemy documents them for Python's driver, and the tables."""
-    engine = create_engine(f"sqlite:///{path}", **options)
-
-    @event.listens_for(engine, "connect")
-    def connect(connection: Any, _: Any) -> None:
-        connection.isolation_level = None
-        connection.execute("PRAGMA foreign_keys = ON")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN")
-
+def database(where: Path | str, **options: Any) -> Engine:
+    """The tables in a file with SQLite, or in the PostgreSQL of that URL, which is emptied."""
+    if str(where).startswith("postgresql"):
+        engine = create_engine(where, **options)
+        Base.metadata.drop_all(engine)
+    else:
+        engine = create_engine(f"sqlite:///{where}", **options)
+        event.listen(engine, "connect", _connected)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     Base.metadata.create_all(engine)
     return engine
+
+
+def _connected(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # savepoints, as SQLAlchemy documents them for Python's driver
+    connection.execute("PRAGMA foreign_keys = ON")
 
 
 def fresh_storages() -> MediaStack:
@@ -78,7 +79,7 @@ def there() -> set[str]:
 
 def named(session: Session) -> set[str]:
     """All files that rows name, by the database alone."""
-    tables = [("user", "photo"), ("user", "badge"), ("album", "cover_file")]
+    tables = [("users", "photo"), ("users", "badge"), ("album", "cover_file")]
     with session.get_bind().connect() as connection:  # type: ignore[union-attr]
         return {
             text

@@ -13,10 +13,10 @@ from mediamw.core.keys import Key
 from mediamw.storages import Registry, Stored
 from mediamw.storages.bookkeeping import (
     MAX_NAMED_IN_LOG,
+    Claim,
     Ledger,
     Placed,
     is_nobodys,
-    remove,
     stored_for_nobody,
 )
 
@@ -102,7 +102,7 @@ def test_a_file_of_nobody_is_the_first_ones(registry: Registry) -> None:
 def test_what_was_removed_is_not_named(registry: Registry) -> None:
     stack = registry.get("local")
     file = place(registry, stack.save("a", b"x"))
-    remove([file])
+    Claim([file]).remove()
     assert not stack.exists("a")
     with pytest.raises(FileNotFoundError, match="removed when a transaction ended"):
         Ledger().named(file)
@@ -110,8 +110,52 @@ def test_what_was_removed_is_not_named(registry: Registry) -> None:
     Ledger().named(file)  # it is there again
 
 
+def test_what_another_transaction_names_is_left_to_it(registry: Registry, caplog: pytest.LogCaptureFixture) -> None:
+    stack = registry.get("local")
+    early, late, told, gone, dropped = (place(registry, stack.save(name, b"x")) for name in ("a", "b", "c", "d", "e"))
+    other, ended, lost = Ledger(), Ledger(), Ledger()
+    other.named(early)
+    for ledger, file in ((ended, gone), (lost, dropped)):
+        ledger.named(file)
+    ended.commit()
+    del lost, ledger  # a session that was never closed keeps nothing for ever
+    claim = Claim([early, late, told, gone, dropped])
+    other.named(late)
+    other.named(told)
+    other.let_go(told)
+    claim.keep([told])  # the database says that rows name it
+    with caplog.at_level(logging.WARNING, "mediamw"):
+        claim.remove()
+    assert {entry.key for entry in stack.list()} >= {"a", "b", "c"}
+    assert not any(stack.exists(key) for key in ("d", "e"))
+    (record,) = caplog.records
+    assert record.getMessage().startswith("left behind: local/a, local/b, since another transaction had a row name")
+    assert other.roll_back() == [], "they are no new ones of it"
+    Claim([early]).remove()
+    assert not stack.exists("a")
+
+
+def test_named_while_it_goes(registry: Registry) -> None:
+    """Too late: he is told, and it is not said that it was left."""
+    faults: list[str] = []
+
+    class Slow(MemoryBackend):
+        def delete(self, key: Any) -> bool:
+            with pytest.raises(FileNotFoundError):
+                ledger.named(file)
+            faults.append("told")
+            return super().delete(key)
+
+    ledger = Ledger()
+    stack = registry.configure("slow", MediaStack([Slow({"a": b"x"})]))
+    file = place(registry, "a", "slow")
+    Claim([file]).remove()
+    assert (faults, stack.exists("a")) == (["told"], False)
+    assert ledger.commit() == []
+
+
 def test_a_lowers_file_is_hidden(registry: Registry) -> None:
-    remove([place(registry, "theirs", "s3")])
+    Claim([place(registry, "theirs", "s3")]).remove()
     stack = registry.get("local")
     assert not stack.exists("theirs")
     stack.restore("theirs")
@@ -131,7 +175,7 @@ def test_a_failure_is_logged_once_and_keeps_nobody(caplog: pytest.LogCaptureFixt
     files = [place(registry, stack.save(f"{what}{at:02}", b"x")) for at in range(25) for what in ("kept", "gone")]
     files.append(place(registry, "a", "nowhere"))
     with caplog.at_level(logging.WARNING, "mediamw"):
-        remove(files)
+        Claim(files).remove()
     assert {entry.key[:4] for entry in stack.list()} == {"kept"}
     (record,) = caplog.records
     said = record.getMessage()

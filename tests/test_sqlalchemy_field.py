@@ -25,10 +25,17 @@ from mediamw.storages import Stored
 from .sqla_models import REGISTRY, Admin, Album, User, database, fresh_storages, named, there
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """A database: a file, or a URL."""
+    url: str = request.getfixturevalue("postgresql") if request.param == "postgresql" else ""
+    return url or tmp_path / "db.sqlite"
+
+
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
+def engine(where: Path | str) -> Iterator[Engine]:
     fresh_storages()
-    made = database(tmp_path / "db.sqlite")
+    made = database(where)
     yield made
     made.dispose()
     REGISTRY.clear()
@@ -398,7 +405,7 @@ def test_a_raw_statement_names_a_new_file(session: Session) -> None:
     session.add(ann)
     session.autoflush = False
     session.execute(
-        text("insert into user (name, photo, kind) values ('eve', :photo, 'user')"), {"photo": str(ann.photo)}
+        text("insert into users (name, photo, kind) values ('eve', :photo, 'user')"), {"photo": str(ann.photo)}
     )
     ann.photo = None
     session.commit()
@@ -707,10 +714,10 @@ def test_a_transaction_around_the_sessions(engine: Engine, session: Session, mod
         check(session, 1)
 
 
-def test_a_pool_of_one(tmp_path: Path) -> None:
+def test_a_pool_of_one(where: Path | str) -> None:
     """Asking the database before a file goes takes no second connection."""
     fresh_storages()
-    engine = database(tmp_path / "one.sqlite", pool_size=1, max_overflow=0, pool_timeout=2)
+    engine = database(where, pool_size=1, max_overflow=0, pool_timeout=2)
     with Session(engine) as session:
         session.delete(user(session))
         session.commit()
@@ -741,7 +748,9 @@ def test_threads(engine: Engine) -> None:
 
 
 def test_a_value_that_names_nothing(session: Session) -> None:
-    session.execute(text("insert into user (name, photo, kind) values ('ann', 'old.jpg', 'user'), ('eve', '', 'user')"))
+    session.execute(
+        text("insert into users (name, photo, kind) values ('ann', 'old.jpg', 'user'), ('eve', '', 'user')")
+    )
     session.commit()
     assert session.scalars(select(User.photo).where(User.name == "eve")).one() is None
     with pytest.raises(InvalidKey, match=r"'old\.jpg' names no file"):

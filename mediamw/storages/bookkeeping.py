@@ -7,8 +7,11 @@
 3. How often a file is named is counted: one that a row lets go and another takes is kept, in whatever order they do.
    Of a file that was there before, one row is taken to name it.
 4. A new file that is named in two transactions at once is left to both: neither takes it from the other.
-5. That a file cannot be removed is logged, and nothing else: the transaction has ended, and nobody can take that back.
-6. Whoever names a file that was removed here is told at once: his row would be one without its file.
+5. A file that one transaction lets go while another of this process, still open, has a row name it stays: the database
+   cannot tell of that row yet. So what is to be removed is claimed before the database is asked (``Claim``), and
+   whoever names a file ends the claim to it.
+6. That a file cannot be removed is logged, and nothing else: the transaction has ended, and nobody can take that back.
+7. Whoever names a file that was removed here is told at once: his row would be one without its file.
 
 A ``Ledger`` is one transaction's, in one thread at a time; they share what is known of new files.
 """
@@ -22,6 +25,7 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from threading import Lock
 from typing import Final, NamedTuple
+from weakref import WeakSet
 
 from cachetools import LRUCache
 
@@ -59,6 +63,9 @@ class _Known:
         self.lock = Lock()
         self.owners: dict[Placed, Ledger] = {}
         self.nobodys: LRUCache[Placed, None] = LRUCache(MAX_REMEMBERED)
+        self.open: WeakSet[Ledger] = WeakSet()
+        """Those that have had a row name a file, and have not ended."""
+        self.claims: WeakSet[Claim] = WeakSet()
         self.going: set[Placed] = set()
         self.removed: LRUCache[Placed, None] = LRUCache(MAX_REMEMBERED)
 
@@ -79,6 +86,8 @@ class Ledger:
 
     def __init__(self) -> None:
         self._frames = [_Frame()]
+        self.has_named: set[Placed] = set()
+        """What its rows have come to name, whether or not they still do; other ledgers look."""
 
     def stored(self, file: Placed) -> None:
         """Note a file that was stored just now, or in the name of nobody (``stored_for_nobody``)."""
@@ -90,14 +99,22 @@ class Ledger:
 
     def named(self, file: Placed) -> None:
         """Note that one more row names a file. Raises ``FileNotFoundError`` if it was removed."""
-        check_not_removed(file)
         if is_nobodys(file):
             self.stored(file)
         with _known.lock:
             owner = _known.owners.get(file)
             if owner is not None and owner is not self:  # rule 4
                 owner._disown(file)
+            _known.open.add(self)
+            self.has_named.add(file)
             self._frames[-1].named[file] += 1
+            for claim in _known.claims:  # rule 5
+                claim.end(file)
+        try:
+            check_not_removed(file)  # no sooner, lest it goes meanwhile
+        except FileNotFoundError:
+            self.let_go(file)
+            raise
 
     def let_go(self, file: Placed) -> None:
         """Note that one row less names a file."""
@@ -123,19 +140,24 @@ class Ledger:
         """The transaction has been committed. Return the files that no row names any more, as far as it knows."""
         while len(self._frames) > 1:
             self.release()
-        (frame,) = self._frames
-        self._frames = [_Frame()]
+        (frame,) = self._close()
         new = self._end(frame)
         gone = [file for file in new if frame.named[file] <= 0]
         return gone + [file for file, count in frame.named.items() if count < 0 and file not in frame.new]
 
     def roll_back(self) -> list[Placed]:
         """The transaction, with all savepoints, is undone. Return the files that are to be removed."""
-        frames, self._frames = self._frames, [_Frame()]
-        return [file for frame in frames for file in self._end(frame)]
+        return [file for frame in self._close() for file in self._end(frame)]
+
+    def _close(self) -> list[_Frame]:
+        with _known.lock:
+            _known.open.discard(self)
+            frames, self._frames = self._frames, [_Frame()]
+        return frames
 
     def _end(self, frame: _Frame) -> list[Placed]:
         with _known.lock:
+            self.has_named.difference_update(frame.new)
             for file in frame.new:
                 if _known.owners.get(file) is self:
                     del _known.owners[file]
@@ -173,22 +195,61 @@ def check_not_removed(file: Placed) -> None:
         raise FileNotFoundError(errno.ENOENT, reason, str(file))
 
 
-def remove(files: Iterable[Placed]) -> None:
-    """Delete files, each through its storage's stack, so that a lower's are hidden and stay. Never raises."""
-    failed: dict[Placed, Exception] = {}
-    for file in files:
-        with _known.lock:  # before it goes: who names it meanwhile is told
-            _known.going.add(file)
-        try:
-            file.registry.get(file.stored.storage).delete(file.stored.key)
-        except Exception as error:  # noqa: BLE001 - rule 5: whatever a storage raises, the others are to go
-            failed[file] = error
+class Claim:
+    """Files that are to be removed, less those that open transactions name: these are left to them (rule 5)."""
+
+    def __init__(self, files: Iterable[Placed]) -> None:
+        self._files = dict.fromkeys(files)
+        self._left: dict[Placed, None] = {}
         with _known.lock:
-            _known.going.discard(file)
-            if file not in failed:
-                _known.removed[file] = None
-    if failed:
-        left_behind(failed, f"{next(iter(failed.values()))}")
+            for file in list(self._files):
+                if any(file in ledger.has_named for ledger in _known.open):
+                    self.end(file)
+            _known.claims.add(self)
+
+    def files(self) -> list[Placed]:
+        """Return all, with those that are left."""
+        with _known.lock:
+            return [*self._files, *self._left]
+
+    def end(self, file: Placed) -> None:
+        """Leave a file to a transaction that names it, unless it is too late; the lock is held."""
+        if file in self._files:
+            del self._files[file]
+            self._left[file] = None
+
+    def keep(self, files: Iterable[Placed]) -> None:
+        """Give up files that rows name."""
+        with _known.lock:
+            for file in files:
+                self._files.pop(file, None)
+                self._left.pop(file, None)
+
+    def remove(self) -> None:
+        """Delete the files, each through its storage's stack, so that a lower's are hidden and stay. Never raises."""
+        failed: dict[Placed, Exception] = {}
+        while (file := self._next()) is not None:
+            try:
+                file.registry.get(file.stored.storage).delete(file.stored.key)
+            except Exception as error:  # noqa: BLE001 - rule 6: whatever a storage raises, the others are to go
+                failed[file] = error
+            with _known.lock:
+                _known.going.discard(file)
+                if file not in failed:
+                    _known.removed[file] = None
+        if failed:
+            left_behind(failed, f"{next(iter(failed.values()))}")
+        left_behind(self._left, "another transaction had a row name them")
+
+    def _next(self) -> Placed | None:
+        with _known.lock:
+            file = next(iter(self._files), None)
+            if file is not None:
+                del self._files[file]
+                _known.going.add(file)  # before it goes: who names it meanwhile is told
+            else:
+                _known.claims.discard(self)
+            return file
 
 
 def left_behind(files: Collection[Placed], reason: str) -> None:

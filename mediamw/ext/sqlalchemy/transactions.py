@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Collection, Generator
+from collections.abc import Generator
 from typing import Any, Final
 
 from sqlalchemy import Connection, event
 from sqlalchemy.orm import Mapper, Session, SessionTransaction
 
-from ...storages.bookkeeping import Ledger, Placed, left_behind, remove
+from ...storages.bookkeeping import Claim, Ledger, left_behind
 from .rows import CannotTell, named_in_rows
 
 _KEY: Final = "mediamw"
@@ -94,7 +94,7 @@ def _ended(session: Session, transaction: SessionTransaction) -> None:
         # Sent for it once more than it was committed: what is around it is being committed, with it.
         books.may_be_committed |= books.commits.pop(transaction, 1) > 1
     else:
-        _remove(books.ledger.roll_back_savepoint())
+        _remove(Claim(books.ledger.roll_back_savepoint()))
 
 
 def _settle(session: Session, books: Books, is_committed: bool) -> None:
@@ -102,15 +102,15 @@ def _settle(session: Session, books: Books, is_committed: bool) -> None:
     if is_committed and outer is not None:
         _wait_for(outer, books.ledger)
         return
-    files = books.ledger.commit() if is_committed else books.ledger.roll_back()
+    claim = Claim(books.ledger.commit() if is_committed else books.ledger.roll_back())
+    files = claim.files()
     if files and (is_committed or books.may_be_committed):
         try:
-            named = named_in_rows(session, files, books.mappers, only_shared=is_committed)
+            claim.keep(named_in_rows(session, files, books.mappers, only_shared=is_committed))
         except CannotTell as error:
             left_behind(files, f"the database does not tell whether a row names them ({error})")
             return
-        files = [file for file in files if file not in named]
-    _remove(files)
+    _remove(claim)
 
 
 def _outer_connection(session: Session, books: Books) -> Connection | None:
@@ -130,7 +130,7 @@ def _wait_for(connection: Connection, ledger: Ledger) -> None:
         nonlocal is_over
         if not is_over:
             is_over = True
-            _remove(ledger.roll_back())
+            _remove(Claim(ledger.roll_back()))
 
     def about_to_commit(_: Connection) -> None:
         nonlocal is_over
@@ -145,31 +145,29 @@ def _wait_for(connection: Connection, ledger: Ledger) -> None:
 class _Removal:
     """``await`` it to remove files in a thread. No coroutine, of which older SQLAlchemys leave one that never began."""
 
-    def __init__(self, files: Collection[Placed]) -> None:
-        self._files = files
+    def __init__(self, claim: Claim) -> None:
+        self._claim = claim
 
     def __await__(self) -> Generator[Any, None, None]:
         import asyncio  # by now it is there
 
-        return asyncio.to_thread(remove, self._files).__await__()
+        return asyncio.to_thread(self._claim.remove).__await__()
 
 
-def _remove(files: Collection[Placed]) -> None:
+def _remove(claim: Claim) -> None:
     """Remove files; in a thread, if SQLAlchemy's greenlet can let an event loop go on meanwhile."""
-    if not files:
-        return
     asyncio = sys.modules.get("asyncio")
-    if asyncio is not None and asyncio._get_running_loop() is not None:
+    if claim.files() and asyncio is not None and asyncio._get_running_loop() is not None:
         from sqlalchemy.exc import MissingGreenlet
         from sqlalchemy.util import await_only
 
         try:
-            await_only(_Removal(files))
+            await_only(_Removal(claim))
         except MissingGreenlet:  # a plain session in the thread of a loop; nothing has been started
             pass
         else:
             return
-    remove(files)
+    claim.remove()
 
 
 def set_up() -> None:
