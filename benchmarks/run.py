@@ -19,7 +19,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import in_process, large, lookups, over_http, parts, redirects, report, servers, signing, starting
+from benchmarks import (
+    depot_directory,
+    in_process,
+    large,
+    lookups,
+    over_http,
+    parts,
+    redirects,
+    report,
+    servers,
+    signing,
+    starting,
+)
 from benchmarks.setting import Options, apart, make_media, without_settings
 from benchmarks.targets import TARGETS
 
@@ -31,6 +43,7 @@ GROUPS = {
     "redirect": redirects,
     "lookups": lookups,
     "start": starting,
+    "depot": depot_directory,
     "parts": parts,
     "servers": servers,
 }

@@ -43,6 +43,7 @@ TARGETS = [
     *_better("signing", "signing", AGAIN, ("boto3", 300)),
     *_better("redirect", "redirects, uvicorn", REDIRECT.name, ("bare 302", 0.65), ("Starlette and boto3", 7.5)),
     *_better("redirect", "redirects, gunicorn", REDIRECT.name, ("bare 302", 0.87), ("Flask and boto3", 3.2)),
+    *(target for name in ("10 KB", "304") for target in _better("depot", "a DEPOT directory", name, (DEPOT, 2))),
     _no_more("large", "100 MB, uvicorn", CPU, 0.45, STARLETTE),
     _no_more("large", "100 MB, uvicorn", DOWNLOAD, 1),
     _no_more("large", "100 MB, uvicorn", STALLED, 1.5),

@@ -17,8 +17,9 @@ from typing import Final
 
 from .backends.again import Seen, read_again
 from .backends.base import INLINE_BYTES
+from .backends.beneath import Root
 from .backends.bounded import Bounded
-from .backends.local import LocalBackend, LocalHandle
+from .backends.local_handle import LocalHandle
 from .backends.openat2 import prepared
 from .core.conditions import is_timeless
 from .core.head import Head
@@ -34,11 +35,11 @@ _Id = str | tuple[str, ...]
 
 
 class KeptPlans:
-    """The plans of a stack whose upper is a directory."""
+    """The plans of a stack whose upper is a directory, with its files beneath ``root``."""
 
-    def __init__(self, upper: LocalBackend, stack: MediaStack) -> None:
-        self._name = upper.name
-        self._root = upper.beneath
+    def __init__(self, root: Root, stack: MediaStack) -> None:
+        self._name = stack.upper.name
+        self._root = root
         self._stack = stack
         self._files: Bounded[_Id, tuple[Seen, Head]] = Bounded(MAX_FILES)
         self._others: Bounded[_Id, tuple[Seen, Head]] = Bounded(MAX_OTHERS)
@@ -75,16 +76,19 @@ class KeptPlans:
         handle = found.handle
         if found.backend != self._name or not isinstance(handle, LocalHandle) or not is_timeless(request.headers):
             return None
-        mtime_ns, size = handle.meta.mtime_ns, handle.meta.size
+        path, mtime_ns, beside = handle.lies(request.key)
+        size = handle.meta.size
         if self._root.may_differ(request.key):
             return None  # the disk folds names, and this one may be another's by the next time
-        if mtime_ns is None or size is None or mtime_ns >= int(now) * 1_000_000_000:
+        times = (handle.meta.mtime_ns, mtime_ns, 0 if beside is None else beside.mtime_ns)
+        if mtime_ns is None or size is None or any(time is None or time >= int(now) * 1_000_000_000 for time in times):
             return None  # Last-Modified depends on the clock as long as that second is not over
         part = plan.body[0] if plan.body else Slice(0, 0)
         if len(plan.body) > 1 or not isinstance(part, Slice) or part.length > INLINE_BYTES:
             return None
         inode = os.fstat(handle.fileno()).st_ino
-        return Seen(prepared(request.key), mtime_ns, size, inode, part.start, part.length)
+        said = None if beside is None else (prepared(beside.path), beside)
+        return Seen(prepared(path), mtime_ns, size, inode, part.start, part.length, said)
 
 
 def _identity(method: str, name: str, headers: Mapping[str, str]) -> _Id:

@@ -16,7 +16,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, Final, NamedTuple, Protocol, Unpack, cast
 
-from .backends.local import plain_directory
+from .backends.again import root_of
 from .config import (
     Authorize,
     Options,
@@ -107,11 +107,11 @@ class MediaService:
             else MediaStack(build_backends(backends), base_url=base_url_of(prefix))
         )
         self.policy = build_policy(**policy)._replace(last_modified=not self.stack.redirects)
-        upper, ours = plain_directory(self.stack.upper), self.policy
+        root, ours = root_of(self.stack.upper), self.policy
         # What is called need not be true: it may be a collection that is empty still.
         is_asked = authorize is not None or ours.add_headers is not None
         depends_on_more = is_asked or ours.debug or ours.redirect_max_age
-        self._kept = KeptPlans(upper, self.stack) if upper is not None and not depends_on_more else None
+        self._kept = KeptPlans(root, self.stack) if root is not None and not depends_on_more else None
 
     def takes(self, method: str, path: str) -> bool:
         """Say whether the request is ours: GET or HEAD below the prefix. ``path`` starts at the mount point."""

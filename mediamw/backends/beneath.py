@@ -104,6 +104,17 @@ class Root:
             return None
         return fd
 
+    def open_folder_if_any(self, folder: str) -> Folder | None:
+        """Open a directory to read what is in it, None if there is nothing: as ``open_file_if_any`` does it."""
+        if _openat2 is not None and _open_quietly is not None and not self._spelling.may_differ(folder):
+            directory = self._current()  # held by name, as there
+            fd = _open_quietly(directory.fd, folder.encode(errors="surrogateescape"))
+            if fd >= 0:
+                return Folder(fd, "")
+            if fd == -errno.ENOENT and self._renewed() is directory:
+                return None
+        return self.open_folder(folder)
+
     def _open_file(self, key: str) -> int:
         if not HAS_DIR_FD:
             return self._open_linked(key, FILE_FLAGS)

@@ -93,6 +93,11 @@ class LocalBackend:
         """Where else its links may lead: below these it is as much at work as below its root."""
         return tuple(map(_whereabouts, self._follow))
 
+    def plain_root(self) -> Root | None:
+        """See ``again.LiesBeneath``."""
+        is_ours = (type(self).open, type(self).open_now) == (LocalBackend.open, LocalBackend.open_now)
+        return self._beneath if is_ours else None
+
     def open(self, key: Key) -> LocalHandle | None:
         """Open a regular file beneath the root; None if there is none. Errors as at the top of this file."""
         if os.name == "nt" and windows_refusal(key) is not None:
@@ -315,14 +320,6 @@ class LocalBackend:
             return None
         handle.close()
         return handle.meta
-
-
-def plain_directory(backend: object) -> LocalBackend | None:
-    """Return the backend if it is a directory that is opened as ``LocalBackend`` does it: others' ``open`` is asked."""
-    if not isinstance(backend, LocalBackend):
-        return None
-    ways = (type(backend).open, type(backend).open_now)
-    return backend if ways == (LocalBackend.open, LocalBackend.open_now) else None
 
 
 def _whereabouts(path: str) -> tuple[str, ...]:

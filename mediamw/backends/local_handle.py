@@ -7,7 +7,9 @@ import os
 from collections.abc import Iterator
 
 from ..core.errors import BackendUnavailable
+from ..core.keys import Key
 from ..core.model import Meta
+from .again import Beside
 from .base import CHUNK_BYTES, INLINE_BYTES
 
 _RWF_NOWAIT = getattr(os, "RWF_NOWAIT", 0)
@@ -25,6 +27,11 @@ class LocalHandle:
     def fileno(self) -> int:
         """Return the descriptor, for servers that send files themselves."""
         return self._fd
+
+    def lies(self, key: Key) -> tuple[str, int | None, Beside | None]:
+        """Return where the file of ``key`` lies beneath the root, its time on the disk (nanoseconds since 1970), and
+        the file that says what it is, if one does."""
+        return key, self.meta.mtime_ns, None
 
     def chunks(self, start: int, stop: int) -> Iterator[bytes]:
         """Yield the bytes of a slice; ends early if the file has become shorter."""

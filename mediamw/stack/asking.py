@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final, cast
 
+from ..backends.again import root_of
 from ..backends.base import LATER, Backend, Entry, Lists, OpensNow, Remote
-from ..backends.local import plain_directory
 from ..backends.openat2 import prepared
 from ..core.errors import BackendUnavailable, NotServable
 from ..core.keys import Key
@@ -61,8 +61,7 @@ class Asker:
         # isinstance with a protocol is slow, so it is asked once.
         self._now = frozenset(backend.name for backend in backends if isinstance(backend, OpensNow))
         self.rules = {backend.name: rules_of(backend) for backend in backends}
-        directory = plain_directory(backends[0])
-        self._root = directory.beneath if directory is not None and self._has_whiteouts else None
+        self._root = root_of(backends[0]) if self._has_whiteouts else None
         self._sources = {origin.backend.name: source_of(origin.backend) for origin in self.origins}
 
     def is_remote(self, backend: Backend) -> bool:

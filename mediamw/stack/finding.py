@@ -12,8 +12,9 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, cast
 
+from ..backends.again import root_of
 from ..backends.base import Backend, ReadsRanges, Remote, Signs
-from ..backends.local import LocalHandle, plain_directory
+from ..backends.local import LocalHandle
 from ..backends.rules import Delivery
 from ..backends.via import sites_of
 from ..core.keys import Key
@@ -36,11 +37,9 @@ class Finder:
         self._deliveries = {backend.name: delivery_of(backend) for backend in backends}
         self._reads_ranges = frozenset(backend.name for backend in backends if isinstance(backend, ReadsRanges))
         self._known: KnownRedirects | None = None
-        directory = plain_directory(backends[0])
-        if directory is not None and self.redirects:
-            self._known = KnownRedirects(
-                directory.beneath, asker.origins, asker.asked_until, has_copies=puller is not None
-            )
+        root = root_of(backends[0])
+        if root is not None and self.redirects:
+            self._known = KnownRedirects(root, asker.origins, asker.asked_until, has_copies=puller is not None)
 
     @property
     def redirects(self) -> bool:

@@ -16,8 +16,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Final
 
+from ....backends.again import Beside
 from ....backends.base import Content, Entry
-from ....backends.beneath import LinkRefused
+from ....backends.beneath import LinkRefused, Root
 from ....backends.folder import Folder
 from ....backends.local import LocalBackend, LocalHandle, meta_of
 from ....backends.local_put import LocalDraft
@@ -34,6 +35,28 @@ from .staging import FILE, METADATA, DepotDraft, delete
 
 _NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 _TRIES: Final = 100
+
+
+class DepotHandle(LocalHandle):
+    """An open file, of which another one said what it is."""
+
+    __slots__ = ("_beside", "_mtime_ns")
+
+    def __init__(self, fd: int, meta: Meta, beside: Beside, metadata: Metadata) -> None:
+        mtime_ns = metadata.mtime_ns
+        self._beside, self._mtime_ns = beside, meta.mtime_ns
+        super().__init__(
+            fd,
+            meta._replace(
+                mtime_ns=meta.mtime_ns if mtime_ns is None else mtime_ns,
+                content_type=metadata.content_type,
+                filename=metadata.filename,
+            ),
+        )
+
+    def lies(self, key: Key) -> tuple[str, int | None, Beside | None]:
+        """See ``LocalHandle``."""
+        return f"{key}/{FILE}", self._mtime_ns, self._beside
 
 
 class DepotDirectory:
@@ -83,6 +106,10 @@ class DepotDirectory:
         """Where else its links may lead."""
         return self._local.reaches
 
+    def plain_root(self) -> Root | None:
+        """See ``again.LiesBeneath``."""
+        return self._local.beneath if type(self).open is DepotDirectory.open else None
+
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def open(self, key: Key) -> LocalHandle | None:
@@ -95,20 +122,23 @@ class DepotDirectory:
             return self._local.open(key)
         if not is_file_id(key):
             return None
-        seen = None
+        root, seen = self._local.beneath, None
         for _ in range(_TRIES):
             try:
-                with self._local.beneath.open_folder(key) as folder:
-                    if self._local.beneath.may_differ(key) and not self._local.beneath.is_exact(f"{key}/"):
+                folder = root.open_folder_if_any(key)
+                if folder is None:
+                    return None
+                with folder:
+                    if root.may_differ(key) and not root.is_exact(f"{key}/"):
                         return None
-                    found = os.stat(folder.at("."), dir_fd=folder.fd)
                     handle, lacks = self._opened(folder, key)
+                    found = None if handle is not None else os.stat(folder.at("."), dir_fd=folder.fd)
             except OSError as error:
                 self._local.raise_unless_missing(error, key)
                 return None
             if handle is not None:
                 return handle
-            if seen is not None and os.path.samestat(seen, found):
+            if seen is not None and found is not None and os.path.samestat(seen, found):
                 break
             seen = found  # else it was emptied since it was opened: replaced, and the new one has all its parts
         if lacks == FILE:
@@ -133,41 +163,41 @@ class DepotDirectory:
 
     def _opened(self, folder: Folder, key: Key) -> tuple[LocalHandle | None, str]:
         """Return the open file, or None and the part that is missing. Raises ``OSError``."""
-        fd = self._open_part(folder, key, FILE)
-        if fd is None:
+        opened = self._open_part(folder, key, FILE)
+        if opened is None:
             return None, FILE
-        handle = LocalHandle(fd, meta_of(os.fstat(fd)))
+        fd, status = opened
         try:
-            metadata = self._metadata(folder, key)
+            found = self._metadata(folder, key)
         except BaseException:
-            handle.close()
+            os.close(fd)
             raise
-        if metadata is None:
-            handle.close()
+        if found is None:
+            os.close(fd)
             return None, METADATA
-        mtime_ns = metadata.mtime_ns
-        handle.meta = handle.meta._replace(
-            mtime_ns=handle.meta.mtime_ns if mtime_ns is None else mtime_ns,
-            content_type=metadata.content_type,
-            filename=metadata.filename,
-        )
-        return handle, ""
+        return DepotHandle(fd, meta_of(status), *found), ""
 
-    def _metadata(self, folder: Folder, key: Key) -> Metadata | None:
-        fd = self._open_part(folder, key, METADATA)
-        if fd is None:
+    def _metadata(self, folder: Folder, key: Key) -> tuple[Beside, Metadata] | None:
+        opened = self._open_part(folder, key, METADATA)
+        if opened is None:
             return None
-        with open(fd, "rb") as file:
-            text = file.read(MAX_METADATA_BYTES + 1)
+        fd, status = opened
+        text = b""
         try:
-            return read_metadata(text)
+            while len(text) <= MAX_METADATA_BYTES and (piece := os.read(fd, MAX_METADATA_BYTES + 1)):
+                text += piece
+        finally:
+            os.close(fd)
+        beside = Beside(f"{key}/{METADATA}", status.st_mtime_ns, status.st_size, status.st_ino)
+        try:
+            return beside, read_metadata(text)
         except ValueError as error:
             path = self._path(key, METADATA)
             raise InvalidMetadata(
                 f"{path} is no metadata of DEPOT's: {error}", backend=self.name, key=key, operation="open"
             ) from None
 
-    def _open_part(self, folder: Folder, key: Key, part: str) -> int | None:
+    def _open_part(self, folder: Folder, key: Key, part: str) -> tuple[int, os.stat_result] | None:
         """Open a regular file of the folder; None if there is none."""
         try:
             fd = os.open(folder.at(part), FILE_FLAGS | _NOFOLLOW, dir_fd=folder.fd)
@@ -177,9 +207,9 @@ class DepotDirectory:
             if error.errno != errno.ELOOP:
                 raise
             fd = self._local.beneath.open_file(f"{key}/{part}")  # which says whether the link may be followed
-        mode = os.fstat(fd).st_mode
-        if stat.S_ISREG(mode):
-            return fd
+        status = os.fstat(fd)
+        if stat.S_ISREG(status.st_mode):
+            return fd, status
         os.close(fd)
         raise NotServable(f"{self._path(key, part)} is no regular file", backend=self.name, key=key, operation="open")
 
