@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import threading
@@ -31,6 +32,7 @@ from mediamw.ext.depot.io.local import DepotDirectory, LocalFileStorage
 from mediamw.ext.depot.io.metadata import MAX_METADATA_BYTES, InvalidMetadata
 from mediamw.testing import check_backend
 
+from .descriptors import descriptors
 from .folding import fold
 from .killing import MEMORY
 
@@ -312,12 +314,30 @@ def test_an_upload_that_never_came_to_its_end(tmp_path: Path) -> None:
     assert not (tmp_path / ID).exists()
 
 
+def test_what_cannot_be_opened_is_closed_again(tmp_path: Path) -> None:
+    """Whoever asks for such a file again and again takes no descriptors from the process."""
+    write(tmp_path, metadata=b"{")
+    (write(tmp_path, OTHER) / "metadata.json").unlink()
+    backend = DepotDirectory(tmp_path)
+
+    def ask() -> int:
+        for key in (ID, OTHER):
+            with pytest.raises(NotServable):
+                backend.open(key)
+        return descriptors()
+
+    before = ask()
+    assert {ask() for _ in range(3)} == {before}
+
+
 def test_a_folder_without_a_file(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / ID / "file").unlink()
     storage = LocalFileStorage(tmp_path)
     assert not storage.exists(ID)
     assert storage.list() == []
+    assert not DepotDirectory(tmp_path).delete(ID)
+    assert (tmp_path / ID / "metadata.json").exists(), "what is no file of DEPOT's is not ours to delete"
     put(DepotDirectory(tmp_path), b"new", "b.txt", replace=True)
     assert read(DepotDirectory(tmp_path)) == (b"new", "b.txt")
 
@@ -548,7 +568,9 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path, monkeypatch: pytest
     left = write(tmp_path / ".mediamw" / "staged", "left")
     (tmp_path / ".mediamw" / "staged" / "link").symlink_to(tmp_path / ID)
     backend.put(OTHER, b"y")
-    assert left.exists(), "not before it is old"
+    os.utime(left, (0, 0))
+    backend.put(OTHER, b"y", replace=True)
+    assert left.exists(), "not before it is old, and not by a date that anybody can set"
     monkeypatch.setattr(staging.time, "time", lambda now=time.time: now() + 3601)
     backend.put(OTHER, b"z", replace=True)
     assert list(left.parent.iterdir()) == []
@@ -572,6 +594,71 @@ def test_a_disk_that_fails_keeps_the_old_file(tmp_path: Path, swap: str, monkeyp
             put(backend, b"new", "new", replace=True)
     assert read(backend) == (b"old", "old")
     assert names(tmp_path) == [f"{ID}/file", f"{ID}/metadata.json"]
+
+
+def test_a_disk_that_fails_keeps_what_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And it is told: nobody takes it for a file that was not there."""
+    backend = DepotDirectory(tmp_path)
+    put(backend, b"old", "old")
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", broken)
+        with pytest.raises(BackendUnavailable, match="Input/output error"):
+            backend.delete(ID)
+    assert read(backend) == (b"old", "old")
+    with monkeypatch.context() as patch:
+        for call in ("unlink", "rmdir"):
+            patch.setattr(os, call, broken)
+        assert backend.delete(ID), "what cannot be removed stays where nobody sees it"
+    assert read(backend) is None
+    assert not list(backend.list("", recursive=True))
+
+
+def test_what_is_synced_before_what(tmp_path: Path, swap: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a power cut there is what was stored, or what was there before: never a name without its file."""
+    events: list[str] = []
+    fsync, rename, exchange, discard = os.fsync, staging._rename, staging.exchange, staging._discard
+
+    def syncing(fd: int) -> None:
+        found = os.fstat(fd)
+        if stat.S_ISREG(found.st_mode):
+            events.append("bytes")
+        else:
+            folders = (tmp_path, *(path for path in tmp_path.rglob("*") if path.is_dir()))
+            (path,) = (path for path in folders if os.path.samestat(path.stat(), found))
+            place = path.relative_to(tmp_path).parts
+            events.append("/".join(("staged", "*")[: len(place) - 1] if place[:1] == (".mediamw",) else place))
+        fsync(fd)
+
+    def noted(what: str, call: Any) -> Any:
+        def done(*given: Any) -> Any:
+            result = call(*given)
+            if result is not False:
+                part = given[1] if given[1] in (staging.FILE, staging.METADATA) else ""
+                events.append(f"{what} {part}".strip())
+            return result
+
+        return done
+
+    backend = DepotDirectory(tmp_path)
+    put(backend, b"x", "x", key=OTHER)  # the folders of the state are made
+    monkeypatch.setattr(os, "fsync", syncing)
+    monkeypatch.setattr(staging, "_rename", noted("rename", rename))
+    monkeypatch.setattr(staging, "exchange", noted("exchange", exchange))
+    monkeypatch.setattr(staging, "_discard", noted("discard", discard))
+    written = ["bytes", "staged", "staged/*", "bytes", "staged/*"]
+    put(backend, b"old", "old")
+    assert events == [*written, "rename", ""]
+    events.clear()
+    put(backend, b"new", "new", replace=True)
+    parts = ["rename file", "rename metadata.json", ID, "discard", ""]
+    assert events == [*written, *(parts if swap == "no exchange" else ["exchange", "", "discard", ""])]
+    events.clear()
+    backend.delete(ID)
+    assert events == ["rename", "", "discard"]
 
 
 # -- in a stack --------------------------------------------------------------------------------------------------------

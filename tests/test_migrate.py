@@ -9,6 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,27 @@ def test_a_second_run_copies_what_is_new_or_changed(
     assert noted(tmp_path / "log")[1] == {**dict.fromkeys(FILES, 1), "b.txt": 1, "a.jpg": 2}
 
 
+def test_a_change_is_seen_by_the_length_or_by_the_time(moved: Callable[..., Report], tmp_path: Path) -> None:
+    moved()
+    times = (tmp_path / "old" / "a.jpg").stat().st_mtime_ns, (tmp_path / "old" / "z").stat().st_mtime_ns
+    fill(tmp_path / "old", {"a.jpg": b"longer", "z": b"ZZ"})
+    os.utime(tmp_path / "old" / "a.jpg", ns=(times[0], times[0]))
+    os.utime(tmp_path / "old" / "z", ns=(times[1], times[1] + 1))
+    assert moved().copied == 2
+    assert files_of(tmp_path / "new") == {**FILES, "a.jpg": b"longer", "z": b"ZZ"}
+
+
+def test_a_source_that_tells_neither_times_nor_etags_is_compared_each_time(registry: Registry, tmp_path: Path) -> None:
+    old = Local("old", {"a": b"1"})
+    registry.configure("old", old)  # type: ignore[arg-type]
+    new = registry.configure("new", MemoryBackend())
+    migrate(registry, "old", "new", journal=tmp_path / "journal")
+    assert migrate(registry, "old", "new", journal=tmp_path / "journal").earlier == 0
+    old.files["a"] = b"2"
+    assert migrate(registry, "old", "new", journal=tmp_path / "journal").copied == 1
+    assert new.open("a").read() == b"2"
+
+
 def test_what_is_there_is_compared_and_not_stored(
     moved: Callable[..., Report], registry: Registry, tmp_path: Path
 ) -> None:
@@ -139,6 +161,29 @@ def test_a_target_that_changed_what_it_was_given_is_a_conflict(moved: Callable[.
     assert (report.copied, list(reasons(report, "conflict"))) == (1, ["z"])
     assert files_of(tmp_path / "new")["z"] == b"changed there"
     assert moved().conflicts == 1, "it is looked at each time"
+
+
+def test_a_failure_does_not_make_our_copy_another_s(
+    moved: Callable[..., Report], registry: Registry, tmp_path: Path
+) -> None:
+    """What was stored under a key is remembered over a run in which the target was away."""
+
+    class Away(LocalBackend):
+        is_away = False
+
+        def draft(self, data: Content, *, content_type: str | None = None) -> Any:
+            if self.is_away:
+                raise down(self.name)
+            return super().draft(data, content_type=content_type)
+
+    new = Away(tmp_path / "new")
+    registry.configure("new", new)
+    moved()
+    fill(tmp_path / "old", {"a.jpg": b"changed"})
+    new.is_away = True
+    assert moved().failed == 1
+    new.is_away = False
+    assert (moved().copied, files_of(tmp_path / "new")["a.jpg"]) == (1, b"changed")
 
 
 def test_types_and_names_go_along(registry: Registry) -> None:
@@ -278,6 +323,18 @@ def test_a_file_that_changes_is_never_mixed(registry: Registry, times: int) -> N
         assert "changed it while it was copied" in reasons(report, "failed")["a"]
 
 
+def test_a_file_that_is_remembered_as_missing(registry: Registry) -> None:
+    """Somebody asked for it before it was there: it is listed, and no file that is gone."""
+    bucket = Bucket("old")
+    old = registry.configure("old", MediaStack([bucket], missing_ttl=3600.0))
+    new = registry.configure("new", MemoryBackend())
+    assert not old.exists("a")
+    bucket.files["a"] = b"a"
+    assert not old.exists("a"), "it is remembered"
+    report = migrate(registry, "old", "new", journal=None)
+    assert (report.files, report.copied, new.open("a").read()) == (1, 1, b"a")
+
+
 def test_a_bucket_s_file_that_changes_is_never_mixed(registry: Registry) -> None:
     """Each part is asked for by the ETag of the version that was begun."""
 
@@ -304,6 +361,31 @@ def test_a_file_that_goes_while_it_runs(registry: Registry) -> None:
     registry.configure("new", MemoryBackend())
     report = migrate(registry, "old", "new", journal=None)
     assert (report.files, report.there, report.is_complete, report.gone) == (1, 1, True, 0)
+
+
+def test_a_copy_of_what_has_gone_is_told_of_each_time(registry: Registry, tmp_path: Path) -> None:
+    """However it went: here it was listed, with another date, and gone when it was read."""
+
+    class Going(MemoryBackend):
+        goes = False
+
+        def list(self, prefix: str, *, recursive: bool) -> Any:
+            for entry in list(super().list(prefix, recursive=recursive)):
+                if self.goes:
+                    self.delete(entry.key)
+                yield entry
+
+    old = Going({"a": b"a"})
+    registry.configure("old", old)
+    registry.configure("new", MemoryBackend())
+    migrate(registry, "old", "new", journal=tmp_path / "journal")
+    old.put(Key("a"), b"changed", replace=True)
+    old.goes = True
+    report = migrate(registry, "old", "new", journal=tmp_path / "journal")
+    assert (report.files, report.is_complete) == (0, True)
+    for _ in range(2):
+        report = migrate(registry, "old", "new", journal=tmp_path / "journal")
+        assert (report.gone, report.named_gone) == (1, ["a"])
 
 
 def test_files_that_come_while_it_runs(registry: Registry) -> None:
@@ -399,6 +481,19 @@ def test_a_file_that_fails_does_not_stop_the_rest(moved: Callable[..., Report], 
     assert (moved().copied, moved().is_well) == (1, True)
 
 
+def test_what_failed_is_tried_again_when_all_else_is_done(moved: Callable[..., Report], registry: Registry) -> None:
+    registry.configure("new", Flaky({b"a": 2}))
+    assert moved().is_well, "two attempts of the first listing failed"
+    registry.get("new").delete("a.jpg")
+    registry.get("new").upper.failures[b"a"] = 2  # type: ignore[attr-defined]
+    report = moved(recheck=True)
+    assert (report.copied, report.failed, report.late, report.is_well) == (1, 0, 0, True), "and is no new file"
+    registry.get("new").delete("a.jpg")
+    registry.get("new").upper.failures[b"a"] = 4  # type: ignore[attr-defined]
+    report = moved(recheck=True)
+    assert (report.copied, report.failed, report.is_well) == (1, 0, True), "though the second brought nothing new"
+
+
 def test_a_target_that_is_away(moved: Callable[..., Report], registry: Registry, tmp_path: Path) -> None:
     fill(tmp_path / "old", {f"{at:04}": b"%d" % at for at in range(300)})
 
@@ -447,6 +542,26 @@ def test_a_source_that_fails_amid_the_list(registry: Registry, tmp_path: Path) -
     report = migrate(registry, "old", "new", journal=tmp_path / "journal")
     assert report.stopped.startswith("'old' cannot be listed: backend 'memory'")
     assert not report.is_well
+
+
+def test_what_was_not_listed_is_not_gone(registry: Registry, tmp_path: Path) -> None:
+    class Breaking(MemoryBackend):
+        is_broken = False
+
+        def list(self, prefix: str, *, recursive: bool) -> Any:
+            for number, entry in enumerate(super().list(prefix, recursive=recursive)):
+                if self.is_broken and number == 500:
+                    raise down(self.name)
+                yield entry
+
+    old = Breaking({f"{at:03}": b"x" for at in range(600)})
+    registry.configure("old", old)
+    registry.configure("new", MemoryBackend())
+    migrate(registry, "old", "new", journal=tmp_path / "journal")
+    old.is_broken = True
+    report = migrate(registry, "old", "new", journal=tmp_path / "journal")
+    assert (report.gone, report.is_well, report.is_complete) == (0, False, False)
+    assert (report.files, report.there) == (500, 500), "what was listed is there"
 
 
 def test_an_executor_that_is_gone(moved: Callable[..., Report]) -> None:
@@ -503,6 +618,17 @@ def test_a_dry_run_writes_nothing(moved: Callable[..., Report], registry: Regist
     assert files_of(tmp_path) == before, "the journal too is as it was"
 
 
+def test_a_dry_run_puts_nothing_on_record(moved: Callable[..., Report], tmp_path: Path) -> None:
+    moved()
+    fill(tmp_path / "old", {"new.txt": b"new", "a.jpg": b"changed"})
+    fill(tmp_path / "new", {"z": b"?"})
+    before = files_of(tmp_path)
+    assert moved(dry_run=True).copied == 2
+    assert moved(dry_run=True, recheck=True, replace=True).copied == 3
+    assert files_of(tmp_path) == before
+    assert moved(recheck=True, replace=True).copied == 3, "what would be is not what was"
+
+
 def test_recheck(moved: Callable[..., Report], tmp_path: Path) -> None:
     moved()
     (tmp_path / "new" / "z").unlink()
@@ -532,6 +658,12 @@ def test_a_journal_of_other_storages(moved: Callable[..., Report], registry: Reg
     other.configure("new", LocalBackend(tmp_path / "elsewhere"))
     with pytest.raises(ConfigError, match=r"of another migration, whose target is .*elsewhere"):
         migrate(other, "old", "new", journal=journal)
+    for below, said in (("lower", None), ("lower two", r'whose source is .*"lower"\], not .*"lower two"\]')):
+        other.clear()
+        other.configure("old", MediaStack([MemoryBackend(), LocalBackend(tmp_path / below, name="lower")]))
+        other.configure("new", LocalBackend(tmp_path / "new"))
+        with pytest.raises(ConfigError, match=said) if said else nullcontext():
+            migrate(other, "old", "new", journal=tmp_path / "of layers")
     other.clear()
 
 
@@ -605,6 +737,9 @@ def test_what_is_no_migration(registry: Registry, tmp_path: Path) -> None:
         registry.configure(name, LocalBackend(tmp_path / where))
     registry.configure("read-only", Local("prod"))  # type: ignore[arg-type]
     registry.alias("alias", "old")
+    registry.configure("over", MediaStack([MemoryBackend(), LocalBackend(tmp_path / "m", name="below")]))
+    with pytest.raises(ConfigError, match="lies inside"):
+        migrate(registry, "over", "inside", journal=None)
     for target, said in {
         "old": "same storage",
         "alias": "same storage",
@@ -692,5 +827,7 @@ def test_a_server_that_keeps_no_two_writers_apart(registry: Registry) -> None:
     new = registry.configure("new", Plain({"b": b"other"}))
     with pytest.raises(ConfigError, match="If-None-Match"):
         migrate(registry, "old", "new", journal=None)
+    report = migrate(registry, "old", "new", journal=None, dry_run=True)
+    assert (report.copied, report.conflicts) == (1, 1), "nothing is stored, so that it is not even asked"
     report = migrate(registry, "old", "new", journal=None, alone=True)
     assert (report.copied, report.conflicts, new.open("b").read()) == (1, 1, b"other")
