@@ -82,4 +82,7 @@ def build_parser(*, is_project: bool = False) -> argparse.ArgumentParser:
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
-    """Keeps the lines of a module's text, and shows the defaults."""
+    """Keeps the lines of a module's text, and shows the defaults where there are any."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
