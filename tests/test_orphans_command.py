@@ -253,6 +253,20 @@ def test_a_storage_that_cannot_be_listed(
     assert "mediamw: 'layered' cannot be listed: backend 'local' list: the disk is away" in err
 
 
+def test_ctrl_c(shop: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    save("lost.jpg")
+    age(tmp_path)
+
+    def pressed(self: orphans.Finder, some: Any) -> Iterator[tuple[orphans.Orphan, str]]:
+        yield from remove(self, some)
+        raise KeyboardInterrupt
+
+    remove = orphans.Finder.remove
+    monkeypatch.setattr(orphans.Finder, "remove", pressed)
+    assert command("--delete") == 130
+    assert capsys.readouterr() == ("layered/lost.jpg: removed\n", "mediamw: interrupted\n")
+
+
 def test_a_row_that_comes_between(
     shop: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
