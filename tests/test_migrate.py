@@ -218,7 +218,8 @@ def test_names_that_the_target_cannot_hold(moved: Callable[..., Report], tmp_pat
     assert sorted(reasons(report, "refused")) == ["a.jpg", "homes/42/kitchen.jpg", 'homes/7/ü, "x".txt', "linked/"]
     assert "a folder has this name" in reasons(report, "refused")["a.jpg"]
     assert "one of its folders is a file" in reasons(report, "refused")["homes/42/kitchen.jpg"]
-    assert "link to a folder" in reasons(report, "refused")["linked/"]
+    assert "link to a folder" in (said := reasons(report, "refused")["linked/"])
+    assert "put the folder itself in its place" in said
     assert (report.files, report.there, report.is_complete) == (5, 1, False)
 
 
@@ -736,6 +737,7 @@ def test_what_is_no_migration(registry: Registry, tmp_path: Path) -> None:
     for name, where in {"old": "m", "same": "m", "inside": "m/inner", "around": "."}.items():
         registry.configure(name, LocalBackend(tmp_path / where))
     registry.configure("read-only", Local("prod"))  # type: ignore[arg-type]
+    registry.configure("bucket", "s3://acme-media?region=eu-west-1")
     registry.alias("alias", "old")
     registry.configure("over", MediaStack([MemoryBackend(), LocalBackend(tmp_path / "m", name="below")]))
     with pytest.raises(ConfigError, match="lies inside"):
@@ -747,6 +749,7 @@ def test_what_is_no_migration(registry: Registry, tmp_path: Path) -> None:
         "inside": "lies inside",
         "around": "lies inside",
         "read-only": "takes no files",
+        "bucket": "'bucket' takes no files: .*S3Backend.* with writable=true in its spec",
         "nobody": "unknown storage",
     }.items():
         with pytest.raises(ConfigError, match=said):

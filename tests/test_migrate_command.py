@@ -313,4 +313,7 @@ def test_no_cluster(folder: Path) -> None:
 def test_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["migrate", "--help"])
-    assert "mediamw migrate --app shop.storages --from local --to s3" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "mediamw migrate --app shop.storages --from local --to s3" in told
+    assert "(default: full)" in told
+    assert "(default: None)" not in told, "an option that has to be given, or may be left out, has none"

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.orm import Session
 
+from mediamw import BackendUnavailable, Entry, LocalBackend
 from mediamw.cli import main
 from mediamw.ext.sqlalchemy import orphans
 
@@ -57,6 +58,15 @@ def used():
 
 def broken():
     raise RuntimeError("the page of settings is away")
+
+def no_file():
+    yield "used.jpg"
+
+def no_text():
+    yield 5
+
+def no_storage():
+    yield "avatar/used.jpg"
 """
 
 
@@ -196,6 +206,67 @@ def test_also_used(shop: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "media/used.jpg" in files(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        ("no_file", "'used.jpg' names no file"),
+        ("no_text", "5 is no text"),
+        ("no_storage", "did you mean avatars"),
+    ],
+)
+def test_also_used_that_tells_no_files(
+    shop: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], function: str, said: str
+) -> None:
+    save("used.jpg")
+    age(tmp_path)
+    assert command("--also-used", f"orphan_shop:{function}", "--delete") == 2
+    err = capsys.readouterr().err
+    assert err.startswith("mediamw: also_used: ")
+    assert said in err
+    assert "media/used.jpg" in files(tmp_path)
+
+
+@pytest.mark.parametrize("options", [(), ("--delete",)])
+def test_a_storage_that_cannot_be_listed(
+    shop: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+) -> None:
+    """The others are looked at, and the status tells that not all were."""
+    save("lost.jpg")
+    save("lost.jpg", "other")
+    age(tmp_path)
+    real = LocalBackend.list
+
+    def listed(self: LocalBackend, prefix: str, *, recursive: bool) -> Iterator[Entry]:
+        yield from real(self, prefix, recursive=recursive)
+        if self.root == str(tmp_path / "media"):
+            raise BackendUnavailable("the disk is away", backend=self.name, operation="list")
+
+    monkeypatch.setattr(LocalBackend, "list", listed)
+    assert command(*options) == 1
+    out, err = capsys.readouterr()
+    removed = ": removed" if options else ""
+    assert out.splitlines() == [f"layered/lost.jpg{removed}", f"other/lost.jpg{removed}"]
+    assert "mediamw: 'layered' cannot be listed: backend 'local' list: the disk is away" in err
+
+
+def test_ctrl_c(shop: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    save("lost.jpg")
+    age(tmp_path)
+
+    def pressed(self: orphans.Finder, some: Any) -> Iterator[tuple[orphans.Orphan, str]]:
+        yield from remove(self, some)
+        raise KeyboardInterrupt
+
+    remove = orphans.Finder.remove
+    monkeypatch.setattr(orphans.Finder, "remove", pressed)
+    assert command("--delete") == 130
+    assert capsys.readouterr() == ("layered/lost.jpg: removed\n", "mediamw: interrupted\n")
+
+
 def test_a_row_that_comes_between(
     shop: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,9 +314,11 @@ def test_a_storage_that_there_is_not(shop: Any, capsys: pytest.CaptureFixture[st
     assert "did you mean layered" in capsys.readouterr().err
 
 
-def test_times(shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("time_", ["soon", "24"])
+def test_times(shop: Any, capsys: pytest.CaptureFixture[str], time_: str) -> None:
+    """A number alone might be meant as hours, and be taken as seconds."""
     with pytest.raises(SystemExit):
-        command("--older-than", "soon")
+        command("--older-than", time_)
     assert "such as 24h" in capsys.readouterr().err
 
 

@@ -82,10 +82,12 @@ class AWSAccount:
         except _troubles() as error:
             raise account_error(error, self._backend, self._profile) from None
         if frozen is None:
+            of_it = f"MEDIAMW_BACKEND_{self._backend.upper().replace('-', '_')}"
             raise BackendUnavailable(
                 "no AWS credentials found: give profile=NAME, or keys, or set AWS_ACCESS_KEY_ID and "
-                "AWS_SECRET_ACCESS_KEY, or run where there is a role; if anybody may "
-                "read the bucket anonymous=true in its spec, S3Backend(..., anonymous=True) in code",
+                f"AWS_SECRET_ACCESS_KEY, or {of_it}_ACCESS_KEY_ID and {of_it}_SECRET_ACCESS_KEY for a spec, or "
+                "run where there is a role; if anybody may read the bucket "
+                "anonymous=true in its spec, S3Backend(..., anonymous=True) in code",
                 backend=self._backend,
                 answered=False,
             )

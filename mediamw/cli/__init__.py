@@ -51,6 +51,9 @@ def main(argv: Sequence[str] | None = None, *, of_project: Callable[[], Settings
     except BrokenPipeError:  # `mediamw config | head`: what is left in the buffer is nobody's either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except KeyboardInterrupt:
+        print("mediamw: interrupted", file=sys.stderr)
+        return 130  # as shells have it, 128 and the signal's number
     return status
 
 
@@ -82,4 +85,7 @@ def build_parser(*, is_project: bool = False) -> argparse.ArgumentParser:
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
-    """Keeps the lines of a module's text, and shows the defaults."""
+    """Keeps the lines of a module's text, and shows the defaults where there are any."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)

@@ -7,8 +7,8 @@ storage that was away kept. Only files of a storage's first backend are looked a
 Every column of the models counts that has a MediaField or UploadedFileField, thumbnails among them. What other columns
 name, --also-used has to tell: a function that yields texts such as local/a.jpg.
 
-Exit status: 0 all is well, 1 a row cannot be read (and nothing was removed) or a file could not be removed, 2 a setting
-is wrong.
+Exit status: 0 all is well, 1 a row cannot be read (and nothing was removed), a storage could not be listed or a file
+could not be removed, 2 a setting is wrong.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from ..core.errors import ConfigError
+from ..core.errors import BackendUnavailable, ConfigError
 from ..storages import Registry
 from ..storages import registry as own
 from .options import find_modules_here
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from ..ext.sqlalchemy.orphans import Finder, Orphan
 
-_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _AT_ONCE: Final = 200
 
 
@@ -86,9 +86,10 @@ def run(args: argparse.Namespace) -> int:
         if finder.bad_rows and args.delete:
             print("mediamw: nothing is removed: those rows may name any of the files", file=sys.stderr)
             return 1
-        found = (orphan for storage in storages for orphan in finder.orphans(storage, args.older_than))
+        away: list[str] = []
         with _database_errors("what was told until now is done, and no more"):
-            return _told(finder, found, args) or int(bool(finder.bad_rows))
+            told = _told(finder, _found(finder, storages, args.older_than, away), args)
+        return told or int(bool(finder.bad_rows or away))
     finally:
         registry.clear()
 
@@ -114,6 +115,16 @@ def _database_errors(what_then: str) -> Iterator[None]:
     except DBAPIError as error:
         said = f"{error.orig}".strip().partition("\n")[0]
         raise ConfigError(f"--database: {said}; {what_then}") from error
+
+
+def _found(finder: Finder, storages: Iterable[str], older_than: int, away: list[str]) -> Iterator[Orphan]:
+    """Yield the orphans of all storages. Those that cannot be listed are said, and put into ``away``."""
+    for storage in storages:
+        try:
+            yield from finder.orphans(storage, older_than)
+        except BackendUnavailable as error:
+            print(f"mediamw: {storage!r} cannot be listed: {error}", file=sys.stderr)
+            away.append(storage)
 
 
 def _told(finder: Finder, found: Iterator[Orphan], args: argparse.Namespace) -> int:
@@ -224,7 +235,7 @@ def _loaded(target: str, option: str) -> Any:
 
 
 def _seconds(text: str) -> int:
-    match = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text.strip())
+    match = re.fullmatch(r"([0-9]{1,9})([smhd])", text.strip())
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r}: give a number with s, m, h or d, such as 24h")
     return int(match[1]) * _SECONDS[match[2]]

@@ -172,6 +172,8 @@ def test_the_metadata_service(service: Service, check: Callable[..., None], monk
 def test_nobody_has_any(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     said = unavailable(lambda: S3Backend(BUCKET).open(PHOTO))
     assert "no AWS credentials found: give profile=NAME, or keys, or set AWS_ACCESS_KEY_ID" in said
+    of_a_spec = unavailable(lambda: S3Backend(BUCKET, name="prod-2").open(PHOTO))
+    assert "MEDIAMW_BACKEND_PROD_2_ACCESS_KEY_ID and MEDIAMW_BACKEND_PROD_2_SECRET_ACCESS_KEY for a spec" in of_a_spec
     monkeypatch.setattr("botocore.utils.ContainerMetadataFetcher.SLEEP_TIME", 0)  # before it asks again
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{service.url}/nothing")
     assert "AWS credentials: " in unavailable(lambda: S3Backend(BUCKET).open(PHOTO))

@@ -69,7 +69,7 @@ class Finder:
         """Filled by ``read``: while there are some nothing may be removed."""
 
     def read(self) -> None:
-        """Read all rows. Raises as SQLAlchemy does, and what ``also_used`` raises."""
+        """Read all rows. Raises as SQLAlchemy and ``also_used`` do, and ``ConfigError`` if that names no file."""
         self._started = time.time()
         for column, type_ in self._columns:
             with self._engine.connect() as connection:
@@ -129,8 +129,14 @@ class Finder:
 
     def _used_besides(self) -> Iterator[Stored]:
         for text in self._also_used():
-            found = Stored.of(text)
-            yield Stored(self._registry.resolve(found.storage), found.key)
+            if not isinstance(text, str):
+                raise ConfigError(f"also_used: {text!r} is no text: give storage/key, such as local/a.jpg")
+            try:
+                found = Stored.of(text)
+                storage = self._registry.resolve(found.storage)
+            except MediaError as error:
+                raise ConfigError(f"also_used: {error}") from error
+            yield Stored(storage, found.key)
 
     def _values(self, connection: Connection, column: Column[Any], type_: FileType) -> Iterator[tuple[str, Any]]:
         """Yield which row it is, and the text of its column."""

@@ -38,7 +38,11 @@ def check_storages(source: str, target: str, opened: Opened, *, is_asked: bool) 
     try:
         _ = opened.target.names
     except NotWritable as error:
-        raise ConfigError(f"to: {target!r} takes no files: {error}") from error
+        kind = type(opened.target.backends[0]).__name__
+        raise ConfigError(
+            f"to: {target!r} takes no files: its first backend, {kind}, only reads: name a storage whose first backend "
+            "is a directory, or a bucket of yours with writable=true in its spec (WritableS3Backend in code)"
+        ) from error
     to = getattr(opened.target.upper, "whereabouts", None)
     if source == target or opened.source.upper is opened.target.upper:
         raise ConfigError(
@@ -95,13 +99,14 @@ def unlisted_folders(stack: MediaStack) -> Iterator[tuple[str, str]]:
                     if path.islink(path.join(folder, name)) and any(
                         entry.key == f"{key}/" for entry in backend.list(key, recursive=False)
                     ):
-                        yield f"{key}/", "a link to a folder, whose files are served and not listed"
+                        yield f"{key}/", _OF_A_LINK
             for error in unread:
                 key = _key_of(str(error.filename), backend)
                 if isinstance(error, PermissionError) and key not in (".", _OF_THE_DISK) and refusal(key) is None:
                     yield f"{key}/", "a folder that may not be read here, whatever is in it"
 
 
+_OF_A_LINK: Final = "a link to a folder, whose files are served and not listed: put the folder itself in its place"
 _OF_THE_DISK: Final = "lost+found"  # is at the root of a volume, and no folder of the site's
 
 
