@@ -62,7 +62,7 @@ def _assigned(target: Any, value: Any, oldvalue: Any, initiator: Any) -> Any:
             if session is None:
                 state.info.setdefault(_WAITING, _Waiting()).append(file)
             else:
-                _noted(session, state).ledger.stored(file)
+                _noted(session, state).ledger.take(file)
     return value
 
 
@@ -71,7 +71,7 @@ def _attached(session: Session, instance: object) -> None:
     waiting = state.info.pop(_WAITING, None) if "info" in state.__dict__ else None
     for file in waiting or ():
         if is_nobodys(file):
-            _noted(session, state).ledger.stored(file)
+            _noted(session, state).ledger.take(file)
 
 
 def _noted(session: Session, state: InstanceState[Any]) -> Books:
