@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Delete, Engine, Insert, Update, bindparam, create_engine, delete, event, func, insert, update
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import ArgumentError, InvalidRequestError
 from sqlalchemy.orm import Session
 
 from mediamw.ext.sqlalchemy import store
@@ -87,7 +88,7 @@ def test_a_statement_that_names_what_is_gone_is_not_sent(engine: Engine) -> None
 
 
 def test_a_statement_for_many_rows(engine: Engine) -> None:
-    """More than one condition can have, and one more for all of them."""
+    """More than one condition can have."""
     count = 1500
     with Session(engine) as session:
         file = store(User.photo, b"x")
@@ -96,26 +97,29 @@ def test_a_statement_for_many_rows(engine: Engine) -> None:
         session.execute(update(User), [{"id": at, "photo": None} for at in range(2, count + 1)])
         session.commit()
         check(engine, 1)
-        session.execute(
-            update(User).where(User.name == "1"),
-            [{"id": at, "photo": None} for at in (1, 2)],
-            execution_options={"synchronize_session": None},
-        )
-        session.commit()
-    check(engine, 0)
 
 
-def test_parameters_for_many_statements(engine: Engine) -> None:
+@pytest.mark.parametrize(
+    ("narrowed", "rows", "options", "left"),
+    [
+        (User.name != "eve", [{"id": 1, "photo": None}, {"id": 2, "photo": None}], {}, 2),
+        (User.name == bindparam("who"), [{"who": "ann"}, {"who": "eve"}], {"dml_strategy": "core_only"}, 1),
+    ],
+)
+def test_a_condition_and_many_rows(engine: Engine, narrowed: Any, rows: Any, options: Any, left: int) -> None:
+    statement = update(User).where(narrowed)
     with Session(engine) as session:
         session.add_all([User(name=name, photo=b"x") for name in ("ann", "eve", "zoe")])
         session.commit()
-        session.execute(
-            update(User).where(User.name == bindparam("who")).values(photo=None),
-            [{"who": "ann"}, {"who": "eve"}],
-            execution_options={"dml_strategy": "core_only", "synchronize_session": None},
-        )
+        if options:
+            statement = statement.values(photo=None)
+        try:
+            session.execute(statement, rows, execution_options={"synchronize_session": None, **options})
+        except (ArgumentError, InvalidRequestError) as error:  # what older SQLAlchemys, such as 2.0.0, say of it
+            assert "not supported right now" in str(error) or "Valid strategies" in str(error)  # noqa: PT017
+            left = 3
         session.commit()
-    check(engine, 1)
+    check(engine, left)
 
 
 # -- transactions that are none ----------------------------------------------------------------------------------------

@@ -151,6 +151,11 @@ class Ledger:
         gone = [file for file in new if frame.named[file] <= 0]
         return gone + [file for file, count in frame.named.items() if count < 0 and file not in frame.new]
 
+    def stay_open(self) -> None:
+        """Its commit is only about to be done: what it named stays (rule 5), as long as somebody keeps the ledger."""
+        with _known.lock:
+            _known.open.add(self)
+
     def roll_back(self) -> list[Placed]:
         """The transaction, with all savepoints, is undone. Return the files that are to be removed."""
         return [file for frame in self._close() for file in self._end(frame)]

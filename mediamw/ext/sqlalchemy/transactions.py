@@ -4,10 +4,12 @@ A ``SessionTransaction`` has ended with a commit if ``after_commit`` was sent fo
 way: ``rollback``, ``close``, a flush that failed. So all is done when it ends, in ``after_transaction_end``; by then
 the session has given its connections back.
 
-Two ends are no ends:
+Three ends are no ends:
 
 - A COMMIT that raised may have been done nevertheless, its answer being lost. Then the database is asked which of the
   new files its rows name.
+- A two-phase commit that was lost after its first phase is in doubt: nobody sees its rows until somebody ends it, by a
+  commit perhaps. What is new stays.
 - A session that is bound to a connection with a transaction of its own has committed nothing until that is. What it let
   go stays; what is new goes if the connection rolls back.
 """
@@ -44,6 +46,9 @@ class Books:
         self.schemas: list[Any] = []
         """The ``schema_translate_map`` (None: none) of each connection and statement that wrote."""
         self._releases_commit = False
+        self._connections: dict[Connection, None] = {}
+        self.is_rolled_back = False
+        """A ROLLBACK was sent after what may be a commit, and the connections that wrote were still there."""
         nested = session.get_nested_transaction()
         while nested is not None:  # savepoints that are older than the first file
             if nested.nested:
@@ -57,6 +62,11 @@ class Books:
             self.schemas.append(schemas)
         self.may_be_committed |= connection._is_autocommit_isolation()
         self._releases_commit |= connection.dialect.name == "sqlite"
+        self._connections[connection] = None
+
+    def roll_back(self) -> None:
+        """The database was told to roll back. A connection that is lost was not, and nothing raises then."""
+        self.is_rolled_back = not any(connection.invalidated for connection in self._connections)
 
     def release(self) -> None:
         """A savepoint ends well. SQLite's outermost RELEASE is a COMMIT where its driver has sent no BEGIN."""
@@ -90,13 +100,20 @@ def _before_commit(session: Session) -> None:
     books, transaction = _open_books(session), _innermost(session)
     if books is not None and transaction is not None:
         books.commits[transaction] += 1
-        books.may_be_committed |= not transaction.nested
+        if not transaction.nested:
+            books.may_be_committed, books.is_rolled_back = True, False
 
 
 def _after_commit(session: Session) -> None:
     books, transaction = _open_books(session), _innermost(session)
     if books is not None and transaction is not None:
         books.committed.add(transaction)
+
+
+def _after_rollback(session: Session) -> None:
+    books = _open_books(session)
+    if books is not None:
+        books.roll_back()
 
 
 def _ended(session: Session, transaction: SessionTransaction) -> None:
@@ -123,6 +140,9 @@ def _settle(session: Session, books: Books, is_committed: bool) -> None:
         return
     claim = Claim(books.ledger.commit() if is_committed else books.ledger.roll_back())
     files = claim.files()
+    if session.twophase and books.may_be_committed and not is_committed and not books.is_rolled_back:
+        left_behind(files, "their transaction may be prepared still, and its rows are seen when that is committed")
+        return
     if files and (is_committed or books.may_be_committed):
         try:
             only_shared = is_committed and not books.asks_all
@@ -160,6 +180,7 @@ def _wait_for(connection: Connection, ledger: Ledger) -> None:
         if not is_over:
             is_over = True
             left_behind(ledger.commit(), "the session's transaction was part of its connection's, which ends unseen")
+            ledger.stay_open()
 
     for phases in ("", "_twophase"):
         event.listen(connection, f"rollback{phases}", rolled_back)
@@ -201,3 +222,4 @@ def set_up() -> None:
     event.listen(Session, "after_transaction_end", _ended)
     event.listen(Session, "before_commit", _before_commit)
     event.listen(Session, "after_commit", _after_commit)
+    event.listen(Session, "after_rollback", _after_rollback)
