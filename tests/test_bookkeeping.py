@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +19,7 @@ from mediamw.storages.bookkeeping import (
     Claim,
     Ledger,
     Placed,
+    _known,
     is_nobodys,
     stored_for_nobody,
 )
@@ -87,6 +91,91 @@ def test_a_new_file_in_two_transactions_is_removed_by_neither(registry: Registry
     one.named(file)
     two.named(file)
     assert two.roll_back() == one.roll_back() == []
+
+
+def test_a_file_of_nobody_that_two_name_at_once(registry: Registry) -> None:
+    """Of two threads that ask whose it is, one takes it, and loses it to both."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for at in range(2000):
+            file, ledgers, barrier = place(registry, f"new{at}"), (Ledger(), Ledger()), threading.Barrier(2)
+            stored_for_nobody(file)
+
+            def name(ledger: Ledger, file: Placed = file, barrier: threading.Barrier = barrier) -> None:
+                barrier.wait()
+                ledger.named(file)
+
+            threads = [threading.Thread(target=name, args=(ledger,)) for ledger in ledgers]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert [ledger.roll_back() for ledger in ledgers] == [[], []]
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_what_was_taken_is_not_taken_again(registry: Registry) -> None:
+    file = place(registry, "new")
+    stored_for_nobody(file)
+    one, two = Ledger(), Ledger()
+    one.take(file)
+    two.take(file)
+    assert (two.roll_back(), one.roll_back()) == ([], [file])
+
+
+def test_a_transaction_that_is_dropped_leaves_no_trace(registry: Registry) -> None:
+    """Nobody closed its session; the file is left to the orphans."""
+    ledger: Ledger | None = Ledger()
+    file = place(registry, "new")
+    assert ledger is not None
+    ledger.stored(file)
+    assert file in _known.owners
+    ledger = None
+    gc.collect()
+    assert file not in _known.owners
+
+
+def test_a_session_that_ends_as_garbage_is_collected(registry: Registry) -> None:
+    """Then the thread may be where the lock is held."""
+    ended: list[list[Placed]] = []
+
+    def session() -> Iterator[None]:
+        ledger = Ledger()
+        ledger.stored(place(registry, "new"))
+        try:
+            yield
+        finally:
+            ended.append(ledger.roll_back())
+
+    def work() -> None:
+        dropped = session()
+        next(dropped)
+        with _known.lock:
+            dropped.close()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert ended == [[place(registry, "new")]]
+
+
+def test_a_removal_that_is_told_to_end(registry: Registry) -> None:
+    """Who names the file later is told what is there, and not for ever that it goes."""
+
+    class Ended(BaseException):
+        pass
+
+    class Ending(MemoryBackend):
+        def delete(self, key: Any) -> bool:
+            raise Ended
+
+    file = place(registry, "a", "ending")
+    registry.configure("ending", MediaStack([Ending({"a": b"x"})]))
+    with pytest.raises(Ended):
+        Claim([file]).remove()
+    Ledger().named(file)
 
 
 def test_a_file_of_nobody_is_the_first_ones(registry: Registry) -> None:

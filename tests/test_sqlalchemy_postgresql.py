@@ -178,6 +178,68 @@ def test_two_phase_commit(engine: Engine, is_prepared: bool) -> None:
     check(engine, 0)
 
 
+def test_a_two_phase_commit_that_is_in_doubt(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    """The server is lost between the phases, and somebody commits later what it has prepared."""
+    commit = engine.dialect.do_commit_twophase
+    with Session(engine, twophase=True) as session:
+        session.add(User(name="ann", photo=b"x"))
+        session.flush()
+        pid = session.scalar(text("select pg_backend_pid()"))
+
+        def kill(*arguments: Any, **options: Any) -> None:
+            with engine.connect() as other:
+                other.execute(text("select pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+            commit(*arguments, **options)
+
+        engine.dialect.do_commit_twophase = kill  # type: ignore[method-assign]
+        with pytest.raises(OperationalError):
+            session.commit()
+        engine.dialect.do_commit_twophase = commit  # type: ignore[method-assign]
+        session.rollback()
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(f"commit prepared '{connection.scalar(text('select gid from pg_prepared_xacts'))}'")
+    check(engine, 1)
+    assert "left behind" in caplog.text
+
+
+def test_a_two_phase_commit_around_the_sessions(engine: Engine) -> None:
+    """A later rollback of the same connection is another transaction's."""
+    with engine.connect() as connection:
+        outer = connection.begin_twophase()
+        with Session(connection, join_transaction_mode="create_savepoint") as session:
+            session.add(User(name="ann", photo=b"x"))
+            session.commit()
+        outer.prepare()
+        outer.commit()
+        with connection.begin() as later:
+            later.rollback()
+    check(engine, 1)
+
+
+def test_a_commit_around_the_sessions_takes_its_time(engine: Engine) -> None:
+    """Another transaction lets go meanwhile what a row of its names."""
+    commit = engine.dialect.do_commit
+    with Session(engine) as session, engine.connect() as connection:
+        session.add(ann := User(name="ann", photo=b"x"))
+        session.commit()
+        file = ann.photo
+        session.commit()
+        outer = connection.begin()
+        with Session(connection, join_transaction_mode="create_savepoint") as inner:
+            inner.add(User(name="eve", photo=file))
+            inner.commit()
+
+        def slow(made: Any) -> None:
+            engine.dialect.do_commit = commit  # type: ignore[method-assign]
+            session.execute(delete(User).where(User.name == "ann"))
+            session.commit()
+            commit(made)
+
+        engine.dialect.do_commit = slow  # type: ignore[method-assign]
+        outer.commit()
+    check(engine, 1)
+
+
 def test_a_constraint_that_is_looked_at_in_the_commit(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text("alter table album alter constraint album_user_id_fkey deferrable initially deferred"))

@@ -23,9 +23,9 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from threading import Lock
+from threading import RLock
 from typing import Final, NamedTuple
-from weakref import WeakSet
+from weakref import WeakSet, WeakValueDictionary
 
 from cachetools import LRUCache
 
@@ -60,8 +60,9 @@ class _Known:
     """What all ledgers of the process know of new files. Its lock is held for moments."""
 
     def __init__(self) -> None:
-        self.lock = Lock()
-        self.owners: dict[Placed, Ledger] = {}
+        # Taken again where the garbage that is collected meanwhile closes a session, as a generator's "finally" may.
+        self.lock = RLock()
+        self.owners: WeakValueDictionary[Placed, Ledger] = WeakValueDictionary()  # less those that were dropped
         self.nobodys: LRUCache[Placed, None] = LRUCache(MAX_REMEMBERED)
         self.open: WeakSet[Ledger] = WeakSet()
         """Those that have had a row name a file, and have not ended."""
@@ -97,18 +98,23 @@ class Ledger:
             _known.owners[file] = self
             self._frames[-1].new[file] = None
 
+    def take(self, file: Placed) -> None:
+        """Note a file as a new one of this transaction if it is nobody's. Of two that take it at once one has it."""
+        with _known.lock:
+            if file in _known.nobodys:
+                self.stored(file)
+
     def named(self, file: Placed) -> None:
         """Note that one more row names a file. Raises ``FileNotFoundError`` if it was removed."""
-        if is_nobodys(file):
-            self.stored(file)
         with _known.lock:
+            self.take(file)
             owner = _known.owners.get(file)
             if owner is not None and owner is not self:  # rule 4
                 owner._disown(file)
             _known.open.add(self)
             self.has_named.add(file)
             self._frames[-1].named[file] += 1
-            for claim in _known.claims:  # rule 5
+            for claim in list(_known.claims):  # rule 5
                 claim.end(file)
         try:
             check_not_removed(file)  # no sooner, lest it goes meanwhile
@@ -144,6 +150,11 @@ class Ledger:
         new = self._end(frame)
         gone = [file for file in new if frame.named[file] <= 0]
         return gone + [file for file, count in frame.named.items() if count < 0 and file not in frame.new]
+
+    def stay_open(self) -> None:
+        """Its commit is only about to be done: what it named stays (rule 5), as long as somebody keeps the ledger."""
+        with _known.lock:
+            _known.open.add(self)
 
     def roll_back(self) -> list[Placed]:
         """The transaction, with all savepoints, is undone. Return the files that are to be removed."""
@@ -203,7 +214,7 @@ class Claim:
         self._left: dict[Placed, None] = {}
         with _known.lock:
             for file in list(self._files):
-                if any(file in ledger.has_named for ledger in _known.open):
+                if any(file in ledger.has_named for ledger in list(_known.open)):
                     self.end(file)
             _known.claims.add(self)
 
@@ -233,10 +244,11 @@ class Claim:
                 file.registry.get(file.stored.storage).delete(file.stored.key)
             except Exception as error:  # noqa: BLE001 - rule 6: whatever a storage raises, the others are to go
                 failed[file] = error
-            with _known.lock:
-                _known.going.discard(file)
-                if file not in failed:
-                    _known.removed[file] = None
+            finally:  # also if the process is told to end, or this thread: then nobody knows, and who asks is told
+                with _known.lock:
+                    _known.going.discard(file)
+                    if file not in failed:
+                        _known.removed[file] = None
         if failed:
             left_behind(failed, f"{next(iter(failed.values()))}")
         left_behind(self._left, "another transaction had a row name them")

@@ -11,9 +11,11 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     Delete,
     Insert,
     Result,
+    Select,
     String,
     Table,
     Update,
@@ -24,10 +26,12 @@ from sqlalchemy import (
     type_coerce,
 )
 from sqlalchemy.orm import Mapper, ORMExecuteState, Session
+from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.elements import BindParameter
 
 from ...storages.bookkeeping import Placed
 from .columns import Tracked, tracked
+from .rows import BATCH
 from .tracking import files_named_by, values_of
 from .transactions import books_of
 
@@ -45,17 +49,29 @@ def _executed(state: ORMExecuteState) -> Result[Any] | None:
         attributes = [attribute for attribute in attributes if any(attribute is named for named, _ in given)]
         if not attributes:
             return None
-    old = [] if isinstance(statement, Insert) else _matched(state, mapper, attributes)
+    if state.session.autoflush:
+        state.session.flush()
+    # Where the statement goes, which is another database than a SELECT's in a session that reads from replicas.
+    connection = state.session.connection(bind_arguments=dict(state.bind_arguments))
+    old = [] if isinstance(statement, Insert) else _matched(state, mapper, attributes, connection)
     # What names no file is refused when the statement is sent.
     new = [file for attribute, value in given for file in files_named_by(attribute.type, [value])]
-    result: Any = state.invoke_statement()
-    if old or new:
-        books = books_of(state.session)
-        books.mappers.add(mapper)
-        for file in old:
-            books.ledger.let_go(file)
+    if not old and not new:
+        return None
+    books = books_of(state.session)
+    books.mappers.add(mapper)
+    books.writes(connection, state.execution_options)
+    books.asks_all |= any(isinstance(value, ClauseElement) for _, value in given)
+    for file in new:  # it may be gone: then nothing is sent
+        books.ledger.named(file)
+    try:
+        result: Any = state.invoke_statement()
+    except BaseException:
         for file in new:
-            books.ledger.named(file)
+            books.ledger.let_go(file)
+        raise
+    for file in old:
+        books.ledger.let_go(file)
     return result  # type: ignore[no-any-return]
 
 
@@ -65,27 +81,36 @@ def _of_table(mapper: Mapper[Any] | None, table: Table) -> Sequence[Tracked]:
     return [] if mapper is None else [found for found in tracked(mapper) if found.column.table.key == table.key]
 
 
-def _matched(state: ORMExecuteState, mapper: Mapper[Any], attributes: Sequence[Tracked]) -> list[Placed]:
+def _matched(
+    state: ORMExecuteState, mapper: Mapper[Any], attributes: Sequence[Tracked], connection: Connection
+) -> list[Placed]:
     """Return the files of the rows that the statement will meet, as often as rows name them."""
     statement: Any = state.statement
     entity = mapper.class_
     texts = (type_coerce(getattr(entity, found.key), String) for found in attributes)
-    query = select(*texts).select_from(entity).with_for_update()
-    parameters: Any = state.parameters
+    query: Any = select(*texts).select_from(entity).with_for_update()
     if statement.whereclause is not None:
         query = query.where(statement.whereclause)
-    elif isinstance(statement, Update) and isinstance(parameters, Sequence):
-        query = query.where(_by_primary_key(mapper, parameters))
-        parameters = None
     options = {name: value for name, value in state.execution_options.items() if name == "schema_translate_map"}
-    rows = state.session.execute(query, parameters, execution_options=options, bind_arguments=state.bind_arguments)
-    dialect = state.session.get_bind(mapper).dialect
     return [
         file
-        for row in rows
+        for narrowed, parameters in _narrowed(state, mapper, query)
+        for row in connection.execute(narrowed, parameters, execution_options=options)
         for found, text in zip(attributes, row, strict=True)
-        for file in files_named_by(found.type, values_of(found.type, [text], dialect))
+        for file in files_named_by(found.type, values_of(found.type, [text], connection.dialect))
     ]
+
+
+def _narrowed(state: ORMExecuteState, mapper: Mapper[Any], query: Select[Any]) -> Iterator[tuple[Select[Any], Any]]:
+    """Yield the queries for the rows of a statement, and their parameters; it has many with a list of these."""
+    if not isinstance(state.parameters, Sequence):
+        yield query, state.parameters
+    elif state.execution_options.get("dml_strategy") == "core_only":
+        for parameters in state.parameters:
+            yield query, parameters
+    else:
+        for start in range(0, len(state.parameters), BATCH):
+            yield query.where(_by_primary_key(mapper, state.parameters[start : start + BATCH])), None
 
 
 def _by_primary_key(mapper: Mapper[Any], parameters: Iterable[Mapping[str, Any]]) -> ColumnElement[bool]:
@@ -94,16 +119,21 @@ def _by_primary_key(mapper: Mapper[Any], parameters: Iterable[Mapping[str, Any]]
 
 
 def _given(state: ORMExecuteState, attributes: Sequence[Tracked]) -> Iterator[tuple[Tracked, Any]]:
-    """Yield what the statement writes into columns with files, be it in ``values()`` or beside the statement."""
+    """Yield what the statement writes into columns with files, be it in ``values()`` or beside the statement.
+
+    An SQL expression for what only the database knows.
+    """
     statement: Any = state.statement
     if isinstance(statement, Delete):
         return
     rows: list[Any] = [dict(statement._values or {}), dict(getattr(statement, "_ordered_values", None) or ())]
     for several in statement._multi_values:
         rows.extend(several)
+    upsert: Any = getattr(statement, "_post_values_clause", None)
+    rows.append(dict(getattr(upsert, "update_values_to_set", None) or getattr(upsert, "update", None) or {}))
     parameters: Any = state.parameters
-    rows.extend(parameters if isinstance(parameters, Sequence) else [parameters or {}])
-    for row in rows:
+    sent = list(parameters) if isinstance(parameters, Sequence) else [parameters or {}]
+    for row in rows + sent:
         for name, value in row.items() if isinstance(row, Mapping) else ():
             for found in attributes:
                 if (
@@ -111,14 +141,15 @@ def _given(state: ORMExecuteState, attributes: Sequence[Tracked]) -> Iterator[tu
                     or name is found.column
                     or (getattr(name, "key", None) in (found.key, found.column.key))
                 ):
-                    yield found, _plain(value)
+                    for plain in _plain(value, sent):
+                        yield found, plain
 
 
-def _plain(value: Any) -> Any:
-    """Return the value of a parameter; None for what only the database knows."""
-    if isinstance(value, BindParameter):
-        value = value.value
-    return None if isinstance(value, ColumnElement) else value
+def _plain(value: Any, sent: Iterable[Mapping[str, Any]]) -> list[Any]:
+    """Return the values of what is written: of a parameter those that are sent for it, or its own."""
+    if not isinstance(value, BindParameter):
+        return [value]
+    return [row[value.key] for row in sent if value.key in row] or [value.effective_value]
 
 
 def set_up() -> None:

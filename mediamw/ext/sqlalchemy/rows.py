@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Engine, select
+from sqlalchemy import Column, Connection, Engine, Table, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapper, Session
 
@@ -24,10 +24,16 @@ class CannotTell(Exception):
 
 
 def named_in_rows(
-    session: Session, files: Collection[Placed], mappers: Iterable[Mapper[Any]], *, only_shared: bool
+    session: Session,
+    files: Collection[Placed],
+    mappers: Iterable[Mapper[Any]],
+    schemas: Iterable[Any],
+    *,
+    only_shared: bool,
 ) -> set[Placed]:
     """Return those of ``files`` that a committed row names, of all classes that have a base with one of ``mappers``.
 
+    ``schemas``: each ``schema_translate_map`` with which rows were written; None is none, and so is an empty list.
     ``only_shared``: only columns whose files may be named by several rows. Raises ``CannotTell``.
     """
     named: set[Placed] = set()
@@ -40,9 +46,14 @@ def named_in_rows(
                     continue
                 seen.add(column)
                 of_type = [file for file in files if file.registry is type_.names]
-                if of_type:
-                    with _connection(session.get_bind(mapper)) as connection:
-                        named |= named_in_column(connection, column, type_, of_type)
+                if not of_type:
+                    continue
+                # Where rows are written: a replica, from which a session may read, need not have them yet.
+                write = update(column.table) if isinstance(column.table, Table) else None
+                with _connection(session.get_bind(mapper, clause=write)) as connection:
+                    for translate in list(schemas) or [None]:
+                        translated = connection.execution_options(schema_translate_map=translate)
+                        named |= named_in_column(translated, column, type_, of_type)
     except (SQLAlchemyError, MediaError) as error:
         raise CannotTell(f"{type(error).__name__}: {error}".partition("\n")[0]) from error
     return named

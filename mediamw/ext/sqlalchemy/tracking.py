@@ -62,7 +62,7 @@ def _assigned(target: Any, value: Any, oldvalue: Any, initiator: Any) -> Any:
             if session is None:
                 state.info.setdefault(_WAITING, _Waiting()).append(file)
             else:
-                _noted(session, state).ledger.stored(file)
+                _noted(session, state).ledger.take(file)
     return value
 
 
@@ -71,7 +71,7 @@ def _attached(session: Session, instance: object) -> None:
     waiting = state.info.pop(_WAITING, None) if "info" in state.__dict__ else None
     for file in waiting or ():
         if is_nobodys(file):
-            _noted(session, state).ledger.stored(file)
+            _noted(session, state).ledger.take(file)
 
 
 def _noted(session: Session, state: InstanceState[Any]) -> Books:
@@ -81,11 +81,13 @@ def _noted(session: Session, state: InstanceState[Any]) -> Books:
     return books
 
 
-def _books(target: object) -> Books:
+def _books(target: object, connection: Connection) -> Books:
     session = object_session(target)
     if session is None:  # not in a flush
         raise RuntimeError(f"{target!r} is written and in no session")
-    return _noted(session, inspect(target))
+    books = _noted(session, inspect(target))
+    books.writes(connection)
+    return books
 
 
 def values_of(type_: FileType, texts: Iterable[str | None], dialect: Dialect) -> Iterator[Any]:
@@ -108,8 +110,8 @@ def _inserted(mapper: Mapper[Any], connection: Connection, target: object) -> No
     state: InstanceState[Any] = inspect(target)
     for attribute in tracked(mapper):
         value = state.dict.get(attribute.key)
-        if value is not None and not isinstance(value, ClauseElement):
-            _name(_books(target), attribute.type, (value,))
+        if value is not None:
+            _name(_books(target, connection), attribute.type, (value,))
 
 
 def _before_update(mapper: Mapper[Any], connection: Connection, target: object) -> None:
@@ -126,16 +128,16 @@ def _updated(mapper: Mapper[Any], connection: Connection, target: object) -> Non
         history = state.attrs[attribute.key].history
         old = state.info.pop((_OLD, attribute.key), None)
         if history.added:
-            books = _books(target)
+            books = _books(target, connection)
             for file in files_named_by(attribute.type, history.deleted or old or ()):
                 books.ledger.let_go(file)
-            _name(books, attribute.type, [value for value in history.added if not isinstance(value, ClauseElement)])
+            _name(books, attribute.type, history.added)
 
 
 def _before_delete(mapper: Mapper[Any], connection: Connection, target: object) -> None:
     state: InstanceState[Any] = inspect(target)
     for attribute in tracked(mapper):
-        books = _books(target)
+        books = _books(target, connection)
         history = state.attrs[attribute.key].history
         # What the row has, which an assignment that was never flushed is not.
         values = history.deleted or history.unchanged or _unloaded(connection, state, attribute)
@@ -145,6 +147,9 @@ def _before_delete(mapper: Mapper[Any], connection: Connection, target: object) 
 
 def _name(books: Books, type_: FileType, values: Iterable[Any]) -> None:
     for value in values:
+        if isinstance(value, ClauseElement):
+            books.asks_all = True
+            continue
         for file in type_.files_of(value):
             books.ledger.named(file)
 

@@ -4,10 +4,12 @@ A ``SessionTransaction`` has ended with a commit if ``after_commit`` was sent fo
 way: ``rollback``, ``close``, a flush that failed. So all is done when it ends, in ``after_transaction_end``; by then
 the session has given its connections back.
 
-Two ends are no ends:
+Three ends are no ends:
 
 - A COMMIT that raised may have been done nevertheless, its answer being lost. Then the database is asked which of the
   new files its rows name.
+- A two-phase commit that was lost after its first phase is in doubt: nobody sees its rows until somebody ends it, by a
+  commit perhaps. What is new stays.
 - A session that is bound to a connection with a transaction of its own has committed nothing until that is. What it let
   go stays; what is new goes if the connection rolls back.
 """
@@ -16,10 +18,11 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection, event
+from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.orm import Mapper, Session, SessionTransaction
 
 from ...storages.bookkeeping import Claim, Ledger, left_behind
@@ -37,12 +40,38 @@ class Books:
         self.committed: set[SessionTransaction] = set()
         self.commits = Counter[SessionTransaction]()
         self.may_be_committed = False
-        """A COMMIT was about to be sent, and nobody said that it was done."""
+        """A COMMIT was about to be sent, and nobody said that it was done; or each statement is one."""
+        self.asks_all = False
+        """Rows were written whose files only the database knows, and ``shared=False`` does not say it all."""
+        self.schemas: list[Any] = []
+        """The ``schema_translate_map`` (None: none) of each connection and statement that wrote."""
+        self._releases_commit = False
+        self._connections: dict[Connection, None] = {}
+        self.is_rolled_back = False
+        """A ROLLBACK was sent after what may be a commit, and the connections that wrote were still there."""
         nested = session.get_nested_transaction()
         while nested is not None:  # savepoints that are older than the first file
             if nested.nested:
                 self.ledger.begin()
             nested = nested.parent
+
+    def writes(self, connection: Connection, options: Mapping[str, Any] | None = None) -> None:
+        """Note a connection that writes rows, and the execution options of a statement."""
+        schemas = {**connection.get_execution_options(), **(options or {})}.get("schema_translate_map")
+        if schemas not in self.schemas:
+            self.schemas.append(schemas)
+        self.may_be_committed |= connection._is_autocommit_isolation()
+        self._releases_commit |= connection.dialect.name == "sqlite"
+        self._connections[connection] = None
+
+    def roll_back(self) -> None:
+        """The database was told to roll back. A connection that is lost was not, and nothing raises then."""
+        self.is_rolled_back = not any(connection.invalidated for connection in self._connections)
+
+    def release(self) -> None:
+        """A savepoint ends well. SQLite's outermost RELEASE is a COMMIT where its driver has sent no BEGIN."""
+        self.ledger.release()
+        self.may_be_committed |= self._releases_commit
 
 
 def books_of(session: Session) -> Books:
@@ -71,13 +100,20 @@ def _before_commit(session: Session) -> None:
     books, transaction = _open_books(session), _innermost(session)
     if books is not None and transaction is not None:
         books.commits[transaction] += 1
-        books.may_be_committed |= not transaction.nested
+        if not transaction.nested:
+            books.may_be_committed, books.is_rolled_back = True, False
 
 
 def _after_commit(session: Session) -> None:
     books, transaction = _open_books(session), _innermost(session)
     if books is not None and transaction is not None:
         books.committed.add(transaction)
+
+
+def _after_rollback(session: Session) -> None:
+    books = _open_books(session)
+    if books is not None:
+        books.roll_back()
 
 
 def _ended(session: Session, transaction: SessionTransaction) -> None:
@@ -90,7 +126,7 @@ def _ended(session: Session, transaction: SessionTransaction) -> None:
         del session.info[_KEY]
         _settle(session, books, is_committed)
     elif is_committed:
-        books.ledger.release()
+        books.release()
         # Sent for it once more than it was committed: what is around it is being committed, with it.
         books.may_be_committed |= books.commits.pop(transaction, 1) > 1
     else:
@@ -98,15 +134,19 @@ def _ended(session: Session, transaction: SessionTransaction) -> None:
 
 
 def _settle(session: Session, books: Books, is_committed: bool) -> None:
-    outer = _outer_connection(session, books)
-    if is_committed and outer is not None:
+    outer = _outer_connection(session, books) if is_committed else None
+    if outer is not None:
         _wait_for(outer, books.ledger)
         return
     claim = Claim(books.ledger.commit() if is_committed else books.ledger.roll_back())
     files = claim.files()
+    if session.twophase and books.may_be_committed and not is_committed and not books.is_rolled_back:
+        left_behind(files, "their transaction may be prepared still, and its rows are seen when that is committed")
+        return
     if files and (is_committed or books.may_be_committed):
         try:
-            claim.keep(named_in_rows(session, files, books.mappers, only_shared=is_committed))
+            only_shared = is_committed and not books.asks_all
+            claim.keep(named_in_rows(session, files, books.mappers, books.schemas, only_shared=only_shared))
         except CannotTell as error:
             left_behind(files, f"the database does not tell whether a row names them ({error})")
             return
@@ -116,7 +156,10 @@ def _settle(session: Session, books: Books, is_committed: bool) -> None:
 def _outer_connection(session: Session, books: Books) -> Connection | None:
     """Return the connection that the session was given, if a transaction goes on there."""
     for mapper in books.mappers:
-        bind = session.get_bind(mapper)
+        try:
+            bind = session.get_bind(mapper)
+        except UnboundExecutionError:  # none of its rows was written
+            continue
         if isinstance(bind, Connection) and not bind.closed and bind.in_transaction():
             return bind
     return None
@@ -126,20 +169,22 @@ def _wait_for(connection: Connection, ledger: Ledger) -> None:
     """Have the new files go if the transaction around the session's is rolled back, in a test of an app, say."""
     is_over = False
 
-    def rolled_back(_: Connection) -> None:
+    def rolled_back(*_: Any) -> None:
         nonlocal is_over
         if not is_over:
             is_over = True
             _remove(Claim(ledger.roll_back()))
 
-    def about_to_commit(_: Connection) -> None:
+    def about_to_commit(*_: Any) -> None:
         nonlocal is_over
         if not is_over:
             is_over = True
             left_behind(ledger.commit(), "the session's transaction was part of its connection's, which ends unseen")
+            ledger.stay_open()
 
-    event.listen(connection, "rollback", rolled_back)
-    event.listen(connection, "commit", about_to_commit)
+    for phases in ("", "_twophase"):
+        event.listen(connection, f"rollback{phases}", rolled_back)
+        event.listen(connection, f"commit{phases}", about_to_commit)
 
 
 class _Removal:
@@ -163,7 +208,8 @@ def _remove(claim: Claim) -> None:
 
         try:
             await_only(_Removal(claim))
-        except MissingGreenlet:  # a plain session in the thread of a loop; nothing has been started
+        # A plain session in the thread of a loop, or no greenlet is installed; nothing has been started.
+        except (MissingGreenlet, ImportError, ValueError):
             pass
         else:
             return
@@ -176,3 +222,4 @@ def set_up() -> None:
     event.listen(Session, "after_transaction_end", _ended)
     event.listen(Session, "before_commit", _before_commit)
     event.listen(Session, "after_commit", _after_commit)
+    event.listen(Session, "after_rollback", _after_rollback)
