@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import Delete, Engine, Insert, Update, bindparam, create_engine, delete, event, func, insert, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, InvalidRequestError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from mediamw.ext.sqlalchemy import store
+from mediamw.ext.sqlalchemy import MediaField, MediaFile, store
 
 from .sqla_models import REGISTRY, Album, Base, User, database, fresh_storages, named, there
 
@@ -229,3 +229,30 @@ def test_a_plain_session_on_a_loop_without_greenlet(engine: Engine, monkeypatch:
 
     asyncio.run(act())
     check(engine, 0)
+
+
+def test_an_attribute_that_came_later(engine: Engine) -> None:
+    """Its rows name files as well as those of the others."""
+
+    class Own(DeclarativeBase):
+        pass
+
+    class Late(Own):
+        __tablename__ = "late"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        photo: Mapped[MediaFile | None] = mapped_column(MediaField("avatars", registry=REGISTRY))
+
+    Late()
+    Late.other = mapped_column(MediaField("avatars", registry=REGISTRY))  # type: ignore[attr-defined]
+    Own.metadata.create_all(engine)
+    with Session(engine) as session:
+        session.add(first := Late(photo=b"x"))
+        session.flush()
+        session.add(second := Late(other=first.photo))  # type: ignore[call-arg]
+        session.commit()
+        session.delete(first)
+        session.commit()
+        assert len(there()) == 1
+        session.delete(second)
+        session.commit()
+    assert there() == set()
