@@ -9,12 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Delete, Engine, Insert, Update, bindparam, create_engine, delete, event, func, insert, update
+from sqlalchemy import (
+    Delete,
+    Engine,
+    ForeignKey,
+    Insert,
+    Update,
+    bindparam,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    update,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, InvalidRequestError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from mediamw.ext.sqlalchemy import store
+from mediamw.ext.sqlalchemy import MediaField, MediaFile, store
 
 from .sqla_models import REGISTRY, Album, Base, User, database, fresh_storages, named, there
 
@@ -120,6 +133,38 @@ def test_a_condition_and_many_rows(engine: Engine, narrowed: Any, rows: Any, opt
             left = 3
         session.commit()
     check(engine, left)
+
+
+def test_many_rows_of_a_joined_class(engine: Engine) -> None:
+    """Such a statement writes to the tables of its bases too."""
+
+    class Own(DeclarativeBase):
+        pass
+
+    class Person(Own):
+        __tablename__ = "person"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        kind: Mapped[str]
+        photo: Mapped[MediaFile | None] = mapped_column(MediaField("avatars", registry=REGISTRY))
+        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "person"}  # noqa: RUF012
+
+    class Engineer(Person):
+        __tablename__ = "engineer"
+        id: Mapped[int] = mapped_column(ForeignKey("person.id"), primary_key=True)
+        badge: Mapped[MediaFile | None] = mapped_column(MediaField("avatars", registry=REGISTRY))
+        __mapper_args__ = {"polymorphic_identity": "engineer"}  # noqa: RUF012
+
+    Own.metadata.create_all(engine)
+    with Session(engine) as session:
+        for end, left in ((session.rollback, 0), (session.commit, 2)):
+            row = {"photo": store(Person.photo, b"1"), "badge": store(Engineer.badge, b"2")}
+            session.execute(insert(Engineer), [{"id": 1, **row}])
+            end()
+            assert len(there()) == left
+        session.execute(update(Engineer), [{"id": 1, "photo": None, "badge": None}])
+        assert len(there()) == 2
+        session.commit()
+    assert there() == set()
 
 
 # -- transactions that are none ----------------------------------------------------------------------------------------
@@ -229,3 +274,30 @@ def test_a_plain_session_on_a_loop_without_greenlet(engine: Engine, monkeypatch:
 
     asyncio.run(act())
     check(engine, 0)
+
+
+def test_an_attribute_that_came_later(engine: Engine) -> None:
+    """Its rows name files as well as those of the others."""
+
+    class Own(DeclarativeBase):
+        pass
+
+    class Late(Own):
+        __tablename__ = "late"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        photo: Mapped[MediaFile | None] = mapped_column(MediaField("avatars", registry=REGISTRY))
+
+    Late()
+    Late.other = mapped_column(MediaField("avatars", registry=REGISTRY))  # type: ignore[attr-defined]
+    Own.metadata.create_all(engine)
+    with Session(engine) as session:
+        session.add(first := Late(photo=b"x"))
+        session.flush()
+        session.add(second := Late(other=first.photo))  # type: ignore[call-arg]
+        session.commit()
+        session.delete(first)
+        session.commit()
+        assert len(there()) == 1
+        session.delete(second)
+        session.commit()
+    assert there() == set()

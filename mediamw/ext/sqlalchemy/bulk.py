@@ -41,8 +41,10 @@ def _executed(state: ORMExecuteState) -> Result[Any] | None:
     if not isinstance(statement, (Delete, Update, Insert)) or not isinstance(statement.table, Table):
         return None
     mapper = state.bind_mapper
-    attributes = _of_table(mapper, statement.table)
-    if not attributes or mapper is None:
+    if mapper is None:
+        return None
+    attributes = tracked(mapper) if _has_many(state) else _of_table(mapper, statement.table)
+    if not attributes:
         return None
     given = list(_given(state, attributes))
     if isinstance(statement, Update):
@@ -75,10 +77,15 @@ def _executed(state: ORMExecuteState) -> Result[Any] | None:
     return result  # type: ignore[no-any-return]
 
 
-def _of_table(mapper: Mapper[Any] | None, table: Table) -> Sequence[Tracked]:
+def _has_many(state: ORMExecuteState) -> bool:
+    """Say whether it is for a list of rows by their attributes, which may be in several tables of a joined class."""
+    return isinstance(state.parameters, Sequence) and state.execution_options.get("dml_strategy") != "core_only"
+
+
+def _of_table(mapper: Mapper[Any], table: Table) -> Sequence[Tracked]:
     """Return the attributes whose column the statement's rows have: of a joined class it meets one table alone."""
     # The table of a statement is a copy with notes: compared by its name.
-    return [] if mapper is None else [found for found in tracked(mapper) if found.column.table.key == table.key]
+    return [found for found in tracked(mapper) if found.column.table.key == table.key]
 
 
 def _matched(
@@ -103,14 +110,15 @@ def _matched(
 
 def _narrowed(state: ORMExecuteState, mapper: Mapper[Any], query: Select[Any]) -> Iterator[tuple[Select[Any], Any]]:
     """Yield the queries for the rows of a statement, and their parameters; it has many with a list of these."""
-    if not isinstance(state.parameters, Sequence):
-        yield query, state.parameters
-    elif state.execution_options.get("dml_strategy") == "core_only":
-        for parameters in state.parameters:
+    several: Any = state.parameters
+    if _has_many(state):
+        for start in range(0, len(several), BATCH):
+            yield query.where(_by_primary_key(mapper, several[start : start + BATCH])), None
+    elif isinstance(several, Sequence):
+        for parameters in several:
             yield query, parameters
     else:
-        for start in range(0, len(state.parameters), BATCH):
-            yield query.where(_by_primary_key(mapper, state.parameters[start : start + BATCH])), None
+        yield query, several
 
 
 def _by_primary_key(mapper: Mapper[Any], parameters: Iterable[Mapping[str, Any]]) -> ColumnElement[bool]:

@@ -19,17 +19,19 @@ class Tracked(NamedTuple):
     type: FileType
 
 
-_tracked: WeakKeyDictionary[Mapper[Any], tuple[Tracked, ...]] = WeakKeyDictionary()
+# With how many attributes there were: a class may get more when it is mapped already.
+_tracked: WeakKeyDictionary[Mapper[Any], tuple[int, tuple[Tracked, ...]]] = WeakKeyDictionary()
 
 
 def tracked(mapper: Mapper[Any]) -> tuple[Tracked, ...]:
     """Return the attributes with files of a mapped class, those of its bases among them."""
-    found = _tracked.get(mapper)
-    if found is None:
+    attributes = mapper.column_attrs
+    count, found = _tracked.get(mapper, (-1, ()))
+    if count != len(attributes):
         found = tuple(
             Tracked(prop.key, column, column.type)
-            for prop in mapper.column_attrs
+            for prop in attributes
             if isinstance(column := prop.columns[0], Column) and isinstance(column.type, FileType)
         )
-        _tracked[mapper] = found
+        _tracked[mapper] = len(attributes), found
     return found
