@@ -20,10 +20,11 @@ from mediamw import ConfigError, LocalBackend, MediaStack, MemoryBackend
 from mediamw.backends.base import Content
 from mediamw.core.errors import BackendUnavailable
 from mediamw.core.keys import Key
+from mediamw.core.model import Meta
 from mediamw.storages import Registry
 from mediamw.storages.migration import Progress, Report, migrate
 from mediamw.storages.migration.copying import ATTEMPTS
-from mediamw.storages.migration.journal import Journal
+from mediamw.storages.migration.journal import Journal, Row
 from mediamw.storages.migration.run import MAX_LISTINGS
 
 from .fakes import Bucket, Local, down
@@ -120,6 +121,11 @@ def test_a_change_is_seen_by_the_length_or_by_the_time(moved: Callable[..., Repo
     os.utime(tmp_path / "old" / "z", ns=(times[1], times[1] + 1))
     assert moved().copied == 2
     assert files_of(tmp_path / "new") == {**FILES, "a.jpg": b"longer", "z": b"ZZ"}
+
+
+def test_a_version_without_an_etag_is_known_by_length_and_time() -> None:
+    row = Row("a", "done", 1, size=2, etag=None, mtime_ns=7, checksum=None, reason="")
+    assert [row.is_of(Meta(*version)) for version in ((2, 7), (3, 7), (2, 8), (2, None))] == [True, False, False, False]
 
 
 def test_a_source_that_tells_neither_times_nor_etags_is_compared_each_time(registry: Registry, tmp_path: Path) -> None:
@@ -491,7 +497,9 @@ def test_what_failed_is_tried_again_when_all_else_is_done(moved: Callable[..., R
     registry.get("new").delete("a.jpg")
     registry.get("new").upper.failures[b"a"] = 4  # type: ignore[attr-defined]
     report = moved(recheck=True)
-    assert (report.copied, report.failed, report.is_well) == (1, 0, True), "though the second brought nothing new"
+    assert (report.copied, report.failed, report.late, report.is_well) == (1, 0, 0, True), (
+        "though the second brought nothing new"
+    )
 
 
 def test_a_target_that_is_away(moved: Callable[..., Report], registry: Registry, tmp_path: Path) -> None:
