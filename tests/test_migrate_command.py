@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -111,6 +112,7 @@ registry.configure("plain", MediaStack([LocalBackend("local"), LocalBackend("low
 old = MediaStack([MemoryBackend(name="upper"), MemoryBackend({"b": b"bb"}, name="lower")])
 old.save("a", b"aa", filename="a.txt")
 registry.configure("old", old)
+registry.configure("spaced", LocalBackend("it's old"))
 registry.configure("odd", Odd("odd"))
 registry.configure("away", Away())
 registry.configure("new", LocalBackend("new"))
@@ -140,6 +142,9 @@ def test_a_list_is_of_what_is_left(folder: Path) -> None:
     fill(folder, {"local/new": b"new", "lower/not this": b"x"})
     ended = ran(folder, *words, "--emit-manifest", "rclone")
     assert (ended.returncode, ended.stdout) == (0, "new\n"), ended.stderr
+    ended = ran(folder, *words[:3], "spaced", *words[4:], "--emit-manifest", "rclone")
+    said = shlex.split(ended.stderr.splitlines()[0])
+    assert said[-2:] == [str(folder / "it's old"), str(folder / "new")], "it is pasted into a shell"
 
 
 def test_a_bucket_that_is_away_is_told_by_the_status(folder: Path) -> None:

@@ -252,6 +252,8 @@ def test_depot_s_directory_into_depot_s_bucket_and_back(s3: StrictS3, registry: 
     with pytest.raises(ConfigError, match="is a DepotDirectory"):
         manifest(opened(registry), "rclone")
     registry.configure("other", writable(s3, "old", location="avatars"))
+    with pytest.raises(ConfigError, match="is a DepotBucket"):
+        manifest(Opened.of(registry, "new", "other", upper_only=False), "rclone")
     with pytest.raises(ConfigError, match=r"begin with 'avatars-', of the target with 'avatars/'"):
         manifest(Opened.of(registry, "new", "other", upper_only=False), "s3-batch")
     assert "called" in migrate(registry, "new", "other", journal=None).named["refused"][0].reason
