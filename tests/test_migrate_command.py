@@ -235,7 +235,10 @@ def test_a_second_signal_ends_it_at_once(folder: Path) -> None:
     assert child.stderr is not None
     assert "once more to end at once" in child.stderr.readline()
     child.send_signal(signal.SIGINT)
-    child.communicate(timeout=30)
+    try:
+        child.communicate(timeout=30)
+    finally:
+        child.kill()
     assert child.returncode == -signal.SIGINT
     assert files_of(folder / "new") == {}
     assert ran(folder, *WORDS).returncode == 0
