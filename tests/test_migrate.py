@@ -167,6 +167,11 @@ def test_a_target_that_changed_what_it_was_given_is_a_conflict(moved: Callable[.
     assert (report.copied, list(reasons(report, "conflict"))) == (1, ["z"])
     assert files_of(tmp_path / "new")["z"] == b"changed there"
     assert moved().conflicts == 1, "it is looked at each time"
+    fill(tmp_path / "new", {"homes/7/b": b"theirs"})
+    fill(tmp_path / "old", {"homes/7/b": b"ours"})
+    assert moved().conflicts == 2
+    (tmp_path / "old" / "homes" / "7" / "b").unlink()
+    assert moved().gone == 0, "it never was copied"
 
 
 def test_a_failure_does_not_make_our_copy_another_s(
@@ -211,6 +216,7 @@ def test_types_and_names_go_along(registry: Registry) -> None:
 def test_names_that_the_target_does_not_keep(registry: Registry, tmp_path: Path) -> None:
     registry.configure("old", MemoryBackend()).save("id1", b"cv", filename="cv.pdf")
     registry.configure("new", LocalBackend(tmp_path / "new"))
+    assert not migrate(registry, "old", "new", journal=None, dry_run=True).is_well
     report = migrate(registry, "old", "new", journal=None)
     assert "cv.pdf" in reasons(report, "refused")["id1"]
     assert files_of(tmp_path / "new") == {}
@@ -635,6 +641,17 @@ def test_a_dry_run_puts_nothing_on_record(moved: Callable[..., Report], tmp_path
     assert moved(dry_run=True, recheck=True, replace=True).copied == 3
     assert files_of(tmp_path) == before
     assert moved(recheck=True, replace=True).copied == 3, "what would be is not what was"
+
+
+def test_a_dry_run_tells_of_what_cannot_be_read(registry: Registry) -> None:
+    class Unread(MemoryBackend):
+        def open(self, key: Key) -> Any:
+            raise down(self.name)
+
+    registry.configure("old", Unread({"a": b"a"}))
+    registry.configure("new", MemoryBackend())
+    report = migrate(registry, "old", "new", journal=None, dry_run=True, patience=0.0)
+    assert (report.failed, report.is_well) == (1, False)
 
 
 def test_recheck(moved: Callable[..., Report], tmp_path: Path) -> None:

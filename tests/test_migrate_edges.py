@@ -68,9 +68,13 @@ def test_places_that_are_not_known(registry: Registry) -> None:
     class Somewhere(MemoryBackend):
         whereabouts: tuple[str, ...] = ()
 
-    registry.configure("old", Somewhere({"a": b"a"}))
+    old = Somewhere({"a": b"a"})
+    registry.configure("old", old)
     registry.configure("new", Somewhere())
+    registry.configure("same", old)
     assert migrate(registry, "old", "new", journal=None).is_complete
+    with pytest.raises(ConfigError, match="same storage"):
+        migrate(registry, "old", "same", journal=None)
 
 
 def test_a_name_that_is_remapped_to_the_target(registry: Registry) -> None:
