@@ -121,6 +121,7 @@ def test_what_is_no_id_costs_no_request(s3: StrictS3, made: Any) -> None:
         assert backend.delete(Key(key)) is False
         with pytest.raises(NotServable, match="stored under UUIDs alone"):
             backend.put(Key(key), b"x")
+    assert backend.list_page("") is None, "each id is asked for: no page of names tells of others"
     assert s3.calls == []
 
 

@@ -32,7 +32,6 @@ from mediamw.ext.depot.io.local import DepotDirectory, LocalFileStorage
 from mediamw.ext.depot.io.metadata import MAX_METADATA_BYTES, InvalidMetadata
 from mediamw.testing import check_backend
 
-from .descriptors import descriptors
 from .folding import fold
 from .killing import MEMORY
 
@@ -312,22 +311,6 @@ def test_an_upload_that_never_came_to_its_end(tmp_path: Path) -> None:
         backend.put(ID, b"y")
     storage.delete(ID)
     assert not (tmp_path / ID).exists()
-
-
-def test_what_cannot_be_opened_is_closed_again(tmp_path: Path) -> None:
-    """Whoever asks for such a file again and again takes no descriptors from the process."""
-    write(tmp_path, metadata=b"{")
-    (write(tmp_path, OTHER) / "metadata.json").unlink()
-    backend = DepotDirectory(tmp_path)
-
-    def ask() -> int:
-        for key in (ID, OTHER):
-            with pytest.raises(NotServable):
-                backend.open(key)
-        return descriptors()
-
-    before = ask()
-    assert {ask() for _ in range(3)} == {before}
 
 
 def test_a_folder_without_a_file(tmp_path: Path) -> None:

@@ -20,10 +20,11 @@ from mediamw import ConfigError, LocalBackend, MediaStack, MemoryBackend
 from mediamw.backends.base import Content
 from mediamw.core.errors import BackendUnavailable
 from mediamw.core.keys import Key
+from mediamw.core.model import Meta
 from mediamw.storages import Registry
 from mediamw.storages.migration import Progress, Report, migrate
 from mediamw.storages.migration.copying import ATTEMPTS
-from mediamw.storages.migration.journal import Journal
+from mediamw.storages.migration.journal import Journal, Row
 from mediamw.storages.migration.run import MAX_LISTINGS
 
 from .fakes import Bucket, Local, down
@@ -122,6 +123,11 @@ def test_a_change_is_seen_by_the_length_or_by_the_time(moved: Callable[..., Repo
     assert files_of(tmp_path / "new") == {**FILES, "a.jpg": b"longer", "z": b"ZZ"}
 
 
+def test_a_version_without_an_etag_is_known_by_length_and_time() -> None:
+    row = Row("a", "done", 1, size=2, etag=None, mtime_ns=7, checksum=None, reason="")
+    assert [row.is_of(Meta(*version)) for version in ((2, 7), (3, 7), (2, 8), (2, None))] == [True, False, False, False]
+
+
 def test_a_source_that_tells_neither_times_nor_etags_is_compared_each_time(registry: Registry, tmp_path: Path) -> None:
     old = Local("old", {"a": b"1"})
     registry.configure("old", old)  # type: ignore[arg-type]
@@ -161,6 +167,11 @@ def test_a_target_that_changed_what_it_was_given_is_a_conflict(moved: Callable[.
     assert (report.copied, list(reasons(report, "conflict"))) == (1, ["z"])
     assert files_of(tmp_path / "new")["z"] == b"changed there"
     assert moved().conflicts == 1, "it is looked at each time"
+    fill(tmp_path / "new", {"homes/7/b": b"theirs"})
+    fill(tmp_path / "old", {"homes/7/b": b"ours"})
+    assert moved().conflicts == 2
+    (tmp_path / "old" / "homes" / "7" / "b").unlink()
+    assert moved().gone == 0, "it never was copied"
 
 
 def test_a_failure_does_not_make_our_copy_another_s(
@@ -205,6 +216,7 @@ def test_types_and_names_go_along(registry: Registry) -> None:
 def test_names_that_the_target_does_not_keep(registry: Registry, tmp_path: Path) -> None:
     registry.configure("old", MemoryBackend()).save("id1", b"cv", filename="cv.pdf")
     registry.configure("new", LocalBackend(tmp_path / "new"))
+    assert not migrate(registry, "old", "new", journal=None, dry_run=True).is_well
     report = migrate(registry, "old", "new", journal=None)
     assert "cv.pdf" in reasons(report, "refused")["id1"]
     assert files_of(tmp_path / "new") == {}
@@ -492,7 +504,9 @@ def test_what_failed_is_tried_again_when_all_else_is_done(moved: Callable[..., R
     registry.get("new").delete("a.jpg")
     registry.get("new").upper.failures[b"a"] = 4  # type: ignore[attr-defined]
     report = moved(recheck=True)
-    assert (report.copied, report.failed, report.is_well) == (1, 0, True), "though the second brought nothing new"
+    assert (report.copied, report.failed, report.late, report.is_well) == (1, 0, 0, True), (
+        "though the second brought nothing new"
+    )
 
 
 def test_a_target_that_is_away(moved: Callable[..., Report], registry: Registry, tmp_path: Path) -> None:
@@ -628,6 +642,17 @@ def test_a_dry_run_puts_nothing_on_record(moved: Callable[..., Report], tmp_path
     assert moved(dry_run=True, recheck=True, replace=True).copied == 3
     assert files_of(tmp_path) == before
     assert moved(recheck=True, replace=True).copied == 3, "what would be is not what was"
+
+
+def test_a_dry_run_tells_of_what_cannot_be_read(registry: Registry) -> None:
+    class Unread(MemoryBackend):
+        def open(self, key: Key) -> Any:
+            raise down(self.name)
+
+    registry.configure("old", Unread({"a": b"a"}))
+    registry.configure("new", MemoryBackend())
+    report = migrate(registry, "old", "new", journal=None, dry_run=True, patience=0.0)
+    assert (report.failed, report.is_well) == (1, False)
 
 
 def test_recheck(moved: Callable[..., Report], tmp_path: Path) -> None:

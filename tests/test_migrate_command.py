@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -90,6 +91,74 @@ def test_a_wrong_setting(folder: Path, monkeypatch: pytest.MonkeyPatch, words: t
     assert files_of(folder / "new") == {}
 
 
+ODD = """
+from mediamw import LocalBackend, MediaStack, MemoryBackend, S3Backend, WritableS3Backend
+from mediamw.core.errors import Unreachable
+from mediamw.storages import Registry
+
+class Odd(LocalBackend):
+    def is_exclusive(self):
+        return False
+
+    def draft(self, data, *, content_type=None):
+        return super().draft((b"?" * len(piece) for piece in data), content_type=content_type)
+
+class Away(MemoryBackend):
+    def draft(self, data, *, content_type=None):
+        raise Unreachable("it is down", backend=self.name)
+
+registry = Registry()
+registry.configure("plain", MediaStack([LocalBackend("local"), LocalBackend("lower", name="lower")]))
+old = MediaStack([MemoryBackend(name="upper"), MemoryBackend({"b": b"bb"}, name="lower")])
+old.save("a", b"aa", filename="a.txt")
+registry.configure("old", old)
+registry.configure("spaced", LocalBackend("it's old"))
+registry.configure("odd", Odd("odd"))
+registry.configure("away", Away())
+registry.configure("new", LocalBackend("new"))
+for name, kind in (("gone", S3Backend), ("also", WritableS3Backend)):
+    keys = {"access_key_id": "AKID", "secret_access_key": "secret"}
+    registry.configure(name, kind(name, endpoint_url="http://127.0.0.1:9", **keys))
+"""
+
+
+def test_every_option_reaches_the_run(folder: Path) -> None:
+    (folder / "odd.py").write_text(ODD)
+    words = ("--app", "odd:registry", "--from", "old", "--to", "odd")
+    words = (*words, "--upper-only", "--drop-filenames", "--alone", "--verify", "size", "--jobs", "1")
+    ended = ran(folder, *words)
+    assert (ended.returncode, files_of(folder / "odd")) == (0, {"a": b"??"}), ended.stdout + ended.stderr
+    (folder / "odd" / "a").unlink()
+    assert ran(folder, *words).stdout.startswith("0 files copied")
+    assert ran(folder, *words, "--recheck").stdout.startswith("1 files copied")
+    ended = ran(folder, "--app", "odd:registry", "--from", "old", "--to", "away", "--give-up-after", "1")
+    assert (ended.returncode, "stopped: 1 failures in a row" in ended.stdout) == (1, True)
+
+
+def test_a_list_is_of_what_is_left(folder: Path) -> None:
+    (folder / "odd.py").write_text(ODD)
+    words = ("--app", "odd:registry", "--from", "plain", "--to", "new", "--upper-only")
+    assert ran(folder, *words).returncode == 0
+    fill(folder, {"local/new": b"new", "lower/not this": b"x"})
+    ended = ran(folder, *words, "--emit-manifest", "rclone")
+    assert (ended.returncode, ended.stdout) == (0, "new\n"), ended.stderr
+    ended = ran(folder, *words[:3], "spaced", *words[4:], "--emit-manifest", "rclone")
+    said = shlex.split(ended.stderr.splitlines()[0])
+    assert said[-2:] == [str(folder / "it's old"), str(folder / "new")], "it is pasted into a shell"
+
+
+def test_a_bucket_that_is_away_is_told_by_the_status(folder: Path) -> None:
+    """A list that is not whole would be taken for the whole one; and nobody is shown a traceback."""
+    (folder / "odd.py").write_text(ODD)
+    words = ("--app", "odd:registry", "--from", "gone", "--to", "also")
+    ended = ran(folder, *words, "--emit-manifest", "s3-batch")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("mediamw: the list is not whole: ")
+    ended = ran(folder, *words)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
+    assert ended.stderr.startswith("mediamw: ")
+
+
 def test_dask_is_not_there(folder: Path) -> None:
     (folder / "distributed.py").write_text("raise ImportError('none')")
     ended = ran(folder, *WORDS, "--dask", "tcp://127.0.0.1:9")
@@ -151,6 +220,29 @@ def test_it_is_told_to_end(folder: Path, number: signal.Signals) -> None:
     again = ran(folder, *WORDS)
     assert again.returncode == 0
     assert f", 0 were there, {copied:,} known from earlier runs" in again.stdout, "all that was done was on record"
+
+
+def test_a_second_signal_ends_it_at_once(folder: Path) -> None:
+    """A file of a target that hangs is not waited for, and is no file that was copied."""
+    slow = "import time\nCounted.note = lambda *_: (open('begun', 'w').close(), time.sleep(120))\n"
+    (folder / "slow.py").write_text(LOCAL + slow)
+    child = subprocess.Popen(
+        command("--app", "slow", *WORDS[2:]), cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    while not (folder / "begun").exists() and child.poll() is None:
+        time.sleep(0.005)
+    child.send_signal(signal.SIGINT)
+    assert child.stderr is not None
+    assert "once more to end at once" in child.stderr.readline()
+    child.send_signal(signal.SIGINT)
+    try:
+        child.communicate(timeout=30)
+    finally:
+        child.kill()
+    assert child.returncode == -signal.SIGINT
+    assert files_of(folder / "new") == {}
+    assert ran(folder, *WORDS).returncode == 0
+    assert files_of(folder / "new") == FILES
 
 
 def test_progress_for_a_terminal(folder: Path) -> None:

@@ -68,9 +68,13 @@ def test_places_that_are_not_known(registry: Registry) -> None:
     class Somewhere(MemoryBackend):
         whereabouts: tuple[str, ...] = ()
 
-    registry.configure("old", Somewhere({"a": b"a"}))
+    old = Somewhere({"a": b"a"})
+    registry.configure("old", old)
     registry.configure("new", Somewhere())
+    registry.configure("same", old)
     assert migrate(registry, "old", "new", journal=None).is_complete
+    with pytest.raises(ConfigError, match="same storage"):
+        migrate(registry, "old", "same", journal=None)
 
 
 def test_a_name_that_is_remapped_to_the_target(registry: Registry) -> None:
@@ -148,16 +152,17 @@ def test_a_folder_that_may_not_be_read(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory() as made:  # pytest's own are closed to others
         os.chmod(made, 0o755)
         root = Path(made) / "media"
-        fill(root, {"a": b"a", "closed/b": b"b", "lost+found/c": b"c"})
-        for name in ("closed", "lost+found"):
-            os.chmod(root / name, 0)
+        fill(root, {"a": b"a", "closed/b": b"b", "lost+found/c": b"c", ".mediamw/staged/d": b"d"})
+        closed = [root / name for name in ("closed", "lost+found", ".mediamw/staged")]
+        for folder in closed:
+            os.chmod(folder, 0)
         try:
             ended = subprocess.run(
                 [sys.executable, "-c", UNREAD, str(root)], env=environment(), capture_output=True, text=True, timeout=60
             )
         finally:
-            for name in ("closed", "lost+found"):
-                os.chmod(root / name, 0o755)
+            for folder in closed:
+                os.chmod(folder, 0o755)
     assert ended.stdout == "2 1 [('closed/', 'a folder that may not be read here, whatever is in it')]\n", ended.stderr
 
 

@@ -19,6 +19,7 @@ from mediamw.ext.depot.io.boto3 import DepotBucket
 from mediamw.ext.depot.io.local import DepotDirectory
 from mediamw.storages import Registry
 from mediamw.storages.migration import migrate
+from mediamw.storages.migration.copying import Result
 from mediamw.storages.migration.journal import Journal
 from mediamw.storages.migration.manifests import manifest
 from mediamw.storages.migration.places import about_journal
@@ -162,8 +163,10 @@ def test_what_is_on_record_is_not_listed(s3: StrictS3, registry: Registry, tmp_p
     both = opened(registry)
     journal = Journal(tmp_path / "journal", about_journal("old", "new", both, upper_only=False))
     try:
+        row = journal.known(["b c.txt"])["b c.txt"]
+        journal.record([Result(row.key, "failed", row.size, row.etag, row.mtime_ns)])
         made = manifest(both, "s3-batch", journal=journal)
-        assert list(made.lines) == ["old,a.jpg\n", "old,new.jpg\n"]
+        assert list(made.lines) == ["old,a.jpg\n", "old,b%20c.txt\n", "old,new.jpg\n"]
         assert "TargetKeyPrefix: moved" in made.notes[1]
     finally:
         journal.close()
@@ -249,6 +252,8 @@ def test_depot_s_directory_into_depot_s_bucket_and_back(s3: StrictS3, registry: 
     with pytest.raises(ConfigError, match="is a DepotDirectory"):
         manifest(opened(registry), "rclone")
     registry.configure("other", writable(s3, "old", location="avatars"))
+    with pytest.raises(ConfigError, match="is a DepotBucket"):
+        manifest(Opened.of(registry, "new", "other", upper_only=False), "rclone")
     with pytest.raises(ConfigError, match=r"begin with 'avatars-', of the target with 'avatars/'"):
         manifest(Opened.of(registry, "new", "other", upper_only=False), "s3-batch")
     assert "called" in migrate(registry, "new", "other", journal=None).named["refused"][0].reason

@@ -125,6 +125,7 @@ def test_an_alias_of_an_alias(registry: Registry) -> None:
         (lambda it: it.configure("", "memory:"), "name: '' is no name: 1 to 128"),
         (lambda it: it.configure("x" * 129, "memory:"), "is no name: 1 to 128"),
         (lambda it: it.configure("a\n", "memory:"), "is no name"),
+        (lambda it: it.configure("..", "memory:"), "name: '..' is no name"),
         (lambda it: it.configure(None, "memory:"), "name: None is no name"),
         (lambda it: it.alias("a b", "local"), "alias: 'a b' is no name"),
         (lambda it: it.configure("new", "s3://"), "bucket"),
@@ -144,6 +145,11 @@ def test_what_is_refused(registry: Registry, act: Any, text: str) -> None:
         act(registry)
     assert text in str(raised.value)
     assert registry._names == before
+
+
+def test_the_longest_name(registry: Registry) -> None:
+    registry.configure("x" * 128, "memory:")
+    assert registry.default == "x" * 128
 
 
 def test_without_storages(registry: Registry) -> None:
