@@ -33,7 +33,10 @@ PATIENCE_SECONDS = 60
 MUCH: StackOptions = {"deadline": 60, "misses_a_minute": 1_000_000}  # here one minute is a busy day
 WAYS = ("code", "wsgi", "asgi", "alias")
 DUMP = {f"users/{number}.jpg": f"production's {number}".encode() * (number + 1) for number in range(20)}
-ROUNDS = pytest.mark.parametrize("seconds", [3, pytest.param(60, marks=pytest.mark.slow)])
+
+
+def lasting(seconds: int) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("seconds", [3, pytest.param(seconds, marks=pytest.mark.slow)])
 
 
 @pytest.fixture
@@ -154,7 +157,7 @@ def run(site: Site, switch: Callable[[int], None], seconds: float, storages: tup
     return switched
 
 
-@ROUNDS
+@lasting(60)
 def test_avatars_move_to_a_bucket_and_back(
     seconds: int, tmp_path: Path, s3: StrictS3, registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -176,7 +179,7 @@ def test_avatars_move_to_a_bucket_and_back(
     assert len({stored.key for stored, _ in site.rows}) == len(site.rows)
 
 
-@ROUNDS
+@lasting(15)
 def test_a_production_storage_is_answered_by_another(
     seconds: int, tmp_path: Path, s3: StrictS3, registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -90,7 +90,9 @@ def test_a_source_without_files_is_said(registry: Registry, tmp_path: Path) -> N
     registry.configure("old", LocalBackend(tmp_path / "old"))
     registry.configure("new", MemoryBackend())
     report = migrate(registry, "old", "new", journal=None)
-    assert "'old' shows no files at all" in "\n".join(report.lines(registry))
+    lines = "\n".join(report.lines(registry))
+    assert "'old' shows no files at all" in lines
+    assert "remap" not in lines, "nothing is advised"
 
 
 def of_relative_folders() -> Registry:

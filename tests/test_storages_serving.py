@@ -14,6 +14,7 @@ import pytest
 from mediamw import ConfigError, ConfigErrors, InvalidKey, MediaStack, MemoryBackend, storages
 from mediamw import asgi as plain_asgi
 from mediamw import wsgi as plain_wsgi
+from mediamw.service import MediaService
 from mediamw.storages import Registry, Stored
 from mediamw.storages import asgi as storages_asgi
 from mediamw.storages import wsgi as storages_wsgi
@@ -122,6 +123,19 @@ def test_the_whole_table(row: Row, house: House) -> None:
                 for app in (asgi[name], both.asgi):
                     got = house.runner.run(acall_asgi(app, row.method, path, headers))
                     assert without_timings(got) == wanted
+
+
+def test_only_an_event_loop_may_not_wait(registry: Registry) -> None:
+    registry.configure("shop", with_files(a_jpg=b"a"))
+    both, waited = Both(registry), []
+    both("/media/shop/a.jpg")
+
+    def at_once(_: Any, *arguments: Any, waits: bool) -> None:
+        waited.append(waits)
+
+    with mock.patch.object(MediaService, "at_once", at_once):
+        both("/media/shop/a.jpg")
+    assert waited == [True, False], "by WSGI, by ASGI"
 
 
 # -- names -------------------------------------------------------------------------------------------------------------

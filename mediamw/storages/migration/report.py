@@ -115,6 +115,7 @@ class Report:
             return
         if not self.files:
             yield f"{source!r} shows no files at all: if it should, look whether it is the right place."
+            return
         yield f"all {self.files:,} files of {source!r} ({said_bytes(self.bytes)}) are in {target!r}."
         if self.late:
             yield f"Files are being added, {self.late:,} just now: have new ones go to {target!r}, then run this again."
