@@ -55,35 +55,37 @@ def run(tmp_path: Path, act: Callable[[AsyncSession], Awaitable[None]]) -> Watch
     return watching
 
 
-def test_transactions(tmp_path: Path) -> None:
-    async def act(session: AsyncSession) -> None:
-        ann = User(name="ann", photo=await store_async(User.photo, b"first", filename="a.jpg"))
-        session.add(ann)
-        await session.commit()
-        # The old value has expired, and no query may be sent by an assignment.
-        ann.photo = await store_async(User.photo, b"second")
-        await session.rollback()
-        assert len(there()) == 1
-        ann.photo = await store_async(User.photo, b"second")
-        await session.commit()
-        assert len(there()) == 1
-        async with session.begin_nested() as savepoint:
-            session.add(User(name="eve", photo=await store_async(User.photo, b"hers")))
-            await session.flush()
-            await savepoint.rollback()
-        await session.commit()
-        assert len(there()) == 1
-        deferred = await session.get(User, 1, options=[defer(User.photo)], populate_existing=True)
-        await session.delete(deferred)
-        await session.commit()
-        assert there() == set()
-        session.add(User(name="zoe", photo=await store_async(User.photo, b"hers")))
-        await session.commit()
-        await session.execute(delete(User))
-        await session.commit()
-        assert there() == set()
+async def go_through(session: AsyncSession) -> None:
+    """Assign, replace and delete, and end transactions and savepoints in each way, on any database."""
+    ann = User(name="ann", photo=await store_async(User.photo, b"first", filename="a.jpg"))
+    session.add(ann)
+    await session.commit()
+    # The old value has expired, and no query may be sent by an assignment.
+    ann.photo = await store_async(User.photo, b"second")
+    await session.rollback()
+    assert len(there()) == 1
+    ann.photo = await store_async(User.photo, b"second")
+    await session.commit()
+    assert len(there()) == 1
+    async with session.begin_nested() as savepoint:
+        session.add(User(name="eve", photo=await store_async(User.photo, b"hers")))
+        await session.flush()
+        await savepoint.rollback()
+    await session.commit()
+    assert len(there()) == 1
+    deferred = await session.get(User, 1, options=[defer(User.photo)], populate_existing=True)
+    await session.delete(deferred)
+    await session.commit()
+    assert there() == set()
+    session.add(User(name="zoe", photo=await store_async(User.photo, b"hers")))
+    await session.commit()
+    await session.execute(delete(User))
+    await session.commit()
+    assert there() == set()
 
-    watching = run(tmp_path, act)
+
+def test_transactions(tmp_path: Path) -> None:
+    watching = run(tmp_path, go_through)
     assert watching.threads
     assert threading.main_thread() not in watching.threads
 

@@ -11,6 +11,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -20,9 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
-from mediamw.ext.sqlalchemy import store_async
-
 from .sqla_models import REGISTRY, Album, User, database, fresh_storages, named, there
+from .test_sqlalchemy_async import go_through
 
 pytestmark = pytest.mark.slow
 
@@ -42,15 +42,22 @@ def check(engine: Engine, count: int) -> None:
     assert len(there()) == count
 
 
+@contextmanager
+def two_sessions(engine: Engine) -> Iterator[tuple[Session, Session]]:
+    """Two, with a committed user who has a photo."""
+    with Session(engine) as one, Session(engine) as two:
+        one.add(User(name="ann", photo=b"x"))
+        one.commit()
+        yield one, two
+
+
 # -- several transactions at once --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("is_let_go_first", [True, False])
 def test_another_transaction_takes_a_file_that_is_let_go(engine: Engine, is_let_go_first: bool) -> None:
     """Its row is not to be seen yet when the first has ended."""
-    with Session(engine) as one, Session(engine) as two:
-        one.add(User(name="ann", photo=b"x"))
-        one.commit()
+    with two_sessions(engine) as (one, two):
         ann = two.scalars(select(User)).one()
         steps = [lambda: one.execute(delete(User)), lambda: (two.add(User(name="eve", photo=ann.photo)), two.flush())]
         for step in steps if is_let_go_first else reversed(steps):
@@ -62,9 +69,7 @@ def test_another_transaction_takes_a_file_that_is_let_go(engine: Engine, is_let_
 
 
 def test_another_transaction_is_too_late(engine: Engine) -> None:
-    with Session(engine) as one, Session(engine) as two:
-        one.add(User(name="ann", photo=b"x"))
-        one.commit()
+    with two_sessions(engine) as (one, two):
         ann = two.scalars(select(User)).one()
         one.execute(delete(User))
         one.commit()
@@ -76,9 +81,7 @@ def test_another_transaction_is_too_late(engine: Engine) -> None:
 
 def test_two_that_replace_one_file(engine: Engine) -> None:
     """The second waits for the first's row. What the first stored is left to the orphans: no object ever had it."""
-    with Session(engine) as one, Session(engine) as two:
-        one.add(User(name="ann", photo=b"x"))
-        one.commit()
+    with two_sessions(engine) as (one, two):
         mine, other = one.scalars(select(User)).one(), two.scalars(select(User)).one()
         mine.photo, other.photo = b"1", b"2"  # type: ignore[assignment]
         one.commit()
@@ -91,9 +94,7 @@ def test_two_that_replace_one_file(engine: Engine) -> None:
 
 def test_a_transaction_that_cannot_be_serialized(engine: Engine) -> None:
     apart = engine.execution_options(isolation_level="REPEATABLE READ")
-    with Session(apart) as one, Session(apart) as two:
-        one.add(User(name="ann", photo=b"x"))
-        one.commit()
+    with two_sessions(apart) as (one, two):
         mine, other = one.scalars(select(User)).one(), two.scalars(select(User)).one()
         mine.photo, other.photo = b"1", b"2"  # type: ignore[assignment]
         one.commit()
@@ -285,21 +286,7 @@ def test_async_sessions(engine: Engine, postgresql: str) -> None:
     async def main() -> None:
         made = create_async_engine(postgresql)
         async with AsyncSession(made) as session:
-            ann = User(name="ann", photo=await store_async(User.photo, b"first"))
-            session.add(ann)
-            await session.commit()
-            ann.photo = await store_async(User.photo, b"second")
-            await session.rollback()
-            assert len(there()) == 1
-            ann.photo = await store_async(User.photo, b"second")
-            async with session.begin_nested() as savepoint:
-                session.add(User(name="eve", photo=await store_async(User.photo, b"hers")))
-                await session.flush()
-                await savepoint.rollback()
-            await session.commit()
-            assert len(there()) == 1
-            await session.execute(delete(User))
-            await session.commit()
+            await go_through(session)
         await made.dispose()
 
     asyncio.run(main())
@@ -307,9 +294,7 @@ def test_async_sessions(engine: Engine, postgresql: str) -> None:
 
 
 def test_what_is_left_is_logged(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
-    with Session(engine) as one, Session(engine) as two, caplog.at_level(logging.WARNING, "mediamw"):
-        one.add(User(name="ann", photo=b"x"))
-        one.commit()
+    with two_sessions(engine) as (one, two), caplog.at_level(logging.WARNING, "mediamw"):
         file = two.scalars(select(User)).one().photo
         two.add(User(name="eve", photo=file))
         two.flush()

@@ -35,8 +35,8 @@ from .metadata import Metadata
 
 try:
     import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+except ImportError:
+    fcntl = None  # type: ignore[assignment]  # Windows has no such module
 
 FILE: Final = "file"
 METADATA: Final = "metadata.json"
