@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from mediamw import ConfigError, LocalBackend, MediaStack, MemoryBackend
-from mediamw.backends.base import Content
+from mediamw.backends.base import Content, Entry, Remote
 from mediamw.core.errors import BackendUnavailable
 from mediamw.core.keys import Key
 from mediamw.core.model import Meta
@@ -361,6 +361,39 @@ def test_a_bucket_s_file_that_changes_is_never_mixed(registry: Registry) -> None
     new = registry.configure("new", MemoryBackend())
     report = migrate(registry, "old", "new", journal=None, patience=0.0)
     assert (report.is_complete, new.open("a.jpg").read() == b"new" * 100_000) == (True, True)
+
+
+class Untagged:
+    """A server far away that tells length and time of a file and no ETag; it has another one of that length once that
+    was read."""
+
+    name = "far"
+
+    def __init__(self, *versions: bytes) -> None:
+        self.versions = [*versions]
+
+    def open(self, key: Key) -> Remote | None:
+        return Remote(Meta(len(self.versions[0]), len(self.versions) * 1_000_000_000)) if key == "a" else None
+
+    def list(self, prefix: str, *, recursive: bool) -> Iterator[Entry]:
+        yield Entry(Key("a"), Meta(len(self.versions[0])), self.name)
+
+    def read_range(
+        self, key: Key, start: int, stop: int, etag: str | None, *, size: int | None = None
+    ) -> Iterator[bytes]:
+        data = self.versions[0][start:stop]
+        if len(self.versions) > 1:
+            del self.versions[0]
+        yield data
+
+
+def test_a_file_without_an_etag_is_asked_for_anew(registry: Registry, tmp_path: Path) -> None:
+    """What is remembered of it would say that nothing had changed, and the old one would be stored in its place."""
+    registry.configure("old", MediaStack([Untagged(b"first", b"other")]))
+    registry.configure("new", MemoryBackend())
+    report = migrate(registry, "old", "new", journal=tmp_path / "journal", patience=0.0)
+    assert (report.is_complete, report.copied) == (True, 1), "else the old one was stored first"
+    assert registry.get("new").open("a").read() == b"other"
 
 
 def test_a_file_that_goes_while_it_runs(registry: Registry) -> None:
